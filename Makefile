@@ -1,0 +1,61 @@
+# The only entry for developers and CI. `make run` and `make test` need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check install install-dev fix bench chaos fuzz docs lock clean
+
+run: install ## start the gateway, send real traffic through it, keep serving
+	@$(BIN)/tollkeeper demo
+
+test: install-dev ## the whole suite, a real PostgreSQL included
+	@$(BIN)/python -m pytest
+
+check: install-dev ## format, lint, types, layers, spelling
+	@$(BIN)/ruff format --check src tests bench scripts
+	@$(BIN)/ruff check src tests bench scripts
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell src tests bench docs README.md CHANGELOG.md
+
+install: $(VENV)/installed ## only the .venv
+
+install-dev: $(VENV)/installed-dev
+
+fix: install-dev ## mend what a tool can mend
+	@$(BIN)/ruff format src tests bench scripts
+	@$(BIN)/ruff check --fix src tests bench scripts
+
+bench: install-dev ## measure against nginx, Portkey and LiteLLM; writes docs/benchmarks.md
+	@$(BIN)/python -m bench
+
+chaos: install-dev ## kill -9 two hundred times on each database; prints its figures
+	@$(BIN)/python -m tests.chaos
+
+fuzz: install-dev ## 100,000 hostile requests; prints its figures
+	@$(BIN)/python -m tests.fuzz
+
+docs: install-dev ## write the generated reference pages
+	@$(BIN)/python scripts/write-reference
+
+lock: ## rewrite both lock files (needs uv)
+	@scripts/lock
+
+clean: ## remove what make made
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tollkeeper needs Python 3.11 or newer: make PYTHON=python3.11 run" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Tollkeeper needs into $(VENV) (once)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Tollkeeper's tests need into $(VENV) (once)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/installed
