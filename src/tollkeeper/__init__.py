@@ -1,0 +1,1 @@
+"""Tollkeeper: an AI API gateway that keeps the money straight."""

@@ -1,0 +1,133 @@
+"""Every refusal and fault that Tollkeeper itself raises, with what a person needs to act on it; no HTTP here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+
+class TollkeeperError(Exception):
+    """Something the caller can act on. `code` is stable, `message` is for people, `fields` go into the answer."""
+
+    code = "error"
+
+    def __init__(self, message: str, **fields: Any) -> None:  # fields are answered as they are
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+
+class InvalidRequest(TollkeeperError):
+    """The request cannot be understood. `param` names the field at fault."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class RequestTooLarge(InvalidRequest):
+    code = "request_too_large"
+
+
+class RequestTimeout(InvalidRequest):
+    """The client did not finish sending its request in time."""
+
+    code = "request_timeout"
+
+
+class UnsupportedContentType(InvalidRequest):
+    code = "unsupported_content_type"
+
+
+class InvalidApiKey(TollkeeperError):
+    """No key, a mistyped key, or one that is unknown, disabled or expired; the message says which."""
+
+    code = "invalid_api_key"
+
+
+class PermissionDenied(TollkeeperError):
+    """The key is good but may not do this; the message names the missing permission."""
+
+    code = "permission_denied"
+
+
+class ModelNotFound(TollkeeperError):
+    code = "model_not_found"
+
+
+class NotFound(TollkeeperError):
+    """There is no such thing, or the caller may not know of it."""
+
+    code = "not_found"
+
+
+class Conflict(TollkeeperError):
+    code = "conflict"
+
+
+class LimitsUnavailable(TollkeeperError):
+    """The journal or the store cannot take a reservation: no money is spent that could not be accounted for."""
+
+    code = "limits_unavailable"
+
+
+class DirectoryUnavailable(TollkeeperError):
+    """Keys cannot be looked up because the store is out of reach."""
+
+    code = "directory_unavailable"
+
+
+class StoreUnavailable(TollkeeperError):
+    """The database is out of reach or busy beyond its time-out; nothing was changed."""
+
+    code = "store_unavailable"
+
+
+class Overloaded(TollkeeperError):
+    """The process has as many calls as it may hold, or is shutting down."""
+
+    code = "overloaded"
+
+
+FaultKind = Literal[
+    "connect",  # no connection: refused, unreachable, name not found
+    "connect_timeout",
+    "tls",  # handshake or certificate
+    "first_byte_timeout",
+    "idle_timeout",
+    "total_timeout",
+    "closed",  # the provider hung up before the answer was complete
+    "protocol",  # what came is not HTTP/1.1
+    "too_large",  # head or body beyond the limits
+]
+
+
+class UpstreamFault(TollkeeperError):
+    """The provider could not be reached or did not answer properly.
+
+    `sent` is False only when it is certain that the provider saw nothing of the request that it could act on.
+    """
+
+    code = "provider_unavailable"
+
+    def __init__(self, kind: FaultKind, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.kind: FaultKind = kind
+        self.sent = sent
+
+    @property
+    def is_timeout(self) -> bool:
+        return self.kind.endswith("_timeout")
+
+
+class UnknownDatabase(TollkeeperError):
+    """The database's schema is not one this version knows; the message says which command mends it."""
+
+    code = "unknown_database"
+
+
+class ConfigurationError(TollkeeperError):
+    """A setting is missing, unknown or contradictory; the message names it."""
+
+    code = "configuration"

@@ -1,0 +1,187 @@
+"""Dated prices and what a usage costs by them: `ModelPrices`, `PriceRow`, `PriceBook`, `charge_for`. Integers only.
+
+A price is found by (provider, model, time, service tier, input size). What is not found is unpriced, never free and
+never another tier's price.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from tollkeeper.domain.money import amount_nanos
+from tollkeeper.domain.usage import Charge, ChargeLine, CostState, Usage
+
+STANDARD_TIER = "standard"
+BATCH_TIER = "batch"
+PRICE_TIERS = (STANDARD_TIER, BATCH_TIER, "flex", "priority", "ultrafast", "fast_mode")
+"""The tiers that a catalogue may price. `fast_mode` is Anthropic's `speed: fast`, which is not its priority tier."""
+
+_TIER_OF_WORD = {"": STANDARD_TIER, "default": STANDARD_TIER, "auto": STANDARD_TIER, "fast": "priority"}
+
+
+class Rate(msgspec.Struct, frozen=True, array_like=True):
+    """The price of one unit of a dimension, for calls whose total input exceeds `context_over` tokens.
+
+    The highest threshold passed wins and applies to the whole call. An inclusive threshold of N is `context_over` N-1.
+    """
+
+    dimension: str
+    price_pico: int
+    context_over: int = 0
+    source: str = ""  # where the price comes from: a catalogue's name, version and model, or the id of an own price
+    follows: str = ""  # the dimension whose price this is, when the dimension has none of its own
+
+
+class DailyWindow(msgspec.Struct, frozen=True, array_like=True):
+    """A time of day in UTC, seconds since midnight, [from_s, to_s); past midnight when to_s <= from_s.
+
+    `weekdays` is a set of bits, Monday = 1, Sunday = 64.
+    """
+
+    from_s: int
+    to_s: int
+    weekdays: int = 127
+
+
+class PriceVersion(msgspec.Struct, frozen=True, array_like=True):
+    """The prices of a model from `valid_from_us` on (microseconds since 1970 UTC), within `windows` if there are any."""
+
+    valid_from_us: int
+    tiers: dict[str, tuple[Rate, ...]]
+    windows: tuple[DailyWindow, ...] = ()
+
+
+class ModelPrices(msgspec.Struct, frozen=True):
+    """All known prices of one model at one provider. The last version that applies at a time wins."""
+
+    provider: str
+    model: str
+    versions: tuple[PriceVersion, ...]
+
+    def rates(self, at_us: int, tier: str) -> tuple[Rate, ...] | None:
+        """Return the rates of a tier at a time; None when no price is known."""
+        version = self.version_at(at_us)
+        return version.tiers.get(tier) if version is not None else None
+
+    def version_at(self, at_us: int) -> PriceVersion | None:
+        """Return the version that is in force at a time."""
+        for version in reversed(self.versions):
+            if version.valid_from_us <= at_us and (not version.windows or _within(version.windows, at_us)):
+                return version
+        return None
+
+
+class PriceRow(msgspec.Struct, frozen=True):
+    """An own price, as it is stored: append only. A later row supersedes it; nothing ever edits it.
+
+    `model_pattern` is a model's name, or a beginning of names followed by `*`. `organization_id` is "" when the price
+    holds for everybody. Times are microseconds since 1970 UTC. `note` is where the price comes from, for people.
+    """
+
+    id: str  # price_<base62>
+    organization_id: str
+    provider: str  # the provider's name in the catalogue, or any other name
+    model_pattern: str
+    dimension: str
+    tier: str
+    context_over: int
+    price_pico: int
+    valid_from_us: int
+    note: str = ""
+    created_at_us: int = 0
+
+
+class PriceBook(Protocol):
+    """Finds a model's prices. Implementations answer from memory and never raise for what they do not know."""
+
+    def find(self, provider: str, model: str) -> ModelPrices | None: ...
+
+
+def price_tier(served: str | None, requested: str | None, *, is_batch: bool = False) -> str:
+    """Return the price book's tier for the words on the wire: what served decides, what was asked only stands in for it.
+
+    A batch is known by its route: OpenAI calls the tier of a batch line "default". OpenAI's "fast" is served and priced
+    as "priority" (developers.openai.com/api/docs/pricing, read 2026-11-21). Every other word comes back as itself, so
+    that it ends unpriced; that includes OpenAI's "scale", which is prepaid capacity and has no price per token.
+    """
+    if is_batch:
+        return BATCH_TIER
+    if not served and not requested:
+        return STANDARD_TIER
+    word = (served if served else requested) or ""
+    word = word.strip().lower()
+    return _TIER_OF_WORD.get(word, word)
+
+
+def charge_for(prices: ModelPrices | None, usage: Usage, *, at_us: int, tier: str) -> Charge:
+    """Price a usage line by line.
+
+    `tier` is one of the price book's tiers; a tier, or a dimension with a quantity, that has no rate makes the whole
+    charge unpriced: half a price would pass for the whole.
+    """
+    if prices is None:
+        return Charge(CostState.UNPRICED, None, reason="no price is known for this model")
+    rates = prices.rates(at_us, tier)
+    if rates is None:
+        return Charge(CostState.UNPRICED, None, reason=f"no price is known for service tier '{tier}'")
+    picked = _pick(rates, usage)
+    lines: list[ChargeLine] = []
+    total = 0
+    for dimension, quantity in usage.quantities.items():
+        if not quantity:
+            continue
+        rate = picked.get(dimension)
+        if rate is None:
+            return Charge(CostState.UNPRICED, None, reason=f"no price is known for '{dimension}'")
+        amount = amount_nanos(quantity, rate.price_pico)
+        total += amount
+        lines.append(ChargeLine(dimension, quantity, rate.price_pico, amount, rate.source))
+    state = CostState.ESTIMATED if usage.is_estimated else CostState.COMPUTED
+    return Charge(state, total, tuple(lines))
+
+
+def select_rate(rates: tuple[Rate, ...], dimension: str, input_total: int) -> Rate | None:
+    """Return the rate of a dimension whose threshold is the highest that `input_total` exceeds."""
+    passed = [
+        rate
+        for rate in rates
+        if rate.dimension == dimension and (input_total > rate.context_over or rate.context_over == 0)
+    ]
+    return max(passed, key=lambda rate: rate.context_over, default=None)
+
+
+def _pick(rates: tuple[Rate, ...], usage: Usage) -> dict[str, Rate]:
+    """Return `select_rate` for every dimension of a usage, in one pass: this runs once per call."""
+    quantities = usage.quantities
+    picked: dict[str, Rate] = {}
+    input_total = -1
+    for rate in rates:
+        dimension = rate.dimension
+        if dimension not in quantities:
+            continue
+        over = rate.context_over
+        if over == 0:
+            picked.setdefault(dimension, rate)
+            continue
+        if input_total < 0:
+            input_total = usage.input_total
+        if input_total > over and (dimension not in picked or over > picked[dimension].context_over):
+            picked[dimension] = rate
+    return picked
+
+
+def _within(windows: tuple[DailyWindow, ...], at_us: int) -> bool:
+    days, second = divmod(at_us // 1_000_000, 86_400)
+    weekday_bit = 1 << ((days + 3) % 7)  # 1970-01-01 was a Thursday
+    yesterday_bit = 1 << ((days + 2) % 7)
+    for window in windows:
+        if window.from_s < window.to_s:
+            if window.weekdays & weekday_bit and window.from_s <= second < window.to_s:
+                return True
+        elif (window.weekdays & weekday_bit and second >= window.from_s) or (
+            window.weekdays & yesterday_bit and second < window.to_s
+        ):
+            return True
+    return False
