@@ -1,0 +1,53 @@
+"""Which prompt prefixes the simulated provider still remembers: from 1,024 tokens on, in steps of 128.
+
+The rule is OpenAI's published one (developers.openai.com/api/docs/guides/prompt-caching, read 2026-11-21). Entries live
+until they are pushed out by newer ones; they do not expire with time, so that tests are repeatable.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PREFIX_TOKENS_MIN = 1_024
+STEP_TOKENS = 128
+
+
+class PromptCache:
+    """Remembers prefixes for each (model, api key); bounded, oldest out first."""
+
+    def __init__(self, entries_max: int) -> None:
+        """Keep at most `entries_max` prefixes."""
+        self._entries_max = entries_max
+        self._known: dict[bytes, None] = {}
+
+    def look_up(self, scope: str, tokens: Sequence[str]) -> tuple[int, int]:
+        """Return (tokens read from the cache, tokens now newly in it) and remember this prompt's prefixes."""
+        if len(tokens) < PREFIX_TOKENS_MIN:
+            return 0, 0
+        digest = blake2b(scope.encode(), digest_size=16)
+        read = end = 0
+        for end in range(STEP_TOKENS, len(tokens) + 1, STEP_TOKENS):
+            digest.update("\0".join(tokens[end - STEP_TOKENS : end]).encode("utf-8", "surrogatepass") + b"\0")
+            if end < PREFIX_TOKENS_MIN:
+                continue
+            if self._seen(digest.digest()):
+                read = end
+        cached = len(tokens) // STEP_TOKENS * STEP_TOKENS
+        return read, cached - read
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+
+    def _seen(self, prefix: bytes) -> bool:
+        seen = prefix in self._known
+        if seen:
+            del self._known[prefix]
+        elif len(self._known) >= self._entries_max:
+            del self._known[next(iter(self._known))]
+        self._known[prefix] = None
+        return seen
