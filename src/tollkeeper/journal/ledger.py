@@ -1,0 +1,131 @@
+"""The ledger that the data plane uses: reservations and settlements through the journal, into the store behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tollkeeper.domain.errors import LimitsUnavailable
+from tollkeeper.domain.reservation import Reservation
+from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.journal.disk import Disk
+from tollkeeper.journal.flusher import Flusher, FlusherFigures
+from tollkeeper.journal.replay import Progress, ReplayReport, replay, replay_slot
+from tollkeeper.journal.settings import JournalSettings
+from tollkeeper.journal.slots import Slot, claim_first_free
+from tollkeeper.journal.writer import Journal, exit_process
+from tollkeeper.ports.ledger import Ledger, UsageStore
+
+
+class LedgerFigures(msgspec.Struct, frozen=True):
+    """The state of the books in this process. `journal_bytes` is what the segments that still exist take."""
+
+    open_reservations: int
+    journal_bytes: int
+    journal_segments: int
+    flusher: FlusherFigures
+
+
+class JournaledLedger:
+    """Implements `ports.ledger.Ledger`. Belongs to one event loop; open it with `open_ledger`."""
+
+    def __init__(
+        self, journal: Journal, flusher: Flusher, *, settings: JournalSettings, replayed: ReplayReport
+    ) -> None:
+        self._journal = journal
+        self._flusher = flusher
+        self._is_safe = settings.durability == "safe"
+        self._unflushed_max = settings.unflushed_max
+        self.replayed = replayed
+        """What the start found in the journals of dead processes."""
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """Write a reservation down; in `safe` mode return once it is on the disk. Whoever is cancelled here owes nothing.
+
+        Raises:
+            LimitsUnavailable: the journal is full, dead or closed, or too much waits for the store.
+        """
+        if self._flusher.queued >= self._unflushed_max:
+            message = "The store has not taken usage records for too long; no call is admitted until it does."
+            raise LimitsUnavailable(message)
+        self._journal.append_reserve(reservation)
+        if self._is_safe:
+            try:
+                await self._journal.durable()
+            except BaseException:
+                self._journal.append_release(reservation.call_id)
+                raise
+
+    def settle(self, record: UsageRecord) -> None:
+        """End the reservation of `record.call_id`, once; a record without an open reservation is our bug."""
+        self._flusher.add(self._journal.append_settle(record), record)
+
+    def release(self, call_id: bytes) -> None:
+        """End a reservation whose call never went out: no usage record is made."""
+        self._journal.append_release(call_id)
+
+    def figures(self) -> LedgerFigures:
+        journal = self._journal
+        return LedgerFigures(journal.open_count, journal.size, journal.segment_count, self._flusher.figures())
+
+    async def aclose(self, timeout_s: float) -> bool:
+        """Admit nothing more, flush, and leave an empty slot; False when something is left for the next start.
+
+        Calls under way should have settled before: a reservation still open is replayed as a crashed call.
+        """
+        self._journal.refuse("The gateway is shutting down.")
+        is_flushed = await self._flusher.stop(timeout_s)
+        is_clean = is_flushed and self._journal.open_count == 0 and self._journal.death is None
+        self._journal.close()
+        self._journal.slot.release()
+        return is_clean
+
+
+async def open_ledger(
+    settings: JournalSettings,
+    store: UsageStore,
+    *,
+    disk: Disk | None = None,
+    on_fatal: Callable[[str], None] = exit_process,
+    progress: Progress | None = None,
+) -> JournaledLedger:
+    """Take a slot, settle what dead processes left in this and the other free slots, and start journal and flusher.
+
+    Raises:
+        StoreUnavailable: what was left could not be settled; nothing was lost, try again.
+        JournalUnreadable: a segment needs a person.
+        OSError: the journal's directory cannot be written.
+    """
+    slot = claim_first_free(settings.directory)
+    try:
+        replayed = await replay_slot(slot, store, progress=progress)
+        replayed.add(await replay(settings.directory, store, progress=progress))
+        return _start(slot, settings, store, disk=disk, on_fatal=on_fatal, replayed=replayed)
+    except BaseException:
+        slot.release()
+        raise
+
+
+def _start(
+    slot: Slot,
+    settings: JournalSettings,
+    store: UsageStore,
+    *,
+    disk: Disk | None,
+    on_fatal: Callable[[str], None],
+    replayed: ReplayReport,
+) -> JournaledLedger:
+    journal = Journal(slot, settings, disk=disk, on_fatal=on_fatal)
+    flusher = Flusher(
+        store, journal, settings=settings, on_bug=lambda error: on_fatal(f"The flusher failed: {error!r}")
+    )
+    flusher.start()
+    return JournaledLedger(journal, flusher, settings=settings, replayed=replayed)
+
+
+if TYPE_CHECKING:
+
+    def _is_ledger(ledger: JournaledLedger) -> Ledger:
+        return ledger

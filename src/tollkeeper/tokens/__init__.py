@@ -1,0 +1,1 @@
+"""Counting tokens when the provider did not say, offline and never on the path of a call."""
