@@ -1,0 +1,181 @@
+"""The database: opening it, transactions on it, and the fast path that inserts usage. SQLite or PostgreSQL by its URL."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tollkeeper.domain.errors import ConfigurationError
+from tollkeeper.store.faults import as_unavailable, is_retryable
+from tollkeeper.store.usage_postgres import PostgresUsageWriter
+from tollkeeper.store.usage_sqlite import SqliteUsageWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from tollkeeper.domain.usage import UsageRecord
+    from tollkeeper.ports.ledger import UsageStore
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 5
+BUSY_TIMEOUT_MS = 5000
+POSTGRES_SETTINGS = {
+    "application_name": "tollkeeper",
+    "statement_timeout": "30000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "60000",
+}
+_CONNECT_TIMEOUT_S = 5
+_POOL_SIZE, _POOL_OVERFLOW = 4, 4
+
+
+class Store:
+    """A database of Tollkeeper's. Connections are made when first needed; `aclose` ends them.
+
+    All queries run as `await store.read(lambda connection: ...)` or `store.write(...)`: one transaction each, run
+    again when the engine gives it up for another, with the drivers' errors mapped.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.dialect = url.get_backend_name()
+        self.url = url
+        self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(url)
+        self._usage = (
+            SqliteUsageWriter(str(url.database), busy_timeout_ms=BUSY_TIMEOUT_MS)
+            if self.dialect == "sqlite"
+            else PostgresUsageWriter(
+                url.set(drivername="postgresql").render_as_string(hide_password=False), POSTGRES_SETTINGS
+            )
+        )
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open `sqlite:///path`, `sqlite:////absolute/path` or `postgresql://user@host/db` (`?host=/socket/folder`).
+
+        Raises:
+            ConfigurationError: the URL is neither.
+        """
+        return cls(parse_url(url))
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], *, is_snapshot: bool = False) -> T:
+        """Run `work` in a transaction that only reads; with `is_snapshot` all its queries see one moment.
+
+        Raises:
+            StoreUnavailable: the database is out of reach or busy.
+        """
+        level = "REPEATABLE READ" if is_snapshot and self.dialect == "postgresql" else None
+        options: dict[str, Any] = {"isolation_level": level} if level else {}
+        return await with_attempts(lambda: self._transact(work, options))
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction that may write, and commit it. `work` may run more than once.
+
+        Raises:
+            StoreUnavailable: the database is out of reach or busy.
+        """
+        return await with_attempts(lambda: self._transact(work, {"tollkeeper_write": True}))
+
+    async def insert_usage(self, records: list[UsageRecord], *, slot: str) -> int:
+        """See `ports.ledger.UsageStore`."""
+        if not records:
+            return 0
+        return await with_attempts(lambda: self._usage.insert(records, slot))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._usage.aclose()
+        await self._engine.dispose()
+
+    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]], options: dict[str, Any]) -> T:
+        async with self._engine.connect() as connection:
+            if options:
+                await connection.execution_options(**options)
+            async with connection.begin():
+                return await work(connection)
+
+
+async def with_attempts(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run one whole transaction, again when the engine gave it up for another one; map what remains.
+
+    Raises:
+        StoreUnavailable: the database is out of reach or busy.
+    """
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return await work()
+        except Exception as error:
+            if is_retryable(error) and attempt < ATTEMPTS_MAX:
+                await asyncio.sleep(0.005 * attempt)
+                continue
+            unavailable = as_unavailable(error)
+            if unavailable is None:
+                raise
+            raise unavailable from error
+    raise AssertionError  # the last attempt returned or raised
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL.
+
+    Raises:
+        ConfigurationError: it is neither SQLite's in a file nor PostgreSQL's.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername not in {"sqlite", "postgresql"}:
+        message = "database.url must look like sqlite:///tollkeeper.db or postgresql://user@host/db"
+        raise ConfigurationError(message)
+    if parsed.drivername == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        message = "database.url must name a file: sqlite:///tollkeeper.db"
+        raise ConfigurationError(message)
+    return parsed
+
+
+def _postgres_engine(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_OVERFLOW,
+        pool_timeout=_CONNECT_TIMEOUT_S,
+        pool_pre_ping=True,
+        connect_args={"server_settings": POSTGRES_SETTINGS, "timeout": _CONNECT_TIMEOUT_S},
+    )
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"),
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_OVERFLOW,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # SQLAlchemy's adapter, untyped
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:  # sqlalchemy.Connection, by an untyped event
+    # A transaction that reads first and then writes cannot wait for its turn: it fails at once (SQLITE_BUSY).
+    is_write = connection.get_execution_options().get("tollkeeper_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+if TYPE_CHECKING:
+
+    def _is_usage_store(store: Store) -> UsageStore:
+        return store

@@ -1,0 +1,136 @@
+"""Inserts usage on PostgreSQL: one connection of its own, one transaction per batch, and the days' partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import asyncpg
+from sqlalchemy import LargeBinary, Text
+
+from tollkeeper.store import rollups, usage_rows
+from tollkeeper.store.last_uses import LastUses
+from tollkeeper.store.schema import usage_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Table
+
+    from tollkeeper.domain.usage import UsageRecord
+
+_CONNECT_TIMEOUT_S = 5
+_COMMAND_TIMEOUT_S = 30
+_UPDATE_LAST_USES = """
+UPDATE api_key SET last_used_at_us = used.at_us
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS used (organization_id, id, at_us)
+WHERE api_key.organization_id = used.organization_id AND api_key.id = used.id
+AND (api_key.last_used_at_us IS NULL OR api_key.last_used_at_us < used.at_us)
+"""
+
+
+class PostgresUsageWriter:
+    """Satisfies the store's need for usage inserts; safe to call from several tasks, which then take turns."""
+
+    def __init__(self, dsn: str, settings: dict[str, str]) -> None:
+        self._dsn = dsn
+        self._settings = settings
+        self._connection: asyncpg.Connection | None = None
+        self._turn = asyncio.Lock()
+        self._last_uses = LastUses()
+        self._days_ready: set[int] = set()
+
+    async def insert(self, records: list[UsageRecord], slot: str) -> int:
+        """Insert records and rollups in one transaction; returns how many records were new.
+
+        Raises:
+            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: nothing was changed, or, when the
+                connection broke during the commit, all of it.
+        """
+        async with self._turn:
+            connection = await self._connect()
+            try:
+                return await self._insert_distinct(connection, usage_rows.distinct(records), slot)
+            except BaseException:
+                self._drop_connection()  # its state is not known; the next insert makes a new one
+                raise
+
+    async def aclose(self) -> None:
+        if self._connection is not None:
+            await self._connection.close(timeout=_CONNECT_TIMEOUT_S)
+            self._connection = None
+
+    async def _insert_distinct(self, connection: asyncpg.Connection, records: list[UsageRecord], slot: str) -> int:
+        rows = [usage_rows.to_row(record) for record in records]
+        await self._make_partitions(connection, {row[1] for row in rows})
+        async with connection.transaction():
+            inserted = await connection.fetch(_STATEMENTS[usage_record.name], *_columns(rows))
+            if len(inserted) != len(records):
+                new = {(row[0], row[1]) for row in inserted}
+                records = [record for record in records if (record.organization_id, record.call_id) in new]
+            for table, added in zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True):
+                if added:
+                    await connection.execute(_STATEMENTS[table.name], *_columns(rollups.rows(added, slot)))
+            uses = self._last_uses.due(records)
+            if uses:
+                await connection.execute(_UPDATE_LAST_USES, *_columns(uses))
+        self._last_uses.written(uses)
+        return len(records)
+
+    async def _make_partitions(self, connection: asyncpg.Connection, days: set[int]) -> None:
+        """Make the partitions of these days, and ahead of time the one of the day after the last."""
+        wanted = days | {max(days) + 1}
+        for day in sorted(wanted - self._days_ready):
+            assert 0 <= day < 2**31  # becomes part of the SQL text below
+            try:
+                await connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS usage_record_d{day:d}"
+                    f" PARTITION OF usage_record FOR VALUES FROM ({day:d}) TO ({day + 1:d})"
+                )
+            except (asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
+                pass  # another replica made it at the same moment
+            except asyncpg.LockNotAvailableError:
+                if day in days:
+                    raise
+                continue  # a day ahead there is time to try again
+            self._days_ready.add(day)
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                timeout=_CONNECT_TIMEOUT_S,
+                command_timeout=_COMMAND_TIMEOUT_S,
+                server_settings=self._settings,
+            )
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return list(zip(*rows, strict=True))
+
+
+def _statement(table: Table) -> str:
+    """Return the insert of whole columns as arrays: names from the schema, never from outside."""
+    names = [column.name for column in table.columns]
+    keys = [column.name for column in table.primary_key.columns]
+    arrays = ", ".join(f"${number}::{_array_type(column.type)}" for number, column in enumerate(table.columns, 1))
+    insert = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays}) "  # noqa: S608
+    if table is usage_record:
+        return insert + "ON CONFLICT DO NOTHING RETURNING organization_id, call_id"
+    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names if name not in keys)
+    return insert + f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+
+
+def _array_type(type_: object) -> str:
+    if isinstance(type_, LargeBinary):
+        return "bytea[]"
+    return "text[]" if isinstance(type_, Text) else "bigint[]"
+
+
+_STATEMENTS = {table.name: _statement(table) for table in (usage_record, *rollups.ROLLUP_TABLES)}
