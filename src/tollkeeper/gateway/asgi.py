@@ -1,0 +1,77 @@
+"""The data plane's routes, and what holds for all of them: method, content type, and no bug's trace in an answer."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import unquote
+
+from tollkeeper.domain.access import authorise
+from tollkeeper.domain.errors import TollkeeperError, UnsupportedContentType
+from tollkeeper.gateway.client import Client, Receive, Scope, Send
+from tollkeeper.gateway.models import ModelList
+from tollkeeper.gateway.pipeline import Pipeline
+from tollkeeper.gateway.replies import InternalError, MethodNotAllowed
+from tollkeeper.gateway.wire.openai import Operation
+
+_log = logging.getLogger(__name__)
+
+INFERENCE_ROUTES: dict[str, Operation] = {
+    "/v1/chat/completions": "chat.completions",
+    "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
+}
+_MODELS, _MODEL_PREFIX = "/v1/models", "/v1/models/"
+_JSON = [(b"content-type", b"application/json")]
+
+
+class Gateway:
+    """The data plane as an ASGI application; `in_flight` counts the calls under way."""
+
+    def __init__(self, pipeline: Pipeline, models: ModelList) -> None:
+        self._pipeline, self._models = pipeline, models
+        self.in_flight = 0
+
+    def owns(self, path: str) -> bool:
+        """Tell whether a path belongs to the data plane."""
+        return path in INFERENCE_ROUTES or path == _MODELS or path.startswith(_MODEL_PREFIX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = Client(scope, receive, send)
+        operation = INFERENCE_ROUTES.get(scope["path"])
+        self.in_flight += 1
+        try:
+            if operation is None:
+                await self._list_models(client)
+            elif (refusal := _check_head(client)) is not None:
+                await client.refuse(refusal)
+            else:
+                await self._pipeline.handle(client, operation)
+        except Exception:  # noqa: BLE001  # a bug must not leave by the same door as a refusal
+            _log.exception("request %s failed", client.request_id)
+            await client.refuse(InternalError(InternalError.TEXT))
+        finally:
+            self.in_flight -= 1
+
+    async def _list_models(self, client: Client) -> None:
+        path: str = client.scope["path"]
+        try:
+            if client.scope["method"] not in {"GET", "HEAD"}:
+                raise MethodNotAllowed("This route takes GET only.")
+            authorise(await self._pipeline.authenticator.authenticate(client.headers), "models:list")
+            if path in {_MODELS, _MODEL_PREFIX}:
+                body = self._models.render()
+            else:
+                body = self._models.render_one(unquote(path.removeprefix(_MODEL_PREFIX)))
+        except TollkeeperError as error:
+            await client.refuse(error)
+        else:
+            await client.reply(200, _JSON, body)
+
+
+def _check_head(client: Client) -> TollkeeperError | None:
+    if client.scope["method"] != "POST":
+        return MethodNotAllowed("This route takes POST only.")
+    content_type = client.headers.get(b"content-type", b"application/json")
+    if content_type[:16].lower() != b"application/json":
+        return UnsupportedContentType("The content type must be application/json.")
+    return None

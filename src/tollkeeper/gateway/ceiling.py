@@ -1,0 +1,34 @@
+"""The most that a call can cost: what is reserved for it before it goes out."""
+
+from __future__ import annotations
+
+from tollkeeper.domain.deployment import Route
+from tollkeeper.domain.price import PriceBook, price_tier
+from tollkeeper.domain.price_ceiling import Ceilings
+from tollkeeper.gateway.wire.openai import Call
+
+OUTPUT_TOKENS_UNSTATED = 16_384  # when neither the call nor the catalogue limits the output
+
+
+_ceilings = Ceilings()
+
+
+def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int | None:
+    """Return the upper bound of a call's cost over all deployments of its route; None when one has no price.
+
+    A token is at least one byte of the body, so the body's length bounds the input.
+    """
+    tier = price_tier(None, call.service_tier)
+    highest = 0
+    for deployment in route.deployments:
+        prices = book.find(deployment.provider.price_list, deployment.model)
+        if prices is None:
+            return None
+        output = call.output_tokens_max if call.output_tokens_max is not None else OUTPUT_TOKENS_UNSTATED
+        if call.operation == "embeddings":
+            output = 0
+        bound = _ceilings.bound(prices, len(call.body), output * call.choices, at_us=at_us, tier=tier)
+        if bound is None:
+            return None
+        highest = max(highest, bound)
+    return highest

@@ -1,0 +1,211 @@
+"""Passes a request on to its provider and the answer back: whole, or event by event, also after the client has left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from tollkeeper.domain.deployment import Deployment, Provider
+from tollkeeper.domain.errors import UpstreamFault
+from tollkeeper.domain.money import format_usd
+from tollkeeper.domain.usage import Charge, Outcome, Usage
+from tollkeeper.gateway.client import Client, Header
+from tollkeeper.gateway.meter import StreamMeter
+from tollkeeper.gateway.passage import Passage
+from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.ports.upstream import Deadlines, Exchange, Origin, Upstream, UpstreamRequest
+
+_REQUEST_HEADERS = (b"openai-beta", b"idempotency-key", b"x-client-request-id")  # the client's, passed on when sent
+_ANSWER_HEADERS = frozenset(
+    {
+        b"content-type",
+        b"openai-processing-ms",
+        b"openai-version",
+        b"openai-model",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+    }
+)
+_PROVIDER_REQUEST_IDS = frozenset({b"x-request-id", b"request-id"})
+_REDACTED = b"[redacted]"
+
+
+class RelaySettings(msgspec.Struct, frozen=True):
+    deadlines: Deadlines
+    answer_bytes_max: int
+    drain_s: float
+    drains_max: int
+    client_stall_s: float
+
+
+class WholeAnswer(msgspec.Struct):
+    """An answer held back until it is settled."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+    def headers_with_cost(self, charge: Charge) -> list[Header]:
+        if charge.amount_nanos is not None:
+            self.headers.append((b"x-tollkeeper-cost-usd", format_usd(charge.amount_nanos).encode()))
+        return self.headers
+
+
+class Relay:
+    """Forwards calls. `drains` counts the answers that are read on only for their usage."""
+
+    def __init__(self, upstream: Upstream, settings: RelaySettings) -> None:
+        self._upstream, self._settings = upstream, settings
+        self._heads: dict[tuple[str, str], tuple[Origin, bytes]] = {}
+        self.drains = 0
+
+    async def pass_through(self, client: Client, passage: Passage) -> WholeAnswer | None:
+        """Forward the call; return a whole answer for the client, or None when a stream has been passed on to it, but for its end.
+
+        Raises:
+            UpstreamFault: the provider could not be reached, or its answer broke off.
+        """
+        request = self._request(passage.call, passage.deployment, client.headers)
+        passage.sending()
+        exchange = await self._upstream.open(request, self._settings.deadlines)
+        try:
+            passage.answering(exchange)
+            headers, is_events = _pass_headers(exchange, passage)
+            if is_events and exchange.status == 200:
+                await self._pass_stream(client, passage, exchange, headers)
+                return None
+            body = await exchange.read_all(self._settings.answer_bytes_max)
+        finally:
+            exchange.close()
+        return _whole(passage, WholeAnswer(exchange.status, headers, body))
+
+    async def _pass_stream(self, client: Client, passage: Passage, exchange: Exchange, headers: list[Header]) -> None:
+        """Pass events on as they come, all but the end of the answer. When the client leaves, read on for the usage."""
+
+        def price(usage: Usage) -> Charge:
+            passage.model_served = meter.model_served
+            return passage.use(usage)
+
+        meter = StreamMeter(wants_usage=passage.call.wants_usage, charge=price)
+        drain = _Drain(self, exchange)
+        client.watch(drain.begin, stall_s=self._settings.client_stall_s)
+        try:
+            await client.start(exchange.status, [*headers, (b"cache-control", b"no-cache")])
+            while data := await exchange.read():
+                if passing := meter.feed(data):
+                    await client.write(passing)
+            await client.write(meter.finish())
+            _note_end(passage, meter, is_client_gone=client.is_gone)
+        except UpstreamFault as fault:
+            if not client.is_gone:
+                raise
+            passage.ended(Outcome.CLIENT_GONE, f"the client left; {fault.kind} while reading on")
+        except asyncio.CancelledError:
+            passage.ended(Outcome.BROKEN, "the gateway was stopping")
+            raise
+        finally:
+            drain.end()
+            client.unwatch()
+            passage.model_served = meter.model_served
+            if meter.usage is not None:
+                passage.use(meter.usage)
+            else:
+                passage.output_texts = meter.output_texts()
+
+    def _request(self, call: wire.Call, deployment: Deployment, headers: Mapping[bytes, bytes]) -> UpstreamRequest:
+        provider = deployment.provider
+        known = self._heads.get((provider.name, call.operation))
+        if known is None:
+            known = self._heads[(provider.name, call.operation)] = self._render_head(provider, call.operation)
+        origin, head = known
+        for name in _REQUEST_HEADERS:
+            if (value := headers.get(name)) is not None:
+                head += b"%b: %b\r\n" % (name, value)
+        return UpstreamRequest(origin, head, wire.upstream_body(call, deployment.model))
+
+    def _render_head(self, provider: Provider, operation: wire.Operation) -> tuple[Origin, bytes]:
+        origin = origin_of(provider.base_url)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"accept", b"application/json, text/event-stream"),
+            (b"accept-encoding", b"identity"),
+            (b"user-agent", b"tollkeeper"),
+        ]
+        if provider.api_key:
+            headers.append((b"authorization", b"Bearer " + provider.api_key.encode()))
+        return origin, self._upstream.render_head(origin, "POST", wire.PATHS[operation], headers)
+
+
+class _Drain:
+    """One answer being read on after its client left: bounded in time, and in number across the process."""
+
+    def __init__(self, relay: Relay, exchange: Exchange) -> None:
+        self._relay, self._exchange, self._is_draining = relay, exchange, False
+
+    def begin(self) -> None:
+        settings = self._relay._settings
+        if self._relay.drains >= settings.drains_max:
+            self._exchange.tighten(0)
+            return
+        self._relay.drains += 1
+        self._is_draining = True
+        self._exchange.tighten(settings.drain_s)
+
+    def end(self) -> None:
+        if self._is_draining:
+            self._relay.drains -= 1
+            self._is_draining = False
+
+
+def origin_of(base_url: str) -> Origin:
+    """Take a checked base URL apart."""
+    scheme, _, rest = base_url.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, _, port = authority.rpartition(":") if authority.rpartition(":")[2].isdigit() else (authority, "", "")
+    return Origin(scheme, host.strip("[]"), int(port or (443 if scheme == "https" else 80)), (slash + path).rstrip("/"))
+
+
+def _pass_headers(exchange: Exchange, passage: Passage) -> tuple[list[Header], bool]:
+    """Pick the headers that the client gets; tell whether the body is a stream of events."""
+    headers: list[Header] = []
+    is_events = False
+    for name, value in exchange.headers:
+        if name in _ANSWER_HEADERS:
+            headers.append((name, value))
+            if name == b"content-type" and value.startswith(b"text/event-stream"):
+                is_events = True
+        elif name in _PROVIDER_REQUEST_IDS:
+            passage.provider_request_id = value.decode("latin-1")[:128]
+    return headers, is_events
+
+
+def _whole(passage: Passage, answer: WholeAnswer) -> WholeAnswer:
+    """Meter a whole answer."""
+    if not 200 <= answer.status < 300:
+        passage.ended(Outcome.PROVIDER_ERROR)
+        secret = passage.deployment.provider.api_key.encode()
+        if secret and secret in answer.body:
+            answer.body = answer.body.replace(secret, _REDACTED)
+        return answer
+    passage.ended(Outcome.COMPLETE)
+    stated = wire.parse_answer(answer.body)
+    if stated is not None:
+        passage.model_served = stated.model
+        if stated.usage is not None:
+            passage.use(wire.usage_of(stated.usage, stated.service_tier))
+            return answer
+    passage.reason = "the provider stated no usage"
+    passage.output_texts = wire.delta_texts(answer.body) if stated else [answer.body.decode("utf-8", "replace")]
+    return answer
+
+
+def _note_end(passage: Passage, meter: StreamMeter, *, is_client_gone: bool) -> None:
+    if is_client_gone:
+        passage.ended(Outcome.CLIENT_GONE)
+    elif meter.has_error:
+        passage.ended(Outcome.BROKEN, "the provider ended the stream with an error")
+    else:
+        passage.ended(Outcome.COMPLETE, "" if meter.usage else "the provider stated no usage")

@@ -1,0 +1,85 @@
+"""Domain errors as answers in the OpenAI dialect: one table, one shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tollkeeper.domain import errors
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class MethodNotAllowed(errors.InvalidRequest):
+    """The route exists, but not for this method."""
+
+    code = "method_not_allowed"
+
+
+class InternalError(errors.TollkeeperError):
+    """A bug of ours: the caller is told that it is our fault and nothing more; the log has the rest."""
+
+    code = "internal_error"
+    TEXT = "Tollkeeper failed to handle this request; its log has the details under the request id."
+
+
+# error class -> HTTP status, `type`; the first class that fits wins, so the special stand before the general
+_TABLE: tuple[tuple[type[errors.TollkeeperError], int, str], ...] = (
+    (errors.RequestTooLarge, 413, "invalid_request"),
+    (errors.RequestTimeout, 408, "invalid_request"),
+    (MethodNotAllowed, 405, "invalid_request"),
+    (InternalError, 500, "internal_error"),
+    (errors.UnsupportedContentType, 415, "invalid_request"),
+    (errors.InvalidRequest, 400, "invalid_request"),
+    (errors.InvalidApiKey, 401, "invalid_request"),
+    (errors.PermissionDenied, 403, "permission_denied"),
+    (errors.ModelNotFound, 404, "not_found"),
+    (errors.NotFound, 404, "not_found"),
+    (errors.Conflict, 409, "conflict"),
+    (errors.LimitsUnavailable, 503, "upstream_error"),
+    (errors.DirectoryUnavailable, 503, "upstream_error"),
+    (errors.StoreUnavailable, 503, "upstream_error"),
+    (errors.Overloaded, 503, "upstream_error"),
+)
+
+_encode = msgspec.json.encode
+
+
+def error_body(error: errors.TollkeeperError, request_id: str) -> tuple[int, bytes]:
+    """Return the status and the JSON body that tell a caller about an error.
+
+    Shape: {"error": {"message", "type", "param", "code", "request_id", …fields}}
+    """
+    status, kind, code = _classify(error)
+    param = error.param if isinstance(error, errors.InvalidRequest) else None
+    described: dict[str, Any] = {"message": error.message, "type": kind, "param": param, "code": code}
+    return status, _encode({"error": {**described, **error.fields, "request_id": request_id}})
+
+
+def error_headers(status: int) -> Headers:
+    """Return the headers that go with an error: whether the official clients should try again."""
+    headers = [(b"content-type", b"application/json")]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    elif status == 500:
+        headers.append((b"x-should-retry", b"false"))  # a bug meets the second try as it met the first
+    elif status in {408, 413}:
+        headers += [(b"connection", b"close"), (b"x-should-retry", b"false")]  # the rest of the body is not read
+    return headers
+
+
+def error_event(error: errors.TollkeeperError, request_id: str) -> bytes:
+    """Return the event that ends a stream which broke after its first byte."""
+    return b"data: %b\n\n" % error_body(error, request_id)[1]
+
+
+def _classify(error: errors.TollkeeperError) -> tuple[int, str, str]:
+    if isinstance(error, errors.UpstreamFault):
+        if error.is_timeout:
+            return 504, "upstream_error", "provider_timeout"
+        return 502, "upstream_error", "provider_unavailable"
+    for cls, status, kind in _TABLE:
+        if isinstance(error, cls):
+            return status, kind, error.code
+    raise AssertionError(f"{type(error).__name__} has no place in the table of replies")
