@@ -1,0 +1,62 @@
+"""`tollkeeper init`: the first organization, with its keys, on an empty database."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+from rich.console import Console
+
+from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, print_json
+from tollkeeper.control.installation import Initialized, initialize
+from tollkeeper.control.opening import create_tables_if_empty
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.store.engine import Store
+
+
+def init(
+    org: Annotated[str, typer.Option("--org", help="The organization's name.")],
+    timezone: Annotated[str, typer.Option("--timezone", help="Its timezone: where its days begin.")] = "UTC",
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create an organization with its default project, an administration key and a project key, shown once.
+
+    An empty database gets its tables first.
+    """
+    settings = load(config, database).settings
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InvalidRequest(f"There is no timezone '{timezone}'; use an IANA name such as Asia/Seoul.") from None
+
+    async def create() -> Initialized:
+        store = Store.open(settings.database.url)
+        try:
+            await create_tables_if_empty(store)
+            return await initialize(
+                store,
+                name=org,
+                timezone=timezone,
+                pepper_text=settings.keys.pepper,
+                pepper_path=Path(settings.keys.pepper_file),
+            )
+        finally:
+            await store.aclose()
+
+    made = asyncio.run(create())
+    keys = {"admin_key": made.admin_key.key, "project_key": made.project_key.key}
+    if as_json:
+        print_json({"organization_id": made.organization.id, "project_id": made.project.id, **keys})
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"Organization [bold]{org}[/bold] ({made.organization.id}), timezone {timezone}")
+    console.print(f"Project [bold]{made.project.name}[/bold] ({made.project.id})\n")
+    console.print("Two keys, shown this once; keep them somewhere safe:")
+    console.print(f"  administration key  {keys['admin_key']}")
+    console.print(f"  project key         {keys['project_key']}\n")
+    console.print("Next: tollkeeper serve")

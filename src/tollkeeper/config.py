@@ -1,0 +1,237 @@
+"""The settings: what they are, their defaults, and where they come from (file, then environment). Read once, frozen.
+
+Only `bootstrap` and `cli` see this module. Unknown names are an error, in the file and in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS, Deployment, Provider, ProviderKind, Route
+from tollkeeper.domain.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "TOLLKEEPER_"
+CONFIG_VARIABLE = "TOLLKEEPER_CONFIG"
+USUAL_FILE = "tollkeeper.toml"
+USUAL_PROVIDERS: tuple[tuple[str, ProviderKind, str, str], ...] = (
+    ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    ("deepseek", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    ("xai", "xai", "https://api.x.ai/v1", "XAI_API_KEY"),
+)
+"""Providers that need no entry when their usual variable is set: those that this version can call."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the settings file."""
+
+
+class Server(Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    role: Literal["all", "gateway", "control"] = "all"
+    body_bytes_max: int = 32 * 1024 * 1024  # of a request; beyond it 413
+    head_bytes_max: int = 64 * 1024  # of a request's line and headers; beyond it 431
+    request_s: float = 60.0  # the longest silence while a client sends its request
+    client_stall_s: float = 60.0  # how long a client may leave an answer unread before it counts as gone
+    shutdown_grace_s: float = 30.0  # how long calls in flight may go on after SIGTERM
+
+
+class Upstream(Section, frozen=True):
+    connect_s: float = 5.0
+    first_byte_s: float = 600.0
+    idle_s: float = 300.0
+    total_s: float = 1800.0
+    connections_max: int = 512  # per provider
+    answer_bytes_max: int = 64 * 1024 * 1024  # of an answer that is not a stream
+    drain_s: float = 60.0  # how long an answer is read on for its usage after the client left
+    drains_max: int = 256  # how many such answers at once; more are counted by tokenizer
+    ca_file: str = ""  # further certificate authorities, PEM
+
+
+class Database(Section, frozen=True):
+    url: str = "sqlite:///tollkeeper.db"
+
+
+class Journal(Section, frozen=True):
+    directory: str = "journal"
+    durability: Literal["fast", "safe"] = "fast"
+    segment_bytes: int = 64 * 1024 * 1024
+
+
+class Keys(Section, frozen=True):
+    pepper_file: str = "tollkeeper.pepper"
+    pepper: str = ""  # 64 hexadecimal digits; wins over the file; for several machines
+    staleness_max_s: float = 300.0  # how long keys in memory stay good while the database is away
+
+
+class Logging(Section, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ProviderEntry(Section, frozen=True):
+    name: str
+    kind: ProviderKind
+    base_url: str = ""
+    api_key_env: str = ""
+    catalogue: str = ""  # list prices of the catalogue's provider of this name (openai_compatible has none by itself)
+    insecure_http: bool = False  # allow http:// beyond this machine
+
+
+class DeploymentEntry(Section, frozen=True):
+    provider: str
+    model: str
+    weight: int = 1
+
+
+class ModelEntry(Section, frozen=True):
+    name: str
+    deployments: tuple[DeploymentEntry, ...]
+
+
+class Settings(Section, frozen=True):
+    """Everything that can be set. See `docs/reference/configuration.md`."""
+
+    server: Server = Server()
+    upstream: Upstream = Upstream()
+    database: Database = Database()
+    journal: Journal = Journal()
+    keys: Keys = Keys()
+    logging: Logging = Logging()
+    providers: tuple[ProviderEntry, ...] = ()
+    models: tuple[ModelEntry, ...] = ()
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """Settings with what was resolved from the environment: providers with their keys, and routes."""
+
+    settings: Settings
+    providers: tuple[Provider, ...]
+    routes: tuple[Route, ...]
+    proxies: dict[str, str]  # HTTP_PROXY, HTTPS_PROXY, NO_PROXY as they stand in the environment
+
+
+def load(
+    path: Path | None = None, environment: Mapping[str, str] | None = None, *, is_serving: bool = True
+) -> Configuration:
+    """Read the settings file (given, or TOLLKEEPER_CONFIG, or ./tollkeeper.toml when it is there), then the environment.
+
+    Who does not serve needs no provider's key.
+
+    Raises:
+        ConfigurationError: a file that cannot be read, an unknown name, a wrong value, a provider without its key.
+    """
+    env = os.environ if environment is None else environment
+    tables = _read_file(path, env)
+    _overlay_environment(tables, env)
+    try:
+        settings = msgspec.convert(tables, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"Configuration: {error}") from error
+    providers = _providers(settings, env, is_serving=is_serving)
+    routes = _routes(settings, {provider.name: provider for provider in providers})
+    proxies = {name.upper(): env[name] for name in env if name.upper() in {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}}
+    return Configuration(settings, providers, routes, proxies)
+
+
+def _read_file(path: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
+    if path is None and (named := env.get(CONFIG_VARIABLE)):
+        path = Path(named)
+    if path is None:
+        path = Path(USUAL_FILE)
+        if not path.exists():
+            return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _overlay_environment(tables: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Put TOLLKEEPER_SECTION__NAME values into `tables`, as the type that the setting has."""
+    sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    for variable, text in env.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        kind = sections.get(section)
+        fields = (
+            {field.name: field.type for field in msgspec.structs.fields(kind)}
+            if isinstance(kind, type) and issubclass(kind, Section)
+            else {}
+        )
+        if name not in fields:
+            raise ConfigurationError(f"{variable}: there is no such setting")
+        table = tables.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"[{section}] must be a table")
+        try:
+            table[name] = msgspec.convert(text, fields[name], strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"{variable}: {error}") from error
+
+
+def _providers(settings: Settings, env: Mapping[str, str], *, is_serving: bool) -> tuple[Provider, ...]:
+    usual = {kind: (url, variable) for _, kind, url, variable in USUAL_PROVIDERS}
+    found: dict[str, Provider] = {}
+    for entry in settings.providers:
+        if entry.kind in {"anthropic", "gemini"}:
+            raise ConfigurationError(
+                f"provider '{entry.name}': kind '{entry.kind}' cannot be called by this version yet"
+            )
+        default_url, default_variable = usual.get(entry.kind, ("", ""))
+        base_url = (entry.base_url or default_url).rstrip("/")
+        if not base_url:
+            raise ConfigurationError(f"provider '{entry.name}': base_url is missing")
+        _check_base_url(entry, base_url)
+        variable = entry.api_key_env or default_variable
+        api_key = env.get(variable, "") if variable else ""
+        if variable and not api_key and is_serving:
+            raise ConfigurationError(f"provider '{entry.name}': the environment variable {variable} is not set")
+        if entry.name in found:
+            raise ConfigurationError(f"provider '{entry.name}' is there twice")
+        catalogue = entry.catalogue or CATALOGUE_PROVIDERS.get(entry.kind, "")
+        found[entry.name] = Provider(entry.name, entry.kind, base_url, api_key, catalogue)
+    for name, kind, url, variable in USUAL_PROVIDERS:
+        usual_key = env.get(variable)
+        if name not in found and usual_key:
+            found[name] = Provider(name, kind, url, usual_key, CATALOGUE_PROVIDERS[kind])
+    return tuple(found.values())
+
+
+def _check_base_url(entry: ProviderEntry, base_url: str) -> None:
+    scheme, separator, rest = base_url.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    local = host.startswith("[::1]") or host.partition(":")[0] in {"127.0.0.1", "localhost"}
+    if not separator or scheme not in {"http", "https"} or not host or "@" in rest.partition("/")[0]:
+        raise ConfigurationError(f"provider '{entry.name}': base_url must look like https://host/v1")
+    if scheme == "http" and not local and not entry.insecure_http:
+        raise ConfigurationError(
+            f"provider '{entry.name}': base_url must be https (its key would travel readable); "
+            "insecure_http = true allows it for a model server in your own network"
+        )
+
+
+def _routes(settings: Settings, providers: dict[str, Provider]) -> tuple[Route, ...]:
+    routes: dict[str, Route] = {}
+    for model in settings.models:
+        if not model.deployments:
+            raise ConfigurationError(f"model '{model.name}': at least one deployment is needed")
+        if model.name in routes:
+            raise ConfigurationError(f"model '{model.name}' is there twice")
+        deployments = []
+        for entry in model.deployments:
+            provider = providers.get(entry.provider)
+            if provider is None:
+                raise ConfigurationError(f"model '{model.name}': there is no provider '{entry.provider}'")
+            deployments.append(Deployment(provider, entry.model, entry.weight))
+        routes[model.name] = Route(model.name, tuple(deployments))
+    return tuple(routes.values())
