@@ -1,0 +1,59 @@
+"""The upstream for streams: answers every POST with the same 102 events, one write each.
+
+Run as `python -m bench.stream_server PORT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import cast
+
+import httptools
+import uvloop
+
+from bench.targets import stream_events
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+WRITES = [b"%x\r\n%s\r\n" % (len(event), event) for event in stream_events()] + [b"0\r\n\r\n"]
+
+
+class StreamConnection(asyncio.Protocol):
+    """One kept-alive connection; one stream at a time."""
+
+    _transport: asyncio.Transport
+    _parser: httptools.HttpRequestParser
+    _streaming: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._streaming = asyncio.ensure_future(self._stream())
+
+    def connection_lost(self, _fault: Exception | None) -> None:
+        if self._streaming:
+            self._streaming.cancel()
+
+    async def _stream(self) -> None:
+        self._transport.write(HEAD)
+        for piece in WRITES:
+            self._transport.write(piece)
+            await asyncio.sleep(0)  # lets the loop hand this piece to the system before the next one joins it
+
+
+async def serve(port: int) -> None:
+    """Listen until the process is ended."""
+    server = await asyncio.get_running_loop().create_server(StreamConnection, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))

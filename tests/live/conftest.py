@@ -1,0 +1,46 @@
+"""Real processes for the tests of this folder: one simulator and one gateway for each module, on each database when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.databases import new_postgres_database
+from tests.live.processes import GatewayProcess, SimulatorProcess
+
+SHORT_DEADLINES = """
+[upstream]
+idle_s = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("live")
+
+
+@pytest.fixture(scope="module")
+def simulator(folder: Path) -> Iterator[SimulatorProcess]:
+    running = SimulatorProcess(folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path, simulator: SimulatorProcess) -> Iterator[GatewayProcess]:
+    running = GatewayProcess(folder, simulator, f"sqlite:///{folder / 'tollkeeper.db'}", extra=SHORT_DEADLINES)
+    running.start()
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.log
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables, on each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tollkeeper.db'}"
+    server: Callable[[str], str] = request.getfixturevalue("postgres_server")
+    return new_postgres_database(server)

@@ -1,0 +1,134 @@
+"""Usage goes in once, whoever writes it and however often, and the rollups with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, select
+from store_factories import HOUR_US, add_key, add_organization, make_key, make_record, make_unpriced
+
+from tollkeeper.domain.usage import CostState, Outcome
+from tollkeeper.store import api_keys
+from tollkeeper.store.engine import Store
+from tollkeeper.store.schema import label_rollup, usage_record, usage_rollup
+from tollkeeper.store.usage_rows import from_row, to_row
+
+if TYPE_CHECKING:
+    from tollkeeper.domain.usage import UsageRecord
+
+
+async def _count(store: Store) -> int:
+    return await store.read(lambda c: _scalar(c, select(func.count()).select_from(usage_record)))
+
+
+async def _rolled_up(store: Store) -> tuple[int, int, int]:
+    """Return requests, amount and unpriced requests over all rollup rows."""
+    sums = select(
+        func.sum(usage_rollup.c.requests),
+        func.sum(usage_rollup.c.amount_nanos),
+        func.sum(usage_rollup.c.unpriced_requests),
+    )
+
+    async def query(connection):
+        row = (await connection.execute(sums)).one()
+        return tuple(int(value or 0) for value in row)
+
+    return await store.read(query)
+
+
+async def _scalar(connection, query) -> int:
+    return int((await connection.execute(query)).scalar_one())
+
+
+def test_a_row_keeps_every_field_of_its_record() -> None:
+    record = make_record(
+        status=0,
+        outcome=Outcome.CRASHED,
+        is_stream=True,
+        is_estimated=True,
+        reasoning_tokens=7,
+        reason="the gateway stopped",
+        end_user="사용자-1",
+        labels={"feature": "search", "purpose": "eval"},
+        provider_request_id="req_1",
+        cost_state=CostState.ESTIMATED,
+    )
+    assert from_row(to_row(record)) == record
+
+
+async def test_insert_returns_how_many_records_were_new(store: Store) -> None:
+    records = [make_record() for _ in range(700)]
+    assert await store.insert_usage(records[:500], slot="a") == 500
+    assert await store.insert_usage(records[300:], slot="a") == 200
+    assert await store.insert_usage(records, slot="b") == 0
+    assert await store.insert_usage([], slot="a") == 0
+    assert await _count(store) == 700
+    assert await _rolled_up(store) == (700, 700 * 352_500, 0)
+
+
+async def test_a_call_twice_in_one_batch_counts_once(store: Store) -> None:
+    record = make_record(labels={"feature": "search"})
+    assert await store.insert_usage([record, make_record(), record], slot="a") == 2
+    assert await _rolled_up(store) == (2, 2 * 352_500, 0)
+    assert await store.read(lambda c: _scalar(c, select(func.sum(label_rollup.c.requests)))) == 1
+
+
+async def test_overlapping_batches_of_concurrent_writers_count_each_call_once(store: Store, database_url: str) -> None:
+    records = [make_record() for _ in range(400)]
+    others = [Store.open(database_url) for _ in range(2)]
+    writers = [store, *others]
+    batches: list[tuple[int, list[UsageRecord]]] = []
+    for start in range(0, 400, 50):
+        batch = records[start : start + 100]
+        batches += [(0, batch), (1, batch[::-1]), (2, batch[25:])]
+    new = await asyncio.gather(*(writers[index].insert_usage(batch, slot=f"slot-{index}") for index, batch in batches))
+    for other in others:
+        await other.aclose()
+    assert sum(new) == 400
+    assert await _count(store) == 400
+    assert await _rolled_up(store) == (400, 400 * 352_500, 0)
+
+
+async def test_two_replicas_write_their_own_rollup_rows(store: Store) -> None:
+    await store.insert_usage([make_record()], slot="a")
+    await store.insert_usage([make_record()], slot="b")
+    slots = await store.read(lambda c: _scalar(c, select(func.count(usage_rollup.c.slot.distinct()))))
+    assert slots == 2
+
+
+async def test_unpriced_calls_are_counted_as_unpriced_and_add_no_amount(store: Store) -> None:
+    await store.insert_usage([make_record(), make_unpriced(), make_unpriced()], slot="a")
+    assert await _rolled_up(store) == (3, 352_500, 2)
+    nulls = select(func.count()).select_from(usage_record).where(usage_record.c.amount_nanos.is_(None))
+    assert await store.read(lambda c: _scalar(c, nulls)) == 2
+
+
+async def test_a_batch_may_span_days(store: Store) -> None:
+    records = [make_record(1_700_000_000_000_000 + hours * HOUR_US) for hours in range(0, 240, 5)]
+    assert await store.insert_usage(records, slot="a") == 48
+    days = await store.read(lambda c: _scalar(c, select(func.count(usage_record.c.day.distinct()))))
+    assert days == 10 or days == 11
+
+
+async def test_a_failing_batch_changes_nothing_and_the_next_one_works(store: Store) -> None:
+    longest = [make_record(latency_us=2**63 - 1) for _ in range(2)]  # their sum does not fit 64 bits
+    with pytest.raises(Exception, match=r"(?i)int|range|large"):  # each driver has its own words for it
+        await store.insert_usage([make_record(), *longest], slot="a")
+    assert await _count(store) == 0
+    assert await _rolled_up(store) == (0, 0, 0)
+    assert await store.insert_usage([make_record()], slot="a") == 1
+
+
+async def test_usage_notes_the_last_use_of_its_key(store: Store) -> None:
+    organization, project = await add_organization(store)
+    key = make_key(organization.id, project.id)
+    await add_key(store, key)
+    of_key = {"organization_id": organization.id, "project_id": project.id, "api_key_id": key.id}
+    at_us = 1_700_000_000_000_000
+    for later_us, noted_us in ((0, 0), (30_000_000, 0), (61_000_000, 61_000_000), (10_000_000, 61_000_000)):
+        await store.insert_usage([make_record(at_us + later_us, **of_key)], slot="a")
+        found = await store.read(lambda c: api_keys.get_api_key(c, organization.id, key.id))
+        assert found is not None
+        assert found.last_used_at_us == at_us + noted_us
