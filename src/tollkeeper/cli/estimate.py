@@ -196,7 +196,7 @@ def _print_comparison(
     console.print(table)
     if len(shown) < len(found):
         console.print(
-            f"\n{len(found) - len(shown)} more models are unpriced for this, free, retired, special, or of a size that does not fit: --all shows them."
+            f"\n{len(found) - len(shown)} more models are unpriced for this, free, retired, special, or too small: --all shows them."
         )
 
 

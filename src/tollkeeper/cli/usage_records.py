@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from tollkeeper.cli.usage_table import dollars, places_of, usd_number
+from tollkeeper.cli.usage_table import dollars, places_of, plain, print_whole, usd_number
 from tollkeeper.control.usage import Names
 from tollkeeper.domain.money import format_usd_per_million
 from tollkeeper.domain.tenancy import Organization
@@ -25,7 +24,7 @@ def show_record(record: UsageRecord, organization: Organization, names: Names) -
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
     for name, value in _facts(record, organization, names):
-        facts.add_row(name, Text(value))
+        facts.add_row(name, plain(value))
     console.print(facts)
     if not record.lines:
         return
@@ -39,9 +38,9 @@ def show_record(record: UsageRecord, organization: Organization, names: Names) -
     for line in record.lines:
         price = f"${format_usd_per_million(line.price_pico)}"
         amount = dollars(line.amount_nanos, places)
-        table.add_row(line.dimension, f"{line.quantity:,}", price, amount, Text(line.source))
+        table.add_row(line.dimension, f"{line.quantity:,}", price, amount, plain(line.source))
     console.print()
-    console.print(table)
+    print_whole(console, table)
 
 
 def show_doubtful(records: list[UsageRecord], organization: Organization, *, limit: int) -> None:
@@ -59,12 +58,12 @@ def show_doubtful(records: list[UsageRecord], organization: Organization, *, lim
         table.add_row(
             request_id(record),
             _time(record, organization),
-            Text(record.model_served),
+            plain(record.model_served),
             record.cost_state.value,
-            Text(record.reason or "–"),
+            plain(record.reason or "–"),
             dollars(record.amount_nanos, places),
         )
-    console.print(table)
+    print_whole(console, table)
     if len(records) == limit:
         console.print(f"\nThe newest {limit}; more with --limit.")
 

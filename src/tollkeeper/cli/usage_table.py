@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from tollkeeper.cli.context import print_json
 from tollkeeper.cli.usage_question import COLUMNS, Answer
@@ -25,12 +28,14 @@ def show(answer: Answer, kind: Kind) -> None:
     console = Console(highlight=False)
     zone = answer.organization.timezone
     question = answer.question
-    console.print(f"[bold]{answer.organization.name}[/bold]  {question.first_day} to {question.last_day} ({zone})\n")
+    console.print(
+        f"[bold]{escape(answer.organization.name)}[/bold]  {question.first_day} to {question.last_day} ({zone})\n"
+    )
     if not answer.lines:
         console.print("No calls in this time. Send one through the gateway, or look further back with --from.")
         return
     total = total_of(answer.lines)
-    console.print(_table(answer, kind, total))
+    print_whole(console, _table(answer, kind, total))
     if total.unpriced_requests:
         console.print(
             f"\n{total.unpriced_requests:,} unpriced: no price is known for these calls, so no amount holds them. "
@@ -74,6 +79,18 @@ def total_of(lines: list[UsageLine]) -> UsageLine:
     )
 
 
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table with every digit: on a narrow terminal the lines run over, no number is cut."""
+    needed = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def plain(text: str) -> Text:
+    """Return words from outside (labels, models, names) so that they cannot steer the terminal."""
+    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text))
+
+
 def usd_number(nanos: int | None) -> msgspec.Raw | None:
     """Return an amount as a JSON number with all its digits."""
     return None if nanos is None else msgspec.Raw(format_usd(nanos).encode())
@@ -109,12 +126,12 @@ def _table(answer: Answer, kind: Kind, total: UsageLine) -> Table:
     titles = answer.question.by.titles or ("",)
     cells = [_group_cells(answer, line) or ("all calls",) for line in answer.lines]
     for position, title in enumerate(titles):
-        table.add_column(title.removeprefix("label:"), footer="total" if position == 0 else "", overflow="fold")
+        table.add_column(plain(title.removeprefix("label:")), footer="total" if position == 0 else "", overflow="fold")
     columns = _measures(answer, kind, total)
     for heading, _, footer in columns:
         table.add_column(heading, footer=footer, justify="right", no_wrap=True)
     for number, group in enumerate(cells):
-        table.add_row(*group, *(values[number] for _, values, _ in columns))
+        table.add_row(*map(plain, group), *(values[number] for _, values, _ in columns))
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from tollkeeper.domain.errors import InvalidRequest, RequestTooLarge, TollkeeperError
 from tollkeeper.gateway.replies import error_body, error_event, error_headers
@@ -15,6 +15,16 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
+DIRECT_WRITER = "tollkeeper.direct_writer"
+"""The ASGI extension by which our own server lets frequent answers skip ASGI's messages."""
+
+
+class DirectWriter(Protocol):
+    """Writes straight to the client's connection; see `gateway.server_protocol`."""
+
+    def answer(self, headers: Iterable[Header], body: bytes) -> None: ...
+
+    def piece(self, data: bytes) -> bool: ...
 
 
 class ClientGoneError(Exception):
@@ -25,6 +35,7 @@ class Client:
     """The client's side of one call. Its `call_id` is the id of everything that the call leaves behind."""
 
     __slots__ = (
+        "_direct",
         "_hang_up",
         "_is_cut_off",
         "_look_again",
@@ -52,6 +63,8 @@ class Client:
         self.status = 0  # of the answer begun; 0 before
         self.is_gone = False
         self._receive, self._send = receive, send
+        extensions = scope.get("extensions")
+        self._direct: DirectWriter | None = extensions.get(DIRECT_WRITER) if extensions else None
         # while watched
         self._on_gone: Callable[[], None] | None = None
         self._stall_s = 0.0
@@ -96,17 +109,15 @@ class Client:
     async def reply(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Answer in one piece."""
         self.status = status
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    *headers,
-                    (b"content-length", b"%d" % len(body)),
-                    (b"x-request-id", b"req_" + self.call_id.hex().encode()),
-                ],
-            }
-        )
+        headers = [
+            *headers,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", b"req_" + self.call_id.hex().encode()),
+        ]
+        if self._direct is not None and status == 200 and self.scope["method"] == "POST":
+            self._direct.answer(headers, body)
+            return
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: TollkeeperError) -> None:
@@ -126,7 +137,7 @@ class Client:
 
     async def write(self, data: bytes) -> None:
         """Send a piece, waiting while the client does not keep up; nothing once it is gone."""
-        if self.is_gone:
+        if self.is_gone or (self._direct is not None and self._direct.piece(data)):
             return
         self._writing_since_ns = clock.monotonic_ns()
         try:

@@ -6,6 +6,8 @@ environment by itself, and nothing touches SQL: a warm call needs only memory, t
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from tollkeeper.domain.access import authorise
@@ -28,6 +30,7 @@ from tollkeeper.ports.prices import Prices
 from tollkeeper.ports.tokens import TokenCounter
 
 COUNTING_S = 15.0
+_log = logging.getLogger(__name__)
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -110,5 +113,7 @@ class Pipeline(msgspec.Struct, frozen=True):
         try:
             if passage.needs_counting:
                 await run_shielded(count_usage(passage, self.counter), timeout_s=COUNTING_S)
+        except TimeoutError:  # the call stays unpriced; its answer is paid for and still the client's
+            _log.warning("the tokens of request req_%s could not be counted in time", passage.reservation.call_id.hex())
         finally:
             self.ledger.settle(passage.record())

@@ -7,17 +7,57 @@ the path of a call one addition per packet; time is kept by a sweep over all con
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from tollkeeper.domain.errors import InvalidRequest, RequestTimeout, TollkeeperError
+from tollkeeper.gateway.client import DIRECT_WRITER
 from tollkeeper.gateway.replies import error_body
 from tollkeeper.kit.ids import uuid7
 
 SWEEP_S = 5.0
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+
+class DirectWriter:
+    """Writes the answer to one request as uvicorn's `send` would, without messages, coroutines and header checks.
+
+    That is a tenth of a call's CPU. It knows uvicorn's cycle (0.54) from inside, so it is used for the two frequent cases
+    only: a whole answer of status 200, and a piece of a chunked one while the client keeps up. All else goes through ASGI.
+    """
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    def answer(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Write a whole answer of status 200; `headers` hold its content-length."""
+        cycle = self._cycle
+        if cycle.disconnected:
+            return
+        lines = [STATUS_LINE[200]]
+        for name, value in (*cycle.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n", body) if cycle.keep_alive else (b"connection: close\r\n\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.transport.write(b"".join(lines))
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def piece(self, data: bytes) -> bool:
+        """Write a piece of an answer begun as chunked; False when it must wait for the client, and nothing was written."""
+        cycle = self._cycle
+        if cycle.flow.write_paused:
+            return False
+        if not cycle.disconnected:
+            cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -64,6 +104,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         super().on_headers_complete()
+        self.scope["extensions"] = {DIRECT_WRITER: DirectWriter(self.cycle)}  # type: ignore[dict-item]  # ours is no dict
 
     def on_message_complete(self) -> None:
         self._in_head = True

@@ -14,6 +14,13 @@ from tollkeeper.domain.usage import Charge, Dimension, Usage
 from tollkeeper.prices.book import CompiledBook
 
 _SPECIAL = re.compile(r"audio|realtime|transcribe|tts|image|live|voice|\bft\b")
+_RETIRED = re.compile(
+    r"(ada|babbage|curie|davinci|text-davinci-00[23]|gpt-3\.5-0301|gpt-4\.5-preview|claude-v1|claude-2"
+    r"|gemini-(pro|pro-1\.5|flash-1\.5|flash-1\.5-8b|1\.[05]-.*))$"
+)
+"""Models withdrawn for good that the catalogue keeps for old bills and does not mark (developers.openai.com
+/api/docs/deprecations, platform.claude.com/docs/en/about-claude/model-deprecations, ai.google.dev/gemini-api/docs
+/deprecations). Only comparisons leave them out."""
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -89,15 +96,15 @@ def compare(
 def is_current(book: CompiledBook, found: Estimate) -> bool:
     """Tell whether a model belongs in a comparison of text calls.
 
-    It is priced and not free, not retired, not made for sound, images or one customer's fine-tuning, and the call is
-    known to fit into it: a catalogue's model of unknown size is an old or a special one. Models of own prices count.
+    It is priced and not free, not retired, not made for sound, images or one customer's fine-tuning, and the call fits
+    into it as far as its size is known. Models of own prices count.
     """
-    if not found.total_nanos:
+    if not found.total_nanos or found.fits is False:
         return False
     known = book.model(found.provider, found.model)
     if known is None:
         return True
-    return found.fits is True and not known.is_deprecated and not _SPECIAL.search(known.id)
+    return not known.is_deprecated and not _SPECIAL.search(known.id) and not _RETIRED.match(known.id)
 
 
 def direct_providers(book: CompiledBook) -> list[str]:

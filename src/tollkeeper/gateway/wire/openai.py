@@ -239,9 +239,10 @@ def usage_of(wire: WireUsage, service_tier: str | None) -> Usage:
         )
     else:
         parts = (("cache_read", wire.prompt_cache_hit_tokens),)
-    for name, count in parts:
-        if count:
-            quantities[name] = count = min(count, plain)  # a part is never more than what is left of the whole
+    for name, stated in parts:
+        if stated:
+            count = min(stated, plain)  # a part is never more than what is left of the whole
+            quantities[name] = count
             plain -= count
     quantities["input"] = plain
     reasoning = 0
