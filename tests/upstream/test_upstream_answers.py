@@ -60,6 +60,7 @@ BROKEN_ANSWERS = {
     "chunked and length": HEAD + b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
     "chunked twice": HEAD + b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "coded": HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "chunked and a tab": HEAD + b"transfer-encoding: chunked\t\r\n\r\n0\r\n\r\n",
     "not chunked": HEAD + b"transfer-encoding: identity\r\n\r\nabc",
     "folded header": HEAD + b"a: b\r\n c: d\r\ncontent-length: 0\r\n\r\n",
     "bare line feed": HEAD + b"a: b\ncontent-length: 0\n\n",
@@ -134,9 +135,22 @@ async def test_an_answer_cut_anywhere_is_the_same_answer(name: str) -> None:
     raw, body, is_reusable = WHOLE_ANSWERS[name]
     whole = outcome(raw)
     assert whole[2:] == (body, True, None, is_reusable)
+    assert not {b"link", b"x-late", b"x-later"}.intersection(dict(whole[1])), "of an interim answer or a trailer"
     for at in range(1, len(raw)):
         assert outcome(raw[:at], raw[at:]) == whole, at
     assert outcome(*[raw[at : at + 1] for at in range(len(raw))]) == whole
+
+
+@pytest.mark.asyncio(loop_factories=["stdlib"])
+async def test_headers_are_lower_case_and_keep_their_order_and_repeats() -> None:
+    raw = HEAD + b"X-B: 1\r\nSet-Cookie: a=b; c\r\nset-cookie:  d \r\nX-Empty:\r\nContent-Length: 0\r\n\r\n"
+    assert outcome(raw)[1] == [
+        (b"x-b", b"1"),
+        (b"set-cookie", b"a=b; c"),
+        (b"set-cookie", b"d"),
+        (b"x-empty", b""),
+        (b"content-length", b"0"),
+    ]
 
 
 @pytest.mark.asyncio(loop_factories=["stdlib"])

@@ -183,6 +183,7 @@ async def test_an_end_that_the_loop_has_not_seen_yet_is_noticed_before_writing(
         await whole_call(client, provider.origin())
         (connection,) = pool_of(client)._idle
         assert connection.is_fit(asyncio.get_running_loop().time())
+        assert not connection.is_fit(asyncio.get_running_loop().time() + PoolLimits().keep_alive_s)
         connection._transport.pause_reading()  # the loop is not told what comes now
     await settled()  # the provider is gone, with its end of the connection
     assert not connection.is_fit(asyncio.get_running_loop().time())
@@ -271,6 +272,27 @@ async def test_no_more_idle_connections_are_kept_than_allowed() -> None:
         await until_open(client, 2)
         assert len(pool_of(client)._idle) == 2
         await client.aclose()
+
+
+async def test_the_connection_used_last_is_used_next(client: UpstreamClient) -> None:
+    gate = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            await gate.wait()
+            await peer.send(b"HTTP/1.1 200 OK\r\nx-number: %d\r\ncontent-length: 0\r\n\r\n" % peer.number)
+
+    async with playing(script) as provider:
+        calls = [asyncio.ensure_future(whole_call(client, provider.origin())) for _ in range(3)]
+        while len(provider.received) < 3:
+            await asyncio.sleep(0.002)
+        gate.set()
+        await asyncio.gather(*calls)
+        last = pool_of(client)._idle[-1]
+        for _ in range(5):
+            await whole_call(client, provider.origin())
+            assert pool_of(client)._idle[-1] is last
+            assert len(pool_of(client)._idle) == 3
 
 
 async def test_closing_before_the_end_drops_the_connection(client: UpstreamClient) -> None:

@@ -232,6 +232,26 @@ async def test_a_refusal_that_comes_before_the_body_is_sent_is_the_answer(client
         assert not client._pools_by_origin[provider.origin()]._idle  # half a request was sent: never used again
 
 
+async def test_a_refusal_is_seen_as_soon_as_its_head_is_there(client: UpstreamClient) -> None:
+    seen = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        peer.writer.transport.pause_reading()
+        await peer.send(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\n")
+        await seen.wait()
+        await peer.send(b"{}")
+        await asyncio.sleep(5)
+
+    async with playing(script) as provider:
+        request = request_to(client, provider.origin(), b"b" * 20_000_000)
+        exchange = await client.open(request, Deadlines(first_byte_s=2, idle_s=2, total_s=4))
+        assert exchange.status == 429
+        seen.set()
+        assert await exchange.read_all(2) == b"{}"
+        exchange.close()
+
+
 async def test_a_provider_that_stops_reading_is_a_first_byte_timeout(client: UpstreamClient) -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")

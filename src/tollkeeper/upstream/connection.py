@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name == b"transfer-encoding":
             self._check_coding(value)
-        self._headers.append((name, value))
+        self._headers.append((name, value.rstrip(b" \t")))  # the parser leaves what may follow a value
 
     def on_headers_complete(self) -> None:
         exchange = self._exchange
@@ -314,7 +314,7 @@ class Connection(asyncio.Protocol):
             raise faults.not_http("too many interim answers", self.origin)
 
     def _check_coding(self, value: bytes) -> None:
-        """Let only one coding pass, and that once: two would be read differently by different parsers."""
+        """Let one coding pass, once, and spelt so that our parser takes it for chunked too (it does not with a tab)."""
         if value.lower() != b"chunked" or any(name == b"transfer-encoding" for name, _ in self._headers):
             raise faults.not_http("a transfer coding that was not asked for", self.origin)
 
