@@ -68,7 +68,7 @@ def test_verify_names_what_differs_and_exits_1(sqlite_url: str) -> None:
     assert result.exit_code == 1
     assert "usage_rollup.amount_nanos: expected 705000, found 1" in result.stdout
     machine = run("verify", "--json", url=sqlite_url)
-    assert machine.exit_code == 1
+    assert (machine.exit_code, repr(machine.exception)) == (1, "SystemExit(1)")
     [difference] = json.loads(machine.stdout)["differences"]
     assert (difference["table"], difference["expected"], difference["found"]) == ("usage_rollup", 705_000, 1)
     assert difference["key"]["project_id"] == "proj_a"

@@ -183,13 +183,15 @@ async def test_memory_is_bounded_and_keeps_keys_in_use(
     made, digest = key
     keys = StoreDirectory(scripted)  # type: ignore[arg-type]
     await keys.start()
+    others = [make_key(made.organization_id, made.project_id) for _ in range(16)]
+    digests = [await add_key(scripted, other) for other in others]  # type: ignore[arg-type]
+    await keys.poll()
     await keys.find(digest)
-    for _ in range(24):
-        other = make_key(made.organization_id, made.project_id)
-        other_digest = await add_key(scripted, other)  # type: ignore[arg-type]
-        await keys.poll()
-        await keys.find(other_digest)
+    for other, other_digest in zip(others, digests, strict=True):
+        assert await keys.find(other_digest) == other
         assert keys.recall(digest) == made
+    assert keys.recall(digests[0]) is None
+    assert await keys.find(digests[0]) == others[0], "a key that had to go is not an unknown one"
     assert len(keys._keys._young) + len(keys._keys._old) <= 8
     assert len(keys._keys._digests) <= 8
     await keys.aclose()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from store_factories import HOUR_US, add_key, add_organization, make_key, make_record, make_unpriced
 
+from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.usage import CostState, Outcome
 from tollkeeper.store import api_keys
 from tollkeeper.store.engine import Store
@@ -132,3 +134,31 @@ async def test_usage_notes_the_last_use_of_its_key(store: Store) -> None:
         found = await store.read(lambda c: api_keys.get_api_key(c, organization.id, key.id))
         assert found is not None
         assert found.last_used_at_us == at_us + noted_us
+
+
+async def test_postgres_keeps_each_day_in_a_partition_made_ahead(postgres_url: str) -> None:
+    store = Store.open(postgres_url)
+    day = 20_500
+    await store.insert_usage([make_record(day * 24 * HOUR_US), make_record((day + 1) * 24 * HOUR_US)], slot="a")
+    counts = [
+        await store.read(lambda c, d=d: _scalar(c, text(f"SELECT count(*) FROM usage_record_d{d}")))
+        for d in (day, day + 1, day + 2)
+    ]
+    assert counts == [1, 1, 0]
+    await store.aclose()
+
+
+async def test_connections_that_the_server_ended_are_the_worlds_fault_and_are_made_again(postgres_url: str) -> None:
+    store, other = Store.open(postgres_url), Store.open(postgres_url)
+    record = make_record()
+    assert await store.insert_usage([record], slot="a") == 1
+    assert await _count(store) == 1
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+    assert await other.read(lambda c: _scalar(c, text(end + " AND pid != pg_backend_pid()"))) == 2
+    lost = make_record()
+    with contextlib.suppress(StoreUnavailable):  # or the driver has noticed in time
+        await store.insert_usage([lost], slot="a")
+    await store.insert_usage([record, lost], slot="a")
+    assert await _count(store) == 2, "a pooled connection is tried before it is used"
+    await store.aclose()
+    await other.aclose()

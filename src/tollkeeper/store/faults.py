@@ -40,7 +40,9 @@ def _is_unavailable(error: BaseException) -> bool:
         return getattr(error, "sqlite_errorcode", None) != _SQLITE_LOGIC_ERROR
     if isinstance(error, sqlite3.DatabaseError):
         return getattr(error, "sqlite_errorname", "") in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
-    return isinstance(error, (OSError, TimeoutError, exc.TimeoutError, asyncpg.InterfaceError))
+    # InternalClientError is what asyncpg raises on a connection that the server ended while nobody was using it.
+    drivers = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(error, (OSError, TimeoutError, exc.TimeoutError, *drivers))
 
 
 def _sqlstate(error: BaseException) -> str | None:

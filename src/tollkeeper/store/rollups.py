@@ -42,9 +42,9 @@ class Rollups(NamedTuple):
 
 def summarise(records: Iterable[UsageRecord]) -> Rollups:
     """Add records up. Each record is expected once."""
-    groups: dict[Key, _Group] = {}
+    groups: dict[tuple[Any, ...], _Group] = {}
     for record in records:
-        key: Key = (
+        key = (
             record.organization_id,
             uuid7_ms(record.call_id) // MS_PER_HOUR,
             record.project_id,
@@ -54,6 +54,7 @@ def summarise(records: Iterable[UsageRecord]) -> Rollups:
             record.operation,
             record.service_tier,
             record.cost_state._value_,  # `value` is a property and costs as much as the rest of the key
+            tuple(record.labels.items()),
         )
         group = groups.get(key)
         if group is None:
@@ -77,65 +78,70 @@ def merge(into: Sums, sums: Sums) -> None:
 
 
 class _Group:
-    """The sums of the records that share a row of usage_rollup: most of a batch's records share a few."""
+    """The sums of the records that go into the same rows: most of a batch's records share a few groups."""
 
-    __slots__ = ("calls", "dimensions", "labels")
+    __slots__ = ("amounts", "calls", "quantities", "quantities_of_lines", "unpriced_quantities")
 
     def __init__(self) -> None:
-        self.calls = [0] * 9
-        self.dimensions: dict[str, list[int]] = {}
-        self.labels: dict[tuple[str, str], list[int]] = {}
+        self.calls = [0] * 9  # the measures of usage_rollup
+        self.quantities: dict[str, int] = {}  # by dimension, as are the next three
+        self.unpriced_quantities: dict[str, int] = {}
+        self.quantities_of_lines: dict[str, int] = {}  # of dimensions that only a line has
+        self.amounts: dict[str, int] = {}
 
     def add(self, record: UsageRecord) -> None:
+        quantities, amounts = self.quantities, self.amounts
+        of_record = record.quantities
         amount = record.amount_nanos
-        unpriced = 0 if amount is not None else 1
-        dimensions = self.dimensions
-        input_tokens = output_tokens = 0
-        for dimension, quantity in record.quantities.items():
-            sums = dimensions.get(dimension)
-            if sums is None:
-                sums = dimensions[dimension] = [0, 0, 0]
-            sums[0] += quantity
-            if unpriced:
-                sums[1] += quantity
-            if dimension in INPUT_DIMENSIONS:
-                input_tokens += quantity
-            else:
-                output_tokens += quantity
+        for dimension, quantity in of_record.items():
+            quantities[dimension] = quantities.get(dimension, 0) + quantity
         for line in record.lines:
-            sums = dimensions.setdefault(line.dimension, [0, 0, 0])
-            sums[2] += line.amount_nanos
-            if line.dimension not in record.quantities:
-                sums[0] += line.quantity
+            dimension = line.dimension
+            amounts[dimension] = amounts.get(dimension, 0) + line.amount_nanos
+            if dimension not in of_record:
+                _count(self.quantities_of_lines, {dimension: line.quantity})
+        if amount is None:
+            _count(self.unpriced_quantities, of_record)
         calls = self.calls
         calls[0] += 1
         calls[1] += record.status >= _FIRST_ERROR_STATUS or record.status == 0
-        calls[2] += input_tokens
-        calls[3] += output_tokens
         calls[4] += amount or 0
-        calls[5] += unpriced
+        calls[5] += amount is None
         calls[6] += record.latency_us
         calls[7] += record.first_byte_us
         calls[8] += record.overhead_us
-        for label in record.labels.items():
-            _increase(self.labels, label, (1, unpriced, amount or 0, input_tokens, output_tokens))
 
-    def add_to(self, rollups: Rollups, key: Key) -> None:
-        rollups.usage[key] = self.calls
-        call = key[:-1]
-        unexplained = self.calls[4]
-        for dimension, sums in self.dimensions.items():
-            unexplained -= sums[2]
+    def add_to(self, rollups: Rollups, key: tuple[Any, ...]) -> None:
+        *call, cost_state, labels = key
+        calls = self.calls
+        calls[2:4] = _tokens(self.quantities)
+        _increase(rollups.usage, (*call, cost_state), calls)
+        _count(self.quantities, self.quantities_of_lines)
+        unexplained = calls[4] - sum(self.amounts.values())
+        if unexplained:
+            _count(self.amounts, {UNEXPLAINED: unexplained})
+        for dimension in self.quantities.keys() | self.amounts.keys():
+            sums = [by.get(dimension, 0) for by in (self.quantities, self.unpriced_quantities, self.amounts)]
             if any(sums):
                 _increase(rollups.charges, (*call, dimension), sums)
-        if unexplained:
-            _increase(rollups.charges, (*call, UNEXPLAINED), (0, 0, unexplained))
-        organization_id, hour, project_id, model = key[0], key[1], key[2], key[5]
-        for label, sums in self.labels.items():
-            _increase(rollups.labels, (organization_id, hour, project_id, model, *label), sums)
+        organization_id, hour, project_id, _, _, model, *_ = call
+        for label in labels:
+            by = (calls[0], calls[5], calls[4], calls[2], calls[3])
+            _increase(rollups.labels, (organization_id, hour, project_id, model, *label), by)
 
 
-def _increase(sums: dict[Any, list[int]], key: Any, by: Sequence[int]) -> None:
+def _tokens(quantities: dict[str, int]) -> tuple[int, int]:
+    """Return input and output tokens."""
+    input_tokens = sum(quantity for dimension, quantity in quantities.items() if dimension in INPUT_DIMENSIONS)
+    return input_tokens, sum(quantities.values()) - input_tokens
+
+
+def _count(into: dict[str, int], by: dict[str, int]) -> None:
+    for dimension, quantity in by.items():
+        into[dimension] = into.get(dimension, 0) + quantity
+
+
+def _increase(sums: Sums, key: Key, by: Sequence[int]) -> None:
     measures = sums.get(key)
     if measures is None:
         sums[key] = list(by)

@@ -6,26 +6,26 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
-from sqlalchemy import LargeBinary, Text
 
 from tollkeeper.store import rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
-from tollkeeper.store.schema import usage_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Table
 
     from tollkeeper.domain.usage import UsageRecord
 
 _CONNECT_TIMEOUT_S = 5
 _COMMAND_TIMEOUT_S = 30
-_UPDATE_LAST_USES = """
-UPDATE api_key SET last_used_at_us = used.at_us
-FROM unnest($1::text[], $2::text[], $3::bigint[]) AS used (organization_id, id, at_us)
-WHERE api_key.organization_id = used.organization_id AND api_key.id = used.id
-AND (api_key.last_used_at_us IS NULL OR api_key.last_used_at_us < used.at_us)
+# COPY takes a third of the time that arrays as parameters take; the staging table is what COPY can write to.
+_CREATE_STAGING = "CREATE TEMPORARY TABLE usage_staging (LIKE usage_record) ON COMMIT DELETE ROWS"
+_INSERT_STAGED = """
+INSERT INTO usage_record SELECT * FROM usage_staging ORDER BY organization_id, day, call_id
+ON CONFLICT DO NOTHING RETURNING organization_id, call_id
+"""
+_UPDATE_LAST_USE = """
+UPDATE api_key SET last_used_at_us = $3
+WHERE organization_id = $1 AND id = $2 AND (last_used_at_us IS NULL OR last_used_at_us < $3)
 """
 
 
@@ -64,16 +64,16 @@ class PostgresUsageWriter:
         rows = [usage_rows.to_row(record) for record in records]
         await self._make_partitions(connection, {row[1] for row in rows})
         async with connection.transaction():
-            inserted = await connection.fetch(_STATEMENTS[usage_record.name], *_columns(rows))
+            await connection.copy_records_to_table("usage_staging", records=rows)
+            inserted = await connection.fetch(_INSERT_STAGED)
             if len(inserted) != len(records):
                 new = {(row[0], row[1]) for row in inserted}
                 records = [record for record in records if (record.organization_id, record.call_id) in new]
             for table, added in zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True):
-                if added:
-                    await connection.execute(_STATEMENTS[table.name], *_columns(rollups.rows(added, slot)))
+                await connection.executemany(_UPSERTS[table.name], rollups.rows(added, slot))
             uses = self._last_uses.due(records)
             if uses:
-                await connection.execute(_UPDATE_LAST_USES, *_columns(uses))
+                await connection.executemany(_UPDATE_LAST_USE, uses)
         self._last_uses.written(uses)
         return len(records)
 
@@ -97,12 +97,18 @@ class PostgresUsageWriter:
 
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
+            connection = await asyncpg.connect(
                 self._dsn,
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=_COMMAND_TIMEOUT_S,
                 server_settings=self._settings,
             )
+            try:
+                await connection.execute(_CREATE_STAGING)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
         return self._connection
 
     def _drop_connection(self) -> None:
@@ -111,26 +117,14 @@ class PostgresUsageWriter:
             self._connection = None
 
 
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    return list(zip(*rows, strict=True))
-
-
-def _statement(table: Table) -> str:
-    """Return the insert of whole columns as arrays: names from the schema, never from outside."""
+def _upsert(table: Table) -> str:
+    """Return the statement that adds one row's measures: names from the schema, never from outside."""
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key.columns]
-    arrays = ", ".join(f"${number}::{_array_type(column.type)}" for number, column in enumerate(table.columns, 1))
-    insert = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays}) "  # noqa: S608
-    if table is usage_record:
-        return insert + "ON CONFLICT DO NOTHING RETURNING organization_id, call_id"
+    values = ", ".join(f"${number}" for number in range(1, len(names) + 1))
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names if name not in keys)
+    insert = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608
     return insert + f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
-def _array_type(type_: object) -> str:
-    if isinstance(type_, LargeBinary):
-        return "bytea[]"
-    return "text[]" if isinstance(type_, Text) else "bigint[]"
-
-
-_STATEMENTS = {table.name: _statement(table) for table in (usage_record, *rollups.ROLLUP_TABLES)}
+_UPSERTS = {table.name: _upsert(table) for table in rollups.ROLLUP_TABLES}

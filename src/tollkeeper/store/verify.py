@@ -139,7 +139,7 @@ def check_record(record: UsageRecord) -> list[Difference]:
     def differ(column: str, expected: int | None, actual: int | None) -> None:
         if expected != actual:
             key = {"organization_id": record.organization_id, "call_id": record.call_id.hex()}
-            found.append(Difference(usage_record.name, key, column, expected, actual))
+            found.append(Difference(str(usage_record.name), key, column, expected, actual))
 
     if (record.cost_state is CostState.UNPRICED) != (record.amount_nanos is None):
         differ("amount_nanos", None if record.amount_nanos is not None else 0, record.amount_nanos)
@@ -154,7 +154,7 @@ def _compare(table: Table, expected: rollups.Sums, found: rollups.Sums) -> list[
     keys, measures = _columns(table)
     nothing = [0] * len(measures)
     return [
-        Difference(table.name, _named(keys, key), measure, should, is_)
+        Difference(str(table.name), _named(keys, key), measure, should, is_)
         for key in sorted(expected.keys() | found.keys())
         for measure, should, is_ in zip(measures, expected.get(key, nothing), found.get(key, nothing), strict=True)
         if should != is_
@@ -162,8 +162,9 @@ def _compare(table: Table, expected: rollups.Sums, found: rollups.Sums) -> list[
 
 
 def _columns(table: Table) -> tuple[list[str], list[str]]:
-    keys = [column.name for column in table.primary_key.columns if column.name != "slot"]
-    return keys, [column.name for column in table.columns if not column.primary_key]
+    # SQLAlchemy's names are strings of a kind of its own, which JSON encoders do not know.
+    keys = [str(column.name) for column in table.primary_key.columns if column.name != "slot"]
+    return keys, [str(column.name) for column in table.columns if not column.primary_key]
 
 
 def _named(keys: list[str], values: tuple[Any, ...]) -> dict[str, str]:
