@@ -15,12 +15,12 @@ from pathlib import Path
 from bench.figures import Sample
 from bench.install import InstallFailure, Tools, install, version_of
 from bench.measure import CONNECTIONS, Bench, Contender
-from bench.processes import ROOT, Fleet, StartFailure, choose_cores
+from bench.processes import ROOT, Fleet, StartFailure, choose_cores, free_port
 from bench.procfs import read_cpu_times, read_machine
 from bench.report import Run, as_json, as_markdown, as_text
 from bench.systems import SYSTEMS, Site, System, custom
 from bench.targets import check_call, check_stream
-from bench.upstream import Upstream, start_upstream
+from bench.upstream import SERVERS, Upstream, start_upstream
 from bench.wrk import Wrk
 
 BUSY = 0.7
@@ -32,22 +32,16 @@ PAGE = ROOT / "docs/benchmarks.md"
 class Session:
     """One run: contenders that fail are left out with their reason, the others go on."""
 
-    def __init__(self, *, tools: Tools, seconds: int, upstream_port: int | None) -> None:
+    def __init__(self, *, tools: Tools, seconds: int, upstream: Upstream) -> None:
         self._gateway_core, load_core = choose_cores()
         self._tools = tools
         self._fleet = Fleet(PLACE / "run")
-        self._upstream = start_upstream(
-            self._fleet, tools, folder=PLACE / "run", core=load_core, calls_port=upstream_port
-        )
+        self._upstream = upstream
+        start_upstream(self._fleet, tools, upstream, folder=PLACE / "run", core=load_core)
         self._bench = Bench(Wrk(tools.wrk, tools.library_path, load_core), self._upstream, seconds)
         self.contenders: list[Contender] = []
         self.failures: dict[str, str] = {}
         self.samples: list[Sample] = []
-
-    @property
-    def upstream(self) -> Upstream:
-        """Where the provider's stand-in listens."""
-        return self._upstream
 
     def start(self, name: str, build: Callable[[Site], System]) -> None:
         """Start a contender, check that a call and a stream come through, warm it up."""
@@ -62,12 +56,17 @@ class Session:
             if contender.stream_fault:
                 say(f"{name}: streams are left out: {contender.stream_fault}")
             self._bench.warm_up(contender)
+            self._fleet.check(SERVERS)
             self.contenders.append(contender)
         except (StartFailure, OSError, ValueError, subprocess.SubprocessError) as failure:
             self._give_up(name, failure)
 
     def measure(self, number: int, rounds: int) -> None:
-        """Take one round of every contender that still runs."""
+        """Take one round of every contender that still runs.
+
+        Raises:
+            StartFailure: the upstream has ended, so no figure of this run can be trusted.
+        """
         for contender in list(self.contenders):
             name = contender.system.name
             say(f"round {number} of {rounds}: {name}")
@@ -76,6 +75,7 @@ class Session:
             except (OSError, ValueError, subprocess.SubprocessError) as failure:
                 self.contenders.remove(contender)
                 self._give_up(name, failure)
+            self._fleet.check(SERVERS)
 
     def close(self) -> None:
         """End every process."""
@@ -99,6 +99,7 @@ class Session:
         first = (str(failure) or type(failure).__name__).splitlines()[0]
         self.failures[name] = first
         self._fleet.stop(name)
+        self._fleet.check(SERVERS)
 
 
 def main() -> int:
@@ -112,20 +113,21 @@ def main() -> int:
         begun, times, busy = time.monotonic(), read_cpu_times(), os.getloadavg()[0]
         if busy > BUSY:
             say(f"the machine is busy (load average {busy:.1f}): every figure will be too high")
-        session = Session(tools=tools, seconds=arguments.seconds, upstream_port=arguments.upstream_port)
+        upstream = Upstream(arguments.upstream_port or free_port(), free_port(), arguments.chunk_gap_ms)
+        session = Session(tools=tools, seconds=arguments.seconds, upstream=upstream)
+        for name, build in wanted.items():
+            session.start(name, build)
+        for number in range(1, arguments.rounds + 1):
+            session.measure(number, arguments.rounds)
     except (InstallFailure, StartFailure) as failure:
         say(str(failure))
         return 1
-    for name, build in wanted.items():
-        session.start(name, build)
-    for number in range(1, arguments.rounds + 1):
-        session.measure(number, arguments.rounds)
     session.close()
     ticks, stolen = (now - before for now, before in zip(read_cpu_times(), times, strict=True))
     run = Run(
         machine=read_machine(),
         versions=versions(tools, session.contenders),
-        notes={contender.system.name: contender.system.notes for contender in session.contenders},
+        notes={contender.system.name: notes(contender) for contender in session.contenders},
         failures=session.failures,
         samples=session.samples,
         seconds=arguments.seconds,
@@ -134,6 +136,7 @@ def main() -> int:
         load_before=busy,
         stolen_percent=100 * stolen / max(1, ticks),
         connections=CONNECTIONS,
+        chunk_gap_ms=arguments.chunk_gap_ms,
     )
     deliver(run, arguments)
     return 1 if SUBJECT in session.failures else 0
@@ -148,6 +151,12 @@ def deliver(run: Run, arguments: argparse.Namespace) -> None:
     elif arguments.output:
         arguments.output.write_text(as_markdown(run))
         say(f"wrote {arguments.output}")
+
+
+def notes(contender: Contender) -> tuple[str, ...]:
+    """Say what the reader of a contender's figures must know."""
+    fault = contender.stream_fault
+    return (*contender.system.notes, f"streams were not measured: {fault}") if fault else contender.system.notes
 
 
 def versions(tools: Tools, contenders: Sequence[Contender]) -> dict[str, str]:
@@ -173,10 +182,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default 3)")
     parser.add_argument("--quick", action="store_true", help="one round of two-second bursts")
     parser.add_argument("--upstream-port", type=int, help="where calls are answered (default: any free port)")
+    parser.add_argument("--chunk-gap-ms", type=int, default=0, help="pause between a stream's chunks (default 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--output", type=Path, help="page to write (default: docs/benchmarks.md after a full run)")
     parsed = parser.parse_args(arguments)
-    is_full = parsed.only is None and not parsed.system and not parsed.quick
+    is_full = parsed.only is None and not (parsed.system or parsed.quick or parsed.chunk_gap_ms)
     parsed.only = list(SYSTEMS) if parsed.only is None else parsed.only
     if parsed.quick:
         parsed.seconds, parsed.rounds = 2, 1

@@ -58,6 +58,17 @@ class Fleet:
                 raise StartFailure(f"{name} did not answer within {timeout_s:.0f} s\n{self.log_end(name)}")
             time.sleep(0.1)
 
+    def check(self, names: Sequence[str]) -> None:
+        """Make sure that these processes still run.
+
+        Raises:
+            StartFailure: one has ended.
+        """
+        for name in names:
+            status = self._running[name].poll()
+            if status is not None:
+                raise StartFailure(f"{name} ended with status {status} in the middle of the run\n{self.log_end(name)}")
+
     def log_end(self, name: str, lines: int = 12) -> str:
         """Return the last lines of a process's output."""
         text = (self._logs / f"{name}.log").read_text(errors="replace")

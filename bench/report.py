@@ -40,6 +40,7 @@ class Run:
     load_before: float
     stolen_percent: float
     connections: int
+    chunk_gap_ms: int
 
     def summaries(self) -> dict[str, Summary]:
         """Fold the samples into one summary per contender, in the order in which they were measured."""
@@ -161,8 +162,8 @@ a ratio inside one run least of all. Ticks are read again only when the gateway 
 - One core runs the gateway under test, another the upstream and the load. Contenders take turns, round by round.
 - Calls: POST of {REQUEST_BYTES} bytes with `max_tokens`, answered by nginx with a fixed {ANSWER_BYTES}-byte chat completion with usage;
   `wrk` with {run.connections} connections. The upstream counts the calls, so calls that are cut off at the end count.
-- Streams: {CHUNKS} chunks of about {CHUNK_BYTES} bytes, one write each, then a usage chunk and the end mark; {run.connections} connections,
-  every stream read to its end.
+- Streams: {CHUNKS} chunks of about {CHUNK_BYTES} bytes, one write each, {run.chunk_gap_ms} ms apart, then a usage chunk and the end mark;
+  {run.connections} connections, every stream read to its end.
 - Latency: `wrk` with one connection; the added latency is its median less that of calls straight to the upstream.
 - Memory: resident memory of the process tree after the load; in parentheses with shared pages split among their users.
 - Contenders: one worker each, on their documented production settings. A figure with a single failed call is invalid.

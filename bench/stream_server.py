@@ -1,6 +1,7 @@
 """The upstream for streams: answers every POST with the same 102 events, one write each.
 
-Run as `python -m bench.stream_server PORT`.
+Run as `python -m bench.stream_server PORT GAP_MS`. Without a gap a busy gateway reads several events at once, as it would
+from a fast provider; with a gap it reads each event by itself, as from one that is slower than the gateway.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class StreamConnection(asyncio.Protocol):
     _parser: httptools.HttpRequestParser
     _streaming: asyncio.Task[None] | None = None
 
+    def __init__(self, gap_s: float) -> None:
+        self._gap_s = gap_s
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._parser = httptools.HttpRequestParser(self)
@@ -46,14 +50,16 @@ class StreamConnection(asyncio.Protocol):
         self._transport.write(HEAD)
         for piece in WRITES:
             self._transport.write(piece)
-            await asyncio.sleep(0)  # lets the loop hand this piece to the system before the next one joins it
+            # Even without a gap this lets the loop hand the event to the system before the next one joins it.
+            await asyncio.sleep(self._gap_s)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, gap_s: float) -> None:
     """Listen until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(StreamConnection, "127.0.0.1", port)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: StreamConnection(gap_s), "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2]) / 1000))

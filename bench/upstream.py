@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.install import Tools
 from bench.nginx import STATUS_PATH, upstream_configuration
-from bench.processes import ROOT, Fleet, free_port
+from bench.processes import ROOT, Fleet
 from bench.targets import MODEL, Target, check_call, check_stream, request_body
 
 JSON_HEADERS = {"content-type": "application/json"}
@@ -21,6 +21,7 @@ class Upstream:
 
     calls_port: int
     streams_port: int
+    gap_ms: int = 0  # between the events of a stream
 
     @property
     def calls_url(self) -> str:
@@ -49,17 +50,18 @@ def parse_served(text: str) -> int:
     return int(text.splitlines()[2].split()[2])
 
 
-def start_upstream(fleet: Fleet, tools: Tools, *, folder: Path, core: int, calls_port: int | None = None) -> Upstream:
+SERVERS = ("upstream", "stream_server")
+
+
+def start_upstream(fleet: Fleet, tools: Tools, upstream: Upstream, *, folder: Path, core: int) -> None:
     """Start both servers on one core and wait until each answers as it should."""
-    upstream = Upstream(calls_port or free_port(), free_port())
     place = folder / "upstream"
     place.mkdir(parents=True, exist_ok=True)
     configuration = place / "nginx.conf"
     configuration.write_text(upstream_configuration(place, port=upstream.calls_port))
     fleet.start("upstream", tools.nginx_command(configuration), core=core)
-    serve_streams = [sys.executable, "-m", "bench.stream_server", str(upstream.streams_port)]
+    serve_streams = [sys.executable, "-m", "bench.stream_server", str(upstream.streams_port), str(upstream.gap_ms)]
     fleet.start("stream_server", serve_streams, core=core, folder=ROOT)
     fleet.wait_until("upstream", lambda: check_call(upstream.direct()) is None, timeout_s=10)
     streams = Target(f"{upstream.streams_url}/chat/completions", JSON_HEADERS, request_body(MODEL, stream=True))
     fleet.wait_until("stream_server", lambda: check_stream(streams) is None, timeout_s=10)
-    return upstream

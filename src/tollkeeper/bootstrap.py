@@ -35,6 +35,7 @@ from tollkeeper.upstream.client import UpstreamClient
 from tollkeeper.upstream.dial import tls_context
 from tollkeeper.upstream.pool import PoolLimits
 from tollkeeper.upstream.proxy import from_environment
+from tollkeeper.web.home import home_page
 
 _log = logging.getLogger(__name__)
 App = Callable[[Scope, Receive, Send], Any]
@@ -49,6 +50,7 @@ class Replica:
         self._tasks = TaskGroup()
         self._closers: list[Callable[[], Any]] = []
         self._gateway: Gateway | None = None
+        self._ledger: JournaledLedger | None = None
         self._control: App | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +103,7 @@ class Replica:
             self._gateway = await self._make_gateway(store, authenticator, routes, prices)
         from tollkeeper.admin.app import make_app  # a gateway alone could do without FastAPI's memory
 
-        self._control = make_app(store=store, authenticator=authenticator)
+        self._control = make_app(store=store, authenticator=authenticator, readiness=self._readiness, home=home_page)
 
     async def _make_gateway(
         self, store: Store, authenticator: Authenticator, routes: RouteTable, prices: LivePrices
@@ -115,6 +117,7 @@ class Replica:
             ),
             store,
         )
+        self._ledger = ledger
         self._closers.append(lambda: _close_ledger(ledger, timeout_s=settings.server.shutdown_grace_s))
         counter = TokenCounterProcess()
         self._closers.append(counter.aclose)
@@ -142,6 +145,10 @@ class Replica:
         self._closers.append(lambda: _wait_for_calls(gateway))
         self._tasks.start(sweep_forever(), "sweep of client connections")
         return gateway
+
+    def _readiness(self) -> dict[str, str]:
+        """Say how the parts of this process are that the database does not tell."""
+        return {"journal": "ok" if self._ledger.is_admitting else "admits no call"} if self._ledger else {}
 
     def _follow_prices(self, prices: LivePrices) -> None:
         self._tasks.start(prices.follow(), "price books")

@@ -28,71 +28,126 @@ USUAL_PROVIDERS: tuple[tuple[str, ProviderKind, str, str], ...] = (
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the settings file."""
+    """A table of the settings file. The line below each setting is its meaning, also in the reference page."""
 
 
 class Server(Section, frozen=True):
+    """What clients meet."""
+
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = 8080
+    """The port to listen on."""
     workers: int = 1
+    """How many processes share the port."""
     role: Literal["all", "gateway", "control"] = "all"
-    body_bytes_max: int = 32 * 1024 * 1024  # of a request; beyond it 413
-    head_bytes_max: int = 64 * 1024  # of a request's line and headers; beyond it 431
-    request_s: float = 60.0  # the longest silence while a client sends its request
-    client_stall_s: float = 60.0  # how long a client may leave an answer unread before it counts as gone
-    shutdown_grace_s: float = 30.0  # how long calls in flight may go on after SIGTERM
+    """`control` leaves the inference routes out; `all` and `gateway` serve everything."""
+    body_bytes_max: int = 32 * 1024 * 1024
+    """The largest body of a request; beyond it 413."""
+    head_bytes_max: int = 64 * 1024
+    """The largest line and headers of a request; beyond it 431."""
+    request_s: float = 60.0
+    """The longest silence while a client sends its request; beyond it 408."""
+    client_stall_s: float = 60.0
+    """How long a client may leave an answer unread before it counts as gone."""
+    shutdown_grace_s: float = 30.0
+    """How long calls in flight may go on after SIGTERM."""
 
 
 class Upstream(Section, frozen=True):
+    """How providers are called."""
+
     connect_s: float = 5.0
+    """The longest wait for a connection, TLS included."""
     first_byte_s: float = 600.0
+    """The longest wait for an answer's first byte."""
     idle_s: float = 300.0
+    """The longest silence within an answer."""
     total_s: float = 1800.0
-    connections_max: int = 512  # per provider
-    answer_bytes_max: int = 64 * 1024 * 1024  # of an answer that is not a stream
-    drain_s: float = 60.0  # how long an answer is read on for its usage after the client left
-    drains_max: int = 256  # how many such answers at once; more are counted by tokenizer
-    ca_file: str = ""  # further certificate authorities, PEM
+    """The longest time for a call as a whole."""
+    connections_max: int = 512
+    """Connections to each provider, per process; further calls wait for one."""
+    answer_bytes_max: int = 64 * 1024 * 1024
+    """The largest answer that is not a stream."""
+    drain_s: float = 60.0
+    """How long an answer is read on for its usage after its client left."""
+    drains_max: int = 256
+    """How many such answers at once, per process; the tokens of more are counted by tokenizer."""
+    ca_file: str = ""
+    """Further certificate authorities, a PEM file."""
 
 
 class Database(Section, frozen=True):
+    """Where organizations, keys, prices and usage live."""
+
     url: str = "sqlite:///tollkeeper.db"
+    """`sqlite:///file`, `sqlite:////absolute/file` or `postgresql://user@host/db`."""
 
 
 class Journal(Section, frozen=True):
+    """What is written down around each call, before the database has it."""
+
     directory: str = "journal"
+    """A folder on a local disk, shared by the workers of one machine."""
     durability: Literal["fast", "safe"] = "fast"
+    """`fast` survives the death of the process, `safe` also the loss of power."""
     segment_bytes: int = 64 * 1024 * 1024
+    """How large a file of the journal grows before the next one begins."""
 
 
 class Keys(Section, frozen=True):
+    """How API keys are checked."""
+
     pepper_file: str = "tollkeeper.pepper"
-    pepper: str = ""  # 64 hexadecimal digits; wins over the file; for several machines
-    staleness_max_s: float = 300.0  # how long keys in memory stay good while the database is away
+    """The file with the secret that keys are digested with; `tollkeeper init` makes it."""
+    pepper: str = ""
+    """The same secret as 64 hexadecimal digits; wins over the file. For several machines."""
+    staleness_max_s: float = 300.0
+    """How long keys in memory stay good while the database is away."""
 
 
 class Logging(Section, frozen=True):
+    """What is logged, as lines on standard error."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is logged."""
 
 
 class ProviderEntry(Section, frozen=True):
+    """A provider to call. One whose usual variable is set needs no entry."""
+
     name: str
+    """What routes, usage records and `provider/model` call it."""
     kind: ProviderKind
+    """The dialect and the defaults; `anthropic` and `gemini` cannot be called by this version yet."""
     base_url: str = ""
+    """Where it is, up to and including the version: `https://host/v1`. The kind's own when left out."""
     api_key_env: str = ""
-    catalogue: str = ""  # list prices of the catalogue's provider of this name (openai_compatible has none by itself)
-    insecure_http: bool = False  # allow http:// beyond this machine
+    """The environment variable that holds its key. The kind's usual one when left out."""
+    catalogue: str = ""
+    """The catalogue's provider whose list prices hold. The kind's own when left out; `openai_compatible` has none."""
+    insecure_http: bool = False
+    """Allow http:// beyond this machine: its key then travels readable."""
 
 
 class DeploymentEntry(Section, frozen=True):
+    """A model at a provider: `{ provider = "openai", model = "gpt-4o-mini" }`."""
+
     provider: str
+    """The name of a provider."""
     model: str
+    """The model as the provider names it."""
     weight: int = 1
+    """Its share of the calls. Not used yet: the first deployment of a model serves."""
 
 
 class ModelEntry(Section, frozen=True):
+    """A public model name of your own. Names of the catalogue resolve without an entry."""
+
     name: str
+    """What clients send as `model`."""
     deployments: tuple[DeploymentEntry, ...]
+    """What is behind it, in order; see below. The first one serves."""
 
 
 class Settings(Section, frozen=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI
 
@@ -25,6 +26,8 @@ from tollkeeper.store.organizations import create_organization
 from tollkeeper.store.projects import create_project
 
 PEPPER = b"p" * 32
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests in which the engine makes no difference."""
 START_S = 1_793_491_200  # 2026-11-01 00:00 UTC
 DAY_S, HOUR_S = 86_400, 3_600
 EMPTY_DAY = 3
@@ -64,7 +67,9 @@ def make_call(dice: random.Random, organization_id: str, key: NewApiKey) -> Usag
     model = dice.choice(MODELS)
     is_embedding = model.startswith("text-embedding")
     dimensions = (
-        ["input"] if is_embedding else ["input", "cache_read", "cache_write_30m", "input_audio", "output", "output_audio"]
+        ["input"]
+        if is_embedding
+        else ["input", "cache_read", "cache_write_30m", "input_audio", "output", "output_audio"]
     )
     quantities = {dimension: dice.randrange(1, 5_000) for dimension in dimensions if dice.random() < 0.8}
     is_unpriced = model == "mystery-1"

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from admin_factories import Acme, client_of, make_acme, running_app
 from fastapi import FastAPI
 
-from admin_factories import Acme, client_of, make_acme, running_app
 from tollkeeper.store.engine import Store
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from admin_factories import ONLY_SQLITE, START_S, Acme, client_of, make_acme
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.applications import Starlette
 
-from admin_factories import START_S, Acme, client_of, make_acme
 from tollkeeper.admin.app import make_app
 from tollkeeper.admin.permissions import PUBLIC, declared, requires
 from tollkeeper.domain.api_key import write_key
@@ -32,6 +32,7 @@ def test_the_table_of_routes_is_the_one_that_is_tested() -> None:
     assert dict(ROUTES)["GET", "/v1/organization/costs"] == "billing:read"
 
 
+@ONLY_SQLITE
 async def test_each_route_answers_each_kind_of_caller_as_it_must(app: FastAPI, acme: Acme, store: Store) -> None:
     other = await make_acme(store, "Globex", seed=2, calls=0)
     unknown = write_key("0" * 12, "1" * 43)
@@ -62,6 +63,7 @@ async def test_naming_another_organizations_project_shows_nothing_of_it(app: Fas
         assert [bucket["results"] for bucket in answer.json()["data"]] == [[]] * 10
 
 
+@ONLY_SQLITE
 async def test_a_caller_without_a_key_learns_nothing_about_parameters(app: FastAPI) -> None:
     async with client_of(app) as client:
         answer = await client.get("/v1/organization/costs", params={"group_by": "nonsense"})
@@ -98,6 +100,7 @@ def test_a_declared_route_is_listed_with_its_permission() -> None:
     assert declared(app)["GET", "/v1/audit-log"] == "audit:read"
 
 
+@ONLY_SQLITE
 async def test_only_the_public_routes_answer_without_a_key(app: FastAPI) -> None:
     documented = {*app.openapi()["paths"]}
     assert documented - PUBLIC == {path for (_, path), _ in ROUTES}

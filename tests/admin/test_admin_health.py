@@ -8,9 +8,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from admin_factories import ONLY_SQLITE, client_of, running_app
 from fastapi import FastAPI
 
-from admin_factories import client_of, running_app
 from tollkeeper.admin.app import make_app
 from tollkeeper.store.engine import Store
 from tollkeeper.web.home import choose_language, home_page
@@ -119,6 +119,7 @@ async def test_a_strange_host_header_does_not_reach_the_page(host: str) -> None:
     assert "http://tollkeeper.test" in answer.text or "http://127.0.0.1" in answer.text
 
 
+@ONLY_SQLITE
 async def test_without_a_page_the_root_is_not_found(app: FastAPI) -> None:
     async with client_of(app) as client:
         assert (await client.get("/")).status_code == 404

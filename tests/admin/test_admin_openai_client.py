@@ -6,21 +6,20 @@ import asyncio
 from typing import Any
 
 import pytest
+from admin_factories import DAY_S, START_S, Acme, serving
 from fastapi import FastAPI
 from openai import AuthenticationError, BadRequestError, OpenAI, PermissionDeniedError
-
-from admin_factories import DAY_S, START_S, Acme, serving
 
 END_S = START_S + 10 * DAY_S
 RANGE = {"start_time": START_S, "end_time": END_S}
 
 
-def all_results(method: Any, **query: Any) -> list[Any]:
+def all_results(method: Any, *, limit: int = 3, **query: Any) -> list[Any]:
     """Follow the pages to their end, as a program of the provider's would."""
     results: list[Any] = []
     cursor: dict[str, str] = {}
     while True:
-        page = method(**RANGE, limit=3, **query, **cursor)
+        page = method(**RANGE, limit=limit, **query, **cursor)
         results += [result for bucket in page.data for result in bucket.results]
         if not page.has_more:
             return results
@@ -48,16 +47,14 @@ def _read(base_url: str, acme: Acme) -> None:
 
         completions = all_results(usage.completions, group_by=["model"], models=["gpt-4o"], batch=False)
         wanted = [
-            record
-            for record in acme.records
-            if record.model_served == "gpt-4o" and record.service_tier != "batch"
+            record for record in acme.records if record.model_served == "gpt-4o" and record.service_tier != "batch"
         ]
         assert sum(each.num_model_requests for each in completions) == len(wanted) > 0
         assert sum(each.output_tokens for each in completions) == sum(
             record.quantities.get("output", 0) + record.quantities.get("output_audio", 0) for record in wanted
         )
 
-        embeddings = all_results(usage.embeddings, project_ids=[acme.projects[0]], bucket_width="1h")
+        embeddings = all_results(usage.embeddings, project_ids=[acme.projects[0]], bucket_width="1h", limit=100)
         assert sum(each.input_tokens for each in embeddings) == sum(
             record.quantities.get("input", 0)
             for record in acme.records

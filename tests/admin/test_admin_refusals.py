@@ -6,9 +6,9 @@ import logging
 
 import httpx
 import pytest
+from admin_factories import ONLY_SQLITE, PEPPER, START_S, Acme, client_of
 from fastapi import FastAPI
 
-from admin_factories import PEPPER, START_S, Acme, client_of
 from tollkeeper.admin import refusals
 from tollkeeper.admin.app import make_app
 from tollkeeper.admin.envelope import without_brackets
@@ -65,6 +65,7 @@ def test_both_faces_agree_on_what_http_itself_refuses() -> None:
     assert refusals.InternalError.TEXT == replies.InternalError.TEXT
 
 
+@ONLY_SQLITE
 async def test_an_unknown_path_is_not_found_in_our_shape(client: httpx.AsyncClient) -> None:
     for path in ("/v1/organization/nothing", "/v1/organization/costs/", "/nothing"):
         answer = await client.get(path)
@@ -73,6 +74,7 @@ async def test_an_unknown_path_is_not_found_in_our_shape(client: httpx.AsyncClie
         assert error["request_id"] == answer.headers["x-request-id"]
 
 
+@ONLY_SQLITE
 async def test_another_method_is_refused_and_the_right_one_named(client: httpx.AsyncClient) -> None:
     answer = await client.post(COSTS)
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
@@ -122,6 +124,7 @@ async def test_a_wrong_parameter_is_named(sqlite_url: str, path: str, query: dic
     assert param in error["message"] or param == "timezone"
 
 
+@ONLY_SQLITE
 async def test_minutes_are_refused_with_the_finest_width_there_is(client: httpx.AsyncClient) -> None:
     query = {"start_time": START_S, "bucket_width": "1m"}
     answer = await client.get("/v1/organization/usage/embeddings", params=query)
@@ -146,6 +149,7 @@ async def test_a_bug_is_answered_without_its_trace_and_logged_with_the_request_i
     assert "the secret detail" in str(logged.exc_info[1])
 
 
+@ONLY_SQLITE
 async def test_a_store_out_of_reach_is_503_to_be_tried_again(acme: Acme, tmp_path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/no/such/folder/t.db")
     app = make_app(store=store, authenticator=Authenticator(StoreDirectory(store), PEPPER))
@@ -156,6 +160,7 @@ async def test_a_store_out_of_reach_is_503_to_be_tried_again(acme: Acme, tmp_pat
     assert answer.headers["retry-after"] == "1"
 
 
+@ONLY_SQLITE
 async def test_each_answer_has_a_request_id_of_its_own(app: FastAPI) -> None:
     async with client_of(app) as client:
         ids = {(await client.get(path)).headers["x-request-id"] for path in ("/healthz", "/readyz", "/none", COSTS)}
@@ -164,7 +169,9 @@ async def test_each_answer_has_a_request_id_of_its_own(app: FastAPI) -> None:
 
 
 def test_only_names_lose_their_brackets() -> None:
-    assert without_brackets(b"group_by[]=a&group_by%5B%5D=b&page=[]&x=%5B%5D") == b"group_by=a&group_by=b&page=[]&x=%5B%5D"
+    assert (
+        without_brackets(b"group_by[]=a&group_by%5B%5D=b&page=[]&x=%5B%5D") == b"group_by=a&group_by=b&page=[]&x=%5B%5D"
+    )
     assert without_brackets(b"group_by=a") == b"group_by=a"
     assert without_brackets(b"") == b""
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from admin_factories import DAY_S, HOUR_S, ONLY_SQLITE, START_S, Acme
 
-from admin_factories import DAY_S, HOUR_S, START_S, Acme
 from tollkeeper.admin.organization_schemas import CompletionsPage, EmbeddingsPage
 from tollkeeper.control.usage import COMPLETION_OPERATIONS, EMBEDDING_OPERATIONS
 from tollkeeper.domain.usage import UsageRecord
@@ -82,6 +82,7 @@ async def test_groups_are_the_calls_of_each_combination(client: httpx.AsyncClien
     assert found == expected
 
 
+@ONLY_SQLITE
 async def test_what_is_not_grouped_by_is_null(client: httpx.AsyncClient) -> None:
     results = await ask(client, COMPLETIONS)
     names = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
@@ -122,5 +123,8 @@ async def test_hours_are_the_finest_buckets(client: httpx.AsyncClient, acme: Acm
         assert total(bucket["results"], "num_model_requests") == expected
 
 
+@ONLY_SQLITE
 async def test_a_group_asked_for_twice_is_one_group(client: httpx.AsyncClient) -> None:
-    assert await ask(client, COMPLETIONS, group_by=["model", "model"]) == await ask(client, COMPLETIONS, group_by="model")
+    assert await ask(client, COMPLETIONS, group_by=["model", "model"]) == await ask(
+        client, COMPLETIONS, group_by="model"
+    )

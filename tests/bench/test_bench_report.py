@@ -32,6 +32,7 @@ def run(*samples: Sample, failures: dict[str, str] | None = None) -> Run:
         load_before=0.2,
         stolen_percent=3.2,
         connections=32,
+        chunk_gap_ms=0,
     )
 
 

@@ -6,7 +6,7 @@ import struct
 
 import google_crc32c
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.domain.reservation import Reservation
@@ -93,7 +93,7 @@ def segment(payloads: list[bytes], header: SegmentHeader = HEADER) -> bytes:
     return encode_header(header) + b"".join(frames)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(reservations | records, max_size=4))
 def test_whatever_is_written_is_read_back(written: list[Reservation | UsageRecord]) -> None:
     reader = SegmentReader(segment([encode_payload(item) for item in written]))

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tollkeeper.tokens.counter import EXACT_REQUEST_BYTES_MAX, count_tokens
+from tollkeeper.tokens.counter import EXACT_REQUEST_BYTES_MAX, EXACT_TEXT_BYTES_MAX, count_tokens
 from tollkeeper.tokens.estimate import estimate_tokens
 from tollkeeper.tokens.vocabularies import vocabulary_for
 
@@ -101,6 +101,12 @@ def test_hostile_runs_are_counted_and_nothing_overflows(piece: str) -> None:
     text = piece * (100_000 // len(piece.encode()))
     (count,) = count_tokens("gpt-4o", [text])
     assert 0 < count <= len(text)
+
+
+@pytest.mark.parametrize("piece", [" ", "\t "])
+def test_a_run_that_overflows_the_tokenizer_is_counted_in_slices(piece: str) -> None:
+    (count,) = count_tokens("gpt-4o", [piece * (EXACT_TEXT_BYTES_MAX // len(piece))])
+    assert 8_000 < count < 600_000
 
 
 def test_slicing_a_long_run_changes_the_count_by_little() -> None:

@@ -54,7 +54,7 @@ def error_body(error: errors.TollkeeperError, request_id: str) -> tuple[int, byt
     """
     status, kind, code = _classify(error)
     param = error.param if isinstance(error, errors.InvalidRequest) else None
-    described: dict[str, Any] = {"message": error.message, "type": kind, "param": param, "code": code}
+    described: dict[str, Any] = {"message": error.public_message, "type": kind, "param": param, "code": code}
     return status, msgspec.json.encode({"error": {**described, **error.fields, "request_id": request_id}})
 
 

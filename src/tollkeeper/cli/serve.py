@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from tollkeeper import config
 from tollkeeper.bootstrap import make_replica
@@ -58,7 +59,7 @@ def serve(
     )
     if server.workers > 1:
         sock = settings.bind_socket()
-        uvicorn.supervisors.Multiprocess(settings, target=uvicorn.Server(settings).run, sockets=[sock]).run()
+        Multiprocess(settings, sockets=[sock]).run()
         return
     one = _Server(settings)
     one.run()

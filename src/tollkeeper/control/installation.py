@@ -70,7 +70,7 @@ async def initialize(store: Store, *, name: str, timezone: str, pepper_text: str
         ConfigurationError: the database has keys, but their pepper is not to be found.
     """
     known = await store.read(installation.get_installation)
-    if known is None and not pepper_text and not pepper_path.exists():
+    if known is None and not pepper_text and not pepper_path.exists():  # noqa: ASYNC240  # a command, not a server
         create_pepper(pepper_path)
     pepper = load_pepper(text=pepper_text, path=pepper_path)
     await check_pepper(store, pepper)

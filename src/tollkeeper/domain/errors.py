@@ -15,6 +15,11 @@ class TollkeeperError(Exception):
         self.message = message
         self.fields = fields
 
+    @property
+    def public_message(self) -> str:
+        """What a caller from outside is told; `message` is for the operator."""
+        return self.message
+
 
 class InvalidRequest(TollkeeperError):
     """The request cannot be understood. `param` names the field at fault."""
@@ -27,6 +32,8 @@ class InvalidRequest(TollkeeperError):
 
 
 class RequestTooLarge(InvalidRequest):
+    """The request's body is larger than `server.body_bytes_max`."""
+
     code = "request_too_large"
 
 
@@ -37,6 +44,8 @@ class RequestTimeout(InvalidRequest):
 
 
 class UnsupportedContentType(InvalidRequest):
+    """The request's body is not JSON."""
+
     code = "unsupported_content_type"
 
 
@@ -53,6 +62,8 @@ class PermissionDenied(TollkeeperError):
 
 
 class ModelNotFound(TollkeeperError):
+    """No configured provider serves a model of this name."""
+
     code = "model_not_found"
 
 
@@ -63,6 +74,8 @@ class NotFound(TollkeeperError):
 
 
 class Conflict(TollkeeperError):
+    """What should be made is there already."""
+
     code = "conflict"
 
 
@@ -82,6 +95,10 @@ class StoreUnavailable(TollkeeperError):
     """The database is out of reach or busy beyond its time-out; nothing was changed."""
 
     code = "store_unavailable"
+
+    @property
+    def public_message(self) -> str:
+        return "The database is out of reach or busy; nothing was changed. Try again."
 
 
 class Overloaded(TollkeeperError):

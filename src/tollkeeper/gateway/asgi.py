@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import unquote
 
 from tollkeeper.domain.access import authorise
 from tollkeeper.domain.errors import TollkeeperError, UnsupportedContentType
@@ -61,7 +60,7 @@ class Gateway:
             if path in {_MODELS, _MODEL_PREFIX}:
                 body = self._models.render()
             else:
-                body = self._models.render_one(unquote(path.removeprefix(_MODEL_PREFIX)))
+                body = self._models.render_one(path.removeprefix(_MODEL_PREFIX))
         except TollkeeperError as error:
             await client.refuse(error)
         else:

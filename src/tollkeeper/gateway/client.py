@@ -137,6 +137,8 @@ class Client:
 
     async def write(self, data: bytes) -> None:
         """Send a piece, waiting while the client does not keep up; nothing once it is gone."""
+        if not data:
+            return  # a chunk of no bytes would end the answer, before it is settled
         if self.is_gone or (self._direct is not None and self._direct.piece(data)):
             return
         self._writing_since_ns = clock.monotonic_ns()

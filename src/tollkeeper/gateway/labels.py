@@ -9,7 +9,6 @@ from tollkeeper.domain.errors import InvalidRequest
 LABELS_MAX = 16
 VALUE_LENGTH_MAX = 128
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str]:
@@ -22,7 +21,7 @@ def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str
     labels = {
         name: value
         for name, value in list(metadata.items())[:LABELS_MAX]
-        if _NAME.fullmatch(name) and len(value) <= VALUE_LENGTH_MAX and not _CONTROL.search(value)
+        if _NAME.fullmatch(name) and len(value) <= VALUE_LENGTH_MAX and value.isprintable()
     }
     if not header:
         return labels
@@ -37,8 +36,8 @@ def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str
             continue
         if not equals or not _NAME.fullmatch(name):
             raise _refused("must look like feature=search,purpose=eval")
-        if len(value) > VALUE_LENGTH_MAX or _CONTROL.search(value):
-            raise _refused(f"has a value of more than {VALUE_LENGTH_MAX} characters for '{name}'")
+        if len(value) > VALUE_LENGTH_MAX or not value.isprintable():
+            raise _refused(f"has a value for '{name}' of more than {VALUE_LENGTH_MAX} characters, or not printable")
         labels[name] = value
     if len(labels) > LABELS_MAX:
         raise _refused(f"and metadata give more than {LABELS_MAX} labels")

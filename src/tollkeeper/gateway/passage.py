@@ -7,7 +7,7 @@ from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.price import PriceBook, charge_for, price_tier
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
-from tollkeeper.gateway.wire.openai import Call
+from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call, printable
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
 
@@ -119,7 +119,7 @@ class Passage:
             api_key_id=held.api_key_id,
             operation=held.operation,
             model_asked=held.model_asked,
-            model_served=self.model_served or held.model,
+            model_served=printable(self.model_served, MODEL_NAME_LENGTH_MAX) or held.model,
             provider=held.provider,
             status=self.status,
             outcome=self.outcome,

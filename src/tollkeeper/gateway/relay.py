@@ -21,6 +21,7 @@ _REQUEST_HEADERS = (b"openai-beta", b"idempotency-key", b"x-client-request-id") 
 _ANSWER_HEADERS = frozenset(
     {
         b"content-type",
+        b"content-encoding",
         b"openai-processing-ms",
         b"openai-version",
         b"openai-model",
@@ -178,7 +179,7 @@ def _pass_headers(exchange: Exchange, passage: Passage) -> tuple[list[Header], b
             if name == b"content-type" and value.startswith(b"text/event-stream"):
                 is_events = True
         elif name in _PROVIDER_REQUEST_IDS:
-            passage.provider_request_id = value.decode("latin-1")[:128]
+            passage.provider_request_id = wire.printable(value.decode("latin-1"), 128)
     return headers, is_events
 
 

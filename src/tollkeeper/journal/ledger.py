@@ -66,6 +66,11 @@ class JournaledLedger:
         """End a reservation whose call never went out: no usage record is made."""
         self._journal.append_release(call_id)
 
+    @property
+    def is_admitting(self) -> bool:
+        """Tell whether a reservation could be made now."""
+        return self._journal.refusal is None and self._flusher.queued < self._unflushed_max
+
     def figures(self) -> LedgerFigures:
         journal = self._journal
         return LedgerFigures(journal.open_count, journal.size, journal.segment_count, self._flusher.figures())

@@ -49,6 +49,7 @@ class ReplayReport(msgspec.Struct):
     is_machine_restarted: bool = False
 
     def add(self, other: ReplayReport) -> None:
+        """Add another replay's findings to these."""
         for name in ("slots", "segments", "settled", "estimated", "new", "torn_bytes", "frames_missing"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.damaged = self.damaged + other.damaged

@@ -49,7 +49,8 @@ class Journal:
         on_fatal: Callable[[str], None] = exit_process,
     ) -> None:
         self._slot = slot
-        self._settings = settings
+        self._segment_bytes = settings.segment_bytes
+        self._is_safe = settings.durability == "safe"
         self._disk: Disk = disk or OsDisk()
         self._write = self._disk.write
         self._on_fatal = on_fatal
@@ -85,6 +86,11 @@ class Journal:
     def death(self) -> str | None:
         """Why the journal died; None while it lives."""
         return self._death
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no call is admitted now; None while calls are."""
+        return self._refusal
 
     @property
     def open_count(self) -> int:
@@ -212,11 +218,11 @@ class Journal:
 
     def _append(self, kind: int, payload: bytes) -> Segment:
         segment = self._current
-        if segment.size >= self._settings.segment_bytes:
+        if segment.size >= self._segment_bytes:
             segment = self._rotate()
-        frame = encode_frame(segment.seed, self._sequence + 1, kind, payload)
-        self._put(segment, frame)
-        self._sequence += 1
+        sequence = self._sequence + 1
+        self._put(segment, encode_frame(segment.seed, sequence, kind, payload))
+        self._sequence = sequence
         return segment
 
     def _put(self, segment: Segment, data: bytes) -> None:
@@ -247,7 +253,7 @@ class Journal:
     def _rotate(self) -> Segment:
         full = self._current
         self._current = self._begin_segment()
-        if self._settings.durability == "safe":
+        if self._is_safe:
             self._unsynced.append(full)
         else:
             self._disk.close(full.descriptor)

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tollkeeper.kit.tasks import TaskGroup
 from tollkeeper.ports.tokens import TokenCounter
 from tollkeeper.tokens.estimate import estimate_tokens
 from tollkeeper.tokens.pipe import LENGTH, CountRequest, decode_counts, message
 
 _log = logging.getLogger(__name__)
 
+_END_S = 2.0
 _FAILURES = (OSError, EOFError, ValueError, TimeoutError, msgspec.MsgspecError)
 
 
@@ -49,6 +51,7 @@ class TokenCounterProcess:
         self._waiting = 0
         self._child: Process | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._ending = TaskGroup()
         self._is_closed = False
 
     @property
@@ -77,10 +80,9 @@ class TokenCounterProcess:
         """End the child, whatever it does."""
         self._is_closed = True
         self._disarm()
-        child, self._child = self._child, None
-        if child is not None:
-            _kill(child)
-            await child.wait()
+        self._end(at_once=True)
+        if not await self._ending.join(2 * _END_S):
+            await self._ending.cancel()
 
     async def _ask(self, model: str, texts: list[str]) -> list[int]:
         request = message(CountRequest(model, texts))
@@ -99,12 +101,13 @@ class TokenCounterProcess:
         finally:
             if is_answered:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._end_idle)
-            elif self._child is not None:  # its next answer would be to this question
-                _kill(self._child)
-                self._child = None
+            else:  # its next answer would be to this question
+                self._end(at_once=True)
 
     async def _living_child(self) -> Process:
-        if self._child is None or self._child.returncode is not None:
+        if self._child is not None and self._child.returncode is not None:
+            self._end(at_once=True)
+        if self._child is None:
             self._child = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=PIPE,
@@ -116,9 +119,17 @@ class TokenCounterProcess:
 
     def _end_idle(self) -> None:
         self._idle = None
+        self._end(at_once=False)
+
+    def _end(self, *, at_once: bool) -> None:
         child, self._child = self._child, None
-        if child is not None and child.stdin is not None:
+        if child is None:
+            return
+        if child.stdin is not None:
             child.stdin.close()  # its end of file is the child's sign to go
+        if at_once:
+            _kill(child)
+        self._ending.start(_see_off(child), "token-counter-end")
 
     def _disarm(self) -> None:
         if self._idle is not None:
@@ -127,10 +138,19 @@ class TokenCounterProcess:
 
 
 def _kill(child: Process) -> None:
-    if child.stdin is not None:
-        child.stdin.close()
     with contextlib.suppress(ProcessLookupError):
         child.kill()
+
+
+async def _see_off(child: Process) -> None:
+    """Wait for a child's end, force it when it takes too long, and close our ends of its pipes."""
+    try:
+        async with asyncio.timeout(_END_S):
+            await child.wait()
+    except TimeoutError:
+        _kill(child)
+        await child.wait()
+    child._transport.close()  # type: ignore[attr-defined]  # else what it left unread keeps the pipe open
 
 
 if TYPE_CHECKING:

@@ -92,6 +92,7 @@ class Pool:
             self._has_none.set()
 
     async def aclose(self) -> None:
+        """Drop every connection and return when none is left."""
         for connection in tuple(self._all):
             connection.drop()
         if self._all:

@@ -36,6 +36,7 @@ class ProxySettings(msgspec.Struct, frozen=True):
     direct: tuple[str, ...] = ()
 
     def proxy_for(self, origin: Origin) -> ProxyServer | None:
+        """Return the proxy that an origin is reached through; None when it is reached directly."""
         proxy = self.https if origin.scheme == "https" else self.http
         if proxy is None or any(_covers(entry, origin) for entry in self.direct):
             return None

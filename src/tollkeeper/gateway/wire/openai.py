@@ -121,6 +121,8 @@ def parse(operation: Operation, body: bytes) -> Call:
         raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
+    if not fields.model.isprintable():
+        raise InvalidRequest("'model' must consist of printable characters.", param="model")
     required = _REQUIRED[operation]
     given = bytes(getattr(fields, required))
     if not given or given == b"null":
@@ -143,7 +145,7 @@ def parse(operation: Operation, body: bytes) -> Call:
         else fields.max_tokens,
         choices=max(fields.n or 1, fields.best_of or 1),
         service_tier=fields.service_tier,
-        end_user=(fields.user or "")[:END_USER_LENGTH_MAX],
+        end_user=printable(fields.user, END_USER_LENGTH_MAX) if fields.user else "",
         metadata=_strings(fields.metadata) if fields.metadata else {},
         is_ambiguous=_check_ambiguity(body),
     )
@@ -289,6 +291,12 @@ def _collect_texts(value: Any, found: list[str], skip: frozenset[str] = _NOT_INP
         elif isinstance(item, int):
             numbers += 1
     return numbers
+
+
+def printable(text: str, length_max: int) -> str:
+    """Return the beginning of a text from outside without what no database column or terminal should be given."""
+    text = text[:length_max]
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def _strings(metadata: dict[str, Any]) -> dict[str, str]:
