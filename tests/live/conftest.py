@@ -6,14 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.live.databases import new_postgres_database
+from tests.live.mixed_run import SHORT_DEADLINES
 from tests.live.processes import GatewayProcess, SimulatorProcess
-
-SHORT_DEADLINES = """
-[upstream]
-idle_s = 1.0
-"""
 
 
 @pytest.fixture(scope="module")

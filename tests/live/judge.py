@@ -34,7 +34,7 @@ class Verdict:
         crashed = Counter(record.model for record in self.crashed)
         lost = []
         for line in self.unmatched_lines:
-            name = next((name for name in (line["model"], line["served_model"]) if crashed[name] > 0), None)
+            name = next((name for name in (line["served_model"], line["model"]) if crashed[name] > 0), None)
             if name is not None:
                 crashed[name] -= 1
             elif line["amount_nano"]:
@@ -96,7 +96,9 @@ def judge(records: list[Record], bill: list[dict[str, Any]]) -> Verdict:
         elif record.outcome == "crashed":
             verdict.crashed.append(record)
         elif record.amount_nanos != 0 or record.cost_state != "unbilled":
-            verdict.unexplained.append(f"record {record.call_id} {record.outcome} {record.amount_nanos} {record.reason}")
+            verdict.unexplained.append(
+                f"record {record.call_id} {record.outcome} {record.amount_nanos} {record.reason}"
+            )
     verdict.unmatched_lines = list(by_request.values())
     return verdict
 

@@ -21,14 +21,33 @@ CHAT_MODELS = (
 )  # fmt: skip
 EMBEDDING_MODELS = ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002")
 COMPLETION_MODELS = ("gpt-3.5-turbo-instruct", "davinci-002", "babbage-002")
-TIERED = {name: ("flex", "priority") for name in ("o3", "o4-mini", "gpt-5", "gpt-5-mini", "gpt-5.1", "gpt-6-sol")}
+TIERED = dict.fromkeys(("o3", "o4-mini", "gpt-5", "gpt-5-mini", "gpt-5.1", "gpt-6-sol"), ("flex", "priority"))
 FAULTS = (
     "status=429", "status=429:quota", "status=500", "status=503", "status=400", "status=404", "cut=150", "cut=700",
     "reset=0", "reset=300", "no_usage", "zero_usage", "malformed", "late_usage", "late_usage;crlf", "crlf", "pieces=7",
     "crlf;pieces=3", "error_event", "drip=40,1", "delay=30", "first_byte_delay=30", "big=64", "tokens=400", "tokens=1",
 )  # fmt: skip
 RARE_FAULTS = ("stall=200",)  # takes as long as the gateway's idle time-out
-WORDS = "the toll is paid before the gate opens while a keeper counts coins by hand 요금 정산 は橋".split()
+WORDS = [
+    "the",
+    "toll",
+    "is",
+    "paid",
+    "before",
+    "the",
+    "gate",
+    "opens",
+    "while",
+    "a",
+    "keeper",
+    "counts",
+    "coins",
+    "by",
+    "hand",
+    "요금",
+    "정산",
+    "は橋",
+]
 PREFIXES = tuple(
     f"Rules of bridge {number}. " + " ".join(f"rule {number}.{item} holds at dawn" for item in range(320))
     for number in range(4)
@@ -101,7 +120,11 @@ class CallMaker:
     def plan(self) -> PlannedCall:
         rng = self._random
         self._number += 1
-        kind = "chat" if self.only_streams else rng.choices(["chat", "embeddings", "completions", "wrong"], [86, 6, 5, 3])[0]
+        kind = (
+            "chat"
+            if self.only_streams
+            else rng.choices(["chat", "embeddings", "completions", "wrong"], [86, 6, 5, 3])[0]
+        )
         if kind == "wrong":
             return self._wrong()
         fault = self._fault() if self.has_faults else ""
@@ -109,7 +132,11 @@ class CallMaker:
         if kind == "embeddings":
             return self._make("/v1/embeddings", {"model": rng.choice(EMBEDDING_MODELS), "input": text})
         if kind == "completions":
-            body: dict[str, Any] = {"model": rng.choice(COMPLETION_MODELS), "prompt": text, "max_tokens": rng.randint(1, 60)}
+            body: dict[str, Any] = {
+                "model": rng.choice(COMPLETION_MODELS),
+                "prompt": text,
+                "max_tokens": rng.randint(1, 60),
+            }
             return self._make("/v1/completions", body | self._streaming())
         return self._make("/v1/chat/completions", self._chat(text))
 
@@ -151,7 +178,13 @@ class CallMaker:
         return PlannedCall(self._number, path, encoded, leave_after)
 
     def _wrong(self) -> PlannedCall:
-        bodies = (b'{"model": "gpt-4o"', b"[]", b'{"model":"no-such-model","messages":[]}', b'{"model":"gpt-4o"}', b"\xff\xfe")
+        bodies = (
+            b'{"model": "gpt-4o"',
+            b"[]",
+            b'{"model":"no-such-model","messages":[]}',
+            b'{"model":"gpt-4o"}',
+            b"\xff\xfe",
+        )
         return PlannedCall(self._number, "/v1/chat/completions", self._random.choice(bodies), must_be_refused=True)
 
     def _fault(self) -> str:

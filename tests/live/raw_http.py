@@ -66,7 +66,7 @@ class RawConnection:
             writer.write(request)
             await writer.drain()
             if leave_after == 0:
-                raise _LeftError  # noqa: TRY301
+                raise _LeftError
             async with asyncio.timeout(ANSWER_S):
                 await _read_reply(reader, reply, leave_after)
         except _LeftError:
@@ -100,6 +100,7 @@ async def _read_reply(reader: asyncio.StreamReader, reply: Reply, leave_after: i
     status = 100
     while status < 200:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        assert head[0].startswith("HTTP/1.1 "), f"not the begin of an answer: {head[0]!r}"
         status = int(head[0].split(" ")[1])
     reply.status = status
     reply.headers = {

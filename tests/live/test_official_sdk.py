@@ -11,7 +11,6 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
-
 from tests.live.processes import GatewayProcess, SimulatorProcess
 
 MODEL = "gpt-4o-mini"
@@ -41,7 +40,9 @@ TOLL_TOOL: Any = {
 @pytest.fixture(scope="module")
 def client(gateway: GatewayProcess) -> Iterator[OpenAI]:
     transport = openai.DefaultHttpxClient(verify=False)  # reading the system's certificates takes longer than the tests
-    with OpenAI(base_url=gateway.base_url, api_key=gateway.key, max_retries=0, timeout=20, http_client=transport) as sdk:
+    with OpenAI(
+        base_url=gateway.base_url, api_key=gateway.key, max_retries=0, timeout=20, http_client=transport
+    ) as sdk:
         yield sdk
 
 
@@ -76,7 +77,9 @@ def test_the_raw_response_has_the_cost_and_our_request_id(client: OpenAI, simula
 def test_an_async_chat_completion_answers(gateway: GatewayProcess) -> None:
     async def ask() -> str | None:
         async with AsyncOpenAI(base_url=gateway.base_url, api_key=gateway.key, max_retries=0) as sdk:
-            answers = await asyncio.gather(*(sdk.chat.completions.create(model=MODEL, messages=HELLO) for _ in range(8)))
+            answers = await asyncio.gather(
+                *(sdk.chat.completions.create(model=MODEL, messages=HELLO) for _ in range(8))
+            )
             return answers[0].choices[0].message.content
 
     assert asyncio.run(ask())
@@ -192,7 +195,12 @@ def test_provider_prefixed_names_resolve(client: OpenAI) -> None:
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_provider_errors_keep_status_and_body(
-    client: OpenAI, simulator: SimulatorProcess, fault: str, error: type[openai.APIStatusError], status: int, stream: bool
+    client: OpenAI,
+    simulator: SimulatorProcess,
+    fault: str,
+    error: type[openai.APIStatusError],
+    status: int,
+    stream: bool,
 ) -> None:
     with pytest.raises(error) as caught:
         client.chat.completions.create(model=MODEL, messages=message(f"[[sim:{fault}]]"), stream=stream)
@@ -219,16 +227,18 @@ def test_our_own_refusals_raise_the_sdks_exceptions(client: OpenAI, gateway: Gat
 
 
 def test_a_stream_that_breaks_raises_and_does_not_end_quietly(client: OpenAI) -> None:
-    with pytest.raises(openai.APIError), client.chat.completions.create(
-        model=MODEL, messages=message("[[sim:reset=700]]"), stream=True
-    ) as stream:
+    with (
+        pytest.raises(openai.APIError),
+        client.chat.completions.create(model=MODEL, messages=message("[[sim:reset=700]]"), stream=True) as stream,
+    ):
         list(stream)
 
 
 def test_an_error_event_of_the_provider_reaches_the_client(client: OpenAI) -> None:
-    with pytest.raises(openai.APIError, match="server had an error"), client.chat.completions.create(
-        model=MODEL, messages=message("[[sim:error_event]]"), stream=True
-    ) as stream:
+    with (
+        pytest.raises(openai.APIError, match="server had an error"),
+        client.chat.completions.create(model=MODEL, messages=message("[[sim:error_event]]"), stream=True) as stream,
+    ):
         list(stream)
 
 

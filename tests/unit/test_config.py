@@ -54,8 +54,16 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ('[[providers]]\nname = "a"\nkind = "openai"', {}, "OPENAI_API_KEY"),
         ('[[providers]]\nname = "a"\nkind = "openai_compatible"', {}, "base_url"),
         ('[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "http://10.0.0.7/v1"', {}, "https"),
-        ('[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "http://localhost.evil.example/v1"', {}, "https"),
-        ('[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "http://localhost@evil.example/v1"', {}, "https"),
+        (
+            '[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "http://localhost.evil.example/v1"',
+            {},
+            "https",
+        ),
+        (
+            '[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "http://localhost@evil.example/v1"',
+            {},
+            "https",
+        ),
         ('[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "ftp://x/v1"', {}, "https"),
         ('[[providers]]\nname = "a"\nkind = "anthropic"', {}, "anthropic"),
         ('[[models]]\nname = "fast"\ndeployments = [{ provider = "nobody", model = "m" }]', {}, "nobody"),

@@ -105,7 +105,13 @@ def _counted(what: str, model: str, usage: Any, cost: Decimal | None) -> _Line:
 
 
 def _print_table(console: Console, lines: list[_Line]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold", title="What the calls cost (tokens, US dollars)", title_justify="left")
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        title="What the calls cost (tokens, US dollars)",
+        title_justify="left",
+    )
     table.add_column("call")
     table.add_column("model", overflow="fold")
     for title in ("in", "cached", "out", "USD"):

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from tollkeeper.domain.money import amount_nanos
+from tollkeeper.domain.rate_card import card_of
 from tollkeeper.domain.usage import Charge, ChargeLine, CostState, Usage
 
 STANDARD_TIER = "standard"
@@ -126,7 +127,7 @@ def charge_for(prices: ModelPrices | None, usage: Usage, *, at_us: int, tier: st
     rates = prices.rates(at_us, tier)
     if rates is None:
         return Charge(CostState.UNPRICED, None, reason=f"no price is known for service tier '{tier}'")
-    picked = _pick(rates, usage)
+    picked = card_of(rates).pick(usage)
     lines: list[ChargeLine] = []
     total = 0
     for dimension, quantity in usage.quantities.items():
@@ -142,6 +143,14 @@ def charge_for(prices: ModelPrices | None, usage: Usage, *, at_us: int, tier: st
     return Charge(state, total, tuple(lines))
 
 
+def price_ceiling(
+    prices: ModelPrices, input_tokens_max: int, output_tokens_max: int, *, at_us: int, tier: str
+) -> int | None:
+    """Return nano-USD that no charge for at most so many tokens exceeds; None when the tier has no price."""
+    rates = prices.rates(at_us, tier)
+    return None if rates is None else card_of(rates).ceiling_nanos(input_tokens_max, output_tokens_max)
+
+
 def select_rate(rates: tuple[Rate, ...], dimension: str, input_total: int) -> Rate | None:
     """Return the rate of a dimension whose threshold is the highest that `input_total` exceeds."""
     passed = [
@@ -150,26 +159,6 @@ def select_rate(rates: tuple[Rate, ...], dimension: str, input_total: int) -> Ra
         if rate.dimension == dimension and (input_total > rate.context_over or rate.context_over == 0)
     ]
     return max(passed, key=lambda rate: rate.context_over, default=None)
-
-
-def _pick(rates: tuple[Rate, ...], usage: Usage) -> dict[str, Rate]:
-    """Return `select_rate` for every dimension of a usage, in one pass: this runs once per call."""
-    quantities = usage.quantities
-    picked: dict[str, Rate] = {}
-    input_total = -1
-    for rate in rates:
-        dimension = rate.dimension
-        if dimension not in quantities:
-            continue
-        over = rate.context_over
-        if over == 0:
-            picked.setdefault(dimension, rate)
-            continue
-        if input_total < 0:
-            input_total = usage.input_total
-        if input_total > over and (dimension not in picked or over > picked[dimension].context_over):
-            picked[dimension] = rate
-    return picked
 
 
 def _within(windows: tuple[DailyWindow, ...], at_us: int) -> bool:

@@ -20,7 +20,7 @@ class Authenticator:
     def __init__(self, directory: Directory, pepper: bytes) -> None:
         self._directory, self._pepper = directory, pepper
 
-    async def authenticate(self, headers: Mapping[bytes, bytes]) -> ApiKey:
+    async def authenticate(self, headers: Mapping[bytes, bytes], *, now_us: int | None = None) -> ApiKey:
         """Return the record of the key that the request carries.
 
         Raises:
@@ -35,7 +35,7 @@ class Authenticator:
             key = await self._directory.find(digest)
             if key is None:
                 raise InvalidApiKey("Invalid API key.")
-        key.check_usable(clock.now_us())
+        key.check_usable(clock.now_us() if now_us is None else now_us)
         return key
 
 

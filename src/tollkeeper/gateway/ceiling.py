@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from tollkeeper.domain.deployment import Route
-from tollkeeper.domain.price import PriceBook, price_tier
-from tollkeeper.domain.price_ceiling import Ceilings
+from tollkeeper.domain.price import PriceBook, price_ceiling, price_tier
 from tollkeeper.gateway.wire.openai import Call
 
 OUTPUT_TOKENS_UNSTATED = 16_384  # when neither the call nor the catalogue limits the output
-
-
-_ceilings = Ceilings()
 
 
 def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int | None:
@@ -27,7 +23,7 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int 
         output = call.output_tokens_max if call.output_tokens_max is not None else OUTPUT_TOKENS_UNSTATED
         if call.operation == "embeddings":
             output = 0
-        bound = _ceilings.bound(prices, len(call.body), output * call.choices, at_us=at_us, tier=tier)
+        bound = price_ceiling(prices, len(call.body), output * call.choices, at_us=at_us, tier=tier)
         if bound is None:
             return None
         highest = max(highest, bound)

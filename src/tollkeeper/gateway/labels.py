@@ -18,6 +18,8 @@ def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str
     Raises:
         InvalidRequest: the header is not `name=value,name=value`, or has too much of it.
     """
+    if not header and not metadata:
+        return {}
     labels = {
         name: value
         for name, value in list(metadata.items())[:LABELS_MAX]

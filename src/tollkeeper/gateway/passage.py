@@ -89,7 +89,7 @@ class Passage:
     @property
     def tokens_used(self) -> int | None:
         """All tokens of the call; None when nobody knows."""
-        return self._usage.input_total + self._usage.output_total if self._usage else None
+        return None if self._usage is None else sum(self._usage.quantities.values())
 
     def use(self, usage: Usage) -> Charge:
         """Take a usage as the call's own and return its charge, at the tier that served, else at the one asked for."""

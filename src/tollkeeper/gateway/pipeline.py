@@ -48,7 +48,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     async def handle(self, client: Client, operation: wire.Operation) -> None:
         """Take one call through all steps and answer it; every refusal and fault is answered here."""
         try:
-            key = await self.authenticator.authenticate(client.headers)  # 401
+            key = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
             authorise(key, wire.PERMISSIONS[operation])  # 403
             call = wire.parse(operation, await client.body(self.body_bytes_max))  # 400, 413
             route = self._find_route(call.model)  # 404

@@ -9,7 +9,7 @@ import msgspec
 
 from tollkeeper.domain.deployment import Deployment, Provider
 from tollkeeper.domain.errors import UpstreamFault
-from tollkeeper.domain.money import format_usd
+from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.usage import Charge, Outcome, Usage
 from tollkeeper.gateway.client import Client, Header
 from tollkeeper.gateway.meter import StreamMeter
@@ -51,7 +51,7 @@ class WholeAnswer(msgspec.Struct):
 
     def headers_with_cost(self, charge: Charge) -> list[Header]:
         if charge.amount_nanos is not None:
-            self.headers.append((b"x-tollkeeper-cost-usd", format_usd(charge.amount_nanos).encode()))
+            self.headers.append((b"x-tollkeeper-cost-usd", b"%d.%09d" % divmod(charge.amount_nanos, NANOS_PER_USD)))
         return self.headers
 
 

@@ -83,6 +83,7 @@ class ServerProtocol(HttpToolsProtocol):
         )  # received, unread by the client, in head: at the last sweep
         self._received = 0
         self._stuck_since_s: float | None = None
+        self._earlier: list[RequestResponseCycle] = []  # still being answered when the next request had come
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         self.open_connections.add(self)
@@ -90,6 +91,9 @@ class ServerProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open_connections.discard(self)
+        for cycle in self._earlier:  # uvicorn tells only the latest (0.54); the others would write to what is closed
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,7 +107,12 @@ class ServerProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
+        earlier: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
+        if earlier is not None and not earlier.response_complete:
+            self._earlier.append(earlier)
+        elif self._earlier:
+            self._earlier.clear()
         self.scope["extensions"] = {DIRECT_WRITER: DirectWriter(self.cycle)}  # type: ignore[dict-item]  # ours is no dict
 
     def on_message_complete(self) -> None:
@@ -119,14 +128,17 @@ class ServerProtocol(HttpToolsProtocol):
         unread = self.transport.get_write_buffer_size()
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it as always there
         is_answered = cycle is None or cycle.response_complete
-        owes_request = (self._in_head and self._head_bytes > 0) or (cycle is not None and not is_answered and cycle.more_body)
+        owes_request = (self._in_head and self._head_bytes > 0) or (
+            cycle is not None and not is_answered and cycle.more_body
+        )
         owes_request = owes_request or (cycle is None and self._received == 0)
         owes_reading = is_answered and unread > 0
         progress = (self._received, unread, self._in_head)
-        if not (owes_request or owes_reading) or progress != self._progress:
+        since_s = self._stuck_since_s
+        if since_s is None or not (owes_request or owes_reading) or progress != self._progress:
             self._progress, self._stuck_since_s = progress, now_s
             return
-        stuck_s = now_s - (self._stuck_since_s if self._stuck_since_s is not None else now_s)
+        stuck_s = now_s - since_s
         if owes_reading and stuck_s >= self.bounds.client_stall_s:
             self.transport.abort()
         elif owes_request and stuck_s >= self.bounds.request_s:

@@ -147,7 +147,7 @@ def parse(operation: Operation, body: bytes) -> Call:
         service_tier=fields.service_tier,
         end_user=printable(fields.user, END_USER_LENGTH_MAX) if fields.user else "",
         metadata=_strings(fields.metadata) if fields.metadata else {},
-        is_ambiguous=_check_ambiguity(body),
+        is_ambiguous=_check_ambiguity(fields, body),
     )
 
 
@@ -314,13 +314,13 @@ def _named(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(f"Invalid type{where}: {text[:1].lower()}{text[1:]}.", param=param)
 
 
-def _check_ambiguity(body: bytes) -> bool:
+def _check_ambiguity(fields: _Body, body: bytes) -> bool:
     """Tell whether a decisive name occurs more than once or escaped, anywhere in the body.
 
     Raises:
         InvalidRequest: it stands twice in the outermost object, where parsers differ on which one counts.
     """
-    if not _might_be_ambiguous(body):
+    if not _might_be_ambiguous(fields, body):
         return False
     outermost: list[tuple[str, Any]] = []
 
@@ -336,17 +336,21 @@ def _check_ambiguity(body: bytes) -> bool:
     return True
 
 
-def _might_be_ambiguous(body: bytes) -> bool:
-    """Tell in a microsecond whether a closer look is needed; written out because every call passes here."""
+def _might_be_ambiguous(fields: _Body, body: bytes) -> bool:
+    """Tell in a microsecond whether a closer look is needed; written out because every call passes here.
+
+    A name whose field is absent can stand in the body only beside a null. For `n` and `best_of` that would hide how many
+    answers are paid for; for the others what we then assume is on the safe side, or the answer itself says what was served.
+    """
     return (
         body.count(b'"model"') > 1
-        or body.count(b'"stream"') > 1
-        or body.count(b'"stream_options"') > 1
-        or body.count(b'"service_tier"') > 1
-        or body.count(b'"n"') > 1
-        or body.count(b'"best_of"') > 1
-        or body.count(b'"max_tokens"') > 1
-        or body.count(b'"max_completion_tokens"') > 1
+        or (b'"n"' in body and body.count(b'"n"') > (fields.n is not None))
+        or (b'"best_of"' in body and body.count(b'"best_of"') > (fields.best_of is not None))
+        or (fields.stream is not None and body.count(b'"stream"') > 1)
+        or (fields.stream_options is not None and body.count(b'"stream_options"') > 1)
+        or (fields.service_tier is not None and body.count(b'"service_tier"') > 1)
+        or (fields.max_tokens is not None and body.count(b'"max_tokens"') > 1)
+        or (fields.max_completion_tokens is not None and body.count(b'"max_completion_tokens"') > 1)
         or (b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None)
     )
 

@@ -1,0 +1,147 @@
+"""The page of every setting: name, type, default, environment variable, and its meaning as written in `config`."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from scripts.reference.markdown import code, one_line, page, table
+from scripts.reference.sources import field_meanings
+
+from tollkeeper import config
+
+_MEBI, _KIBI = 1 << 20, 1 << 10
+_TYPES = {str: "text", int: "integer", float: "number", bool: "true or false"}
+_UNITS = {"_s": "seconds", "_bytes_max": "bytes", "_bytes": "bytes"}
+
+INTRODUCTION = f"""\
+Settings come from a TOML file and from the environment; the environment wins, and options of
+[`tollkeeper serve`](cli.md#tollkeeper-serve) win over both. The file is the one given with `--config`, else the one
+that `{config.CONFIG_VARIABLE}` names, else `./{config.USUAL_FILE}` if it is there. An unknown name is an error, in the
+file and in the environment. A change takes effect at the next start."""
+
+EXAMPLE = """\
+```toml
+[server]
+port = 8080
+workers = 2
+
+[database]
+url = "postgresql://tollkeeper@db.internal/tollkeeper"
+
+[journal]
+directory = "/var/lib/tollkeeper/journal"
+durability = "safe"
+
+[[providers]]
+name = "local"
+kind = "openai_compatible"
+base_url = "http://127.0.0.1:11434/v1"
+
+[[models]]
+name = "fast"
+deployments = [{ provider = "local", model = "llama3" }]
+```"""
+
+ENVIRONMENT = """\
+## Further variables
+
+A provider's key is read from the environment only. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (upper or lower case) are
+followed towards providers. These providers need no entry once their variable is set:"""
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One row of the page. `variable` is "" where the environment cannot say it: in lists of tables."""
+
+    section: str
+    name: str
+    type: str
+    default: str
+    variable: str
+    meaning: str
+
+
+def render() -> str:
+    """Return the page."""
+    usual = table(
+        ("variable", "provider", "base URL"),
+        [(code(variable), name, code(url)) for name, _, url, variable in config.USUAL_PROVIDERS],
+    )
+    return page("Configuration", INTRODUCTION, EXAMPLE, *_sections(), ENVIRONMENT, usual)
+
+
+def settings() -> Iterator[Setting]:
+    """Yield every setting there is, section by section."""
+    meanings = field_meanings(config)
+    for heading, kind, is_list in section_types():
+        for field in msgspec.structs.fields(kind):
+            in_environment = f"{config.ENVIRONMENT_PREFIX}{heading}__{field.name}".upper()
+            yield Setting(
+                heading,
+                field.name,
+                _type(field.name, field.type),
+                "required" if field.required else _default(field.default),
+                "" if is_list else in_environment,
+                meanings[kind.__name__].get(field.name, ""),
+            )
+
+
+def section_types() -> Iterator[tuple[str, type[config.Section], bool]]:
+    """Yield (name, class, whether it is a list of tables) for every section, the entries of lists included."""
+    for field in msgspec.structs.fields(config.Settings):
+        kind = _entry(field.type)
+        yield field.name, kind or field.type, kind is not None
+        for inner in msgspec.structs.fields(kind) if kind else ():
+            if (nested := _entry(inner.type)) is not None:
+                yield f"{field.name}.{inner.name}", nested, True
+
+
+def _sections() -> Iterator[str]:
+    rows = list(settings())
+    for heading, kind, is_list in section_types():
+        is_inner = "." in heading
+        yield f"## {code(heading if is_inner else f'[[{heading}]]' if is_list else f'[{heading}]')}"
+        yield one_line(kind.__doc__)
+        own = [row for row in rows if row.section == heading]
+        if is_list:
+            cells = [(code(row.name), row.type, _shown(row.default), row.meaning) for row in own]
+            yield table(("setting", "type", "default", "meaning"), cells)
+        else:
+            yield table(
+                ("setting", "type", "default", "environment", "meaning"),
+                [(code(row.name), row.type, _shown(row.default), code(row.variable), row.meaning) for row in own],
+            )
+
+
+def _entry(annotation: Any) -> type[config.Section] | None:
+    """Return what a tuple of tables holds; None for anything else."""
+    if get_origin(annotation) is not tuple:
+        return None
+    kind: type[config.Section] = get_args(annotation)[0]
+    return kind
+
+
+def _type(name: str, annotation: Any) -> str:
+    if _entry(annotation) is not None:
+        return "list of tables"
+    if get_origin(annotation) is Literal:
+        return " or ".join(code(choice) for choice in get_args(annotation))
+    assert get_origin(annotation) not in {Union, types.UnionType}, f"{name}: no setting has two types"
+    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+    return unit or _TYPES[annotation]
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and value and value % _KIBI == 0:
+        return f"{value} ({value // _MEBI} MiB)" if value % _MEBI == 0 else f"{value} ({value // _KIBI} KiB)"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _shown(default: str) -> str:
+    return default if default == "required" or default.endswith("iB)") else code(default)

@@ -1,0 +1,128 @@
+"""The page of every refusal: status, type, code, what it means (from its class), and what to do about it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import msgspec
+from scripts.reference.markdown import code, one_line, page, table
+
+import tollkeeper
+from tollkeeper.admin import refusals
+from tollkeeper.domain.errors import TollkeeperError, UpstreamFault
+from tollkeeper.gateway import replies
+
+_NOT_REFUSALS = frozenset({"tollkeeper.__main__", "tollkeeper.tokens.__main__", "tollkeeper.store.migrations.env"})
+
+WHAT_TO_DO = {
+    "invalid_request": "Change the request; `param` names the field when it is one.",
+    "request_too_large": "Send less, or raise `server.body_bytes_max`.",
+    "request_timeout": "Send the whole request without pausing for `server.request_s`.",
+    "method_not_allowed": "Use the method that the message names.",
+    "unsupported_content_type": "Send `Content-Type: application/json`.",
+    "invalid_api_key": "Check the key; `tollkeeper keys list` shows which there are and their status.",
+    "permission_denied": "Use a key that has the permission in `missing_permission`: [permissions](permissions.md).",
+    "model_not_found": "`GET /v1/models` lists the names; else configure a provider for it.",
+    "not_found": "Check the id or the route; what belongs to another organization is not found either.",
+    "conflict": "Choose another name, or use what is there.",
+    "limits_unavailable": "Try again. If it stays: [what to do](../how-to/operate.md#what-to-do-when).",
+    "directory_unavailable": "Try again; the operator looks after the database.",
+    "store_unavailable": "Try again; the operator looks after the database.",
+    "overloaded": "Try again shortly.",
+    "provider_unavailable": "Try again; look at the provider's status page. The call may have been billed: see its usage record.",
+    "provider_timeout": "Try again, stream the answer, or raise the limit in [`upstream`](configuration.md#upstream).",
+    "internal_error": "Do not try again. Look in the log under the request id, and report it.",
+    "configuration": "Correct the setting that the message names: [configuration](configuration.md).",
+    "unknown_database": "Run the command that the message names; usually `tollkeeper db upgrade`.",
+    "journal_unreadable": "Do what the message says: [what to do](../how-to/operate.md#what-to-do-when).",
+}
+"""Code -> what the reader can do. A code without an entry stops the page from being made."""
+
+INTRODUCTION = """\
+Every refusal of Tollkeeper has the shape that OpenAI's clients know. `code` is stable and for programs, `message` is for
+people, and `request_id` finds the call again in the log, in the header `x-request-id` and with
+`tollkeeper usage --record`.
+
+```json
+{"error": {"message": "Invalid API key.", "type": "invalid_request", "param": null, "code": "invalid_api_key",
+  "request_id": "req_0193…"}}
+```
+
+An error that the provider answers with is passed on as the provider wrote it, with its status, and is not billed. A
+stream that breaks after its first byte ends with `data: {"error": …}` of the same shape. A request line and headers
+beyond `server.head_bytes_max` are answered with 431 and the code `invalid_request`."""
+
+WITHOUT_STATUS = """\
+## At the command line
+
+These stop a command or the start of the server, with exit code 1 and their message on standard error."""
+
+
+class Refusal(msgspec.Struct, frozen=True, order=True):
+    """One row. `status` is 0 for what never leaves by HTTP."""
+
+    status: int
+    code: str
+    type: str
+    meaning: str
+    headers: str
+
+
+def render() -> str:
+    """Return the page."""
+    found = sorted(set(all_refusals()))
+    by_http = [
+        (str(each.status), each.type, code(each.code), each.meaning, WHAT_TO_DO[each.code], each.headers)
+        for each in found
+        if each.status
+    ]
+    others = [(code(each.code), each.meaning, WHAT_TO_DO[each.code]) for each in found if not each.status]
+    return page(
+        "Errors",
+        INTRODUCTION,
+        "## Over HTTP",
+        table(("status", "type", "code", "when", "what to do", "headers"), by_http),
+        WITHOUT_STATUS,
+        table(("code", "when", "what to do"), others),
+    )
+
+
+def all_refusals() -> Iterator[Refusal]:
+    """Yield every error class of Tollkeeper's as it reaches people; a class may yield several, or what another does."""
+    for error_class in error_classes():
+        meaning = one_line((error_class.__doc__ or "").partition("\n\n")[0])
+        if error_class is UpstreamFault:
+            for kind in ("connect", "first_byte_timeout"):
+                yield _described(UpstreamFault(kind, "", sent=True), meaning)
+        else:
+            yield _described(error_class(""), meaning)
+
+
+def error_classes() -> list[type[TollkeeperError]]:
+    """Return every class below `TollkeeperError` that the package defines, wherever it stands."""
+    for module in pkgutil.walk_packages(tollkeeper.__path__, "tollkeeper."):
+        if module.name not in _NOT_REFUSALS and ".versions." not in module.name:
+            importlib.import_module(module.name)
+    return sorted(set(_below(TollkeeperError)), key=lambda each: (each.__module__, each.__name__))
+
+
+def _below(parent: type[TollkeeperError]) -> Iterator[type[TollkeeperError]]:
+    for child in parent.__subclasses__():
+        if child.__module__.startswith("tollkeeper."):
+            yield child
+            yield from _below(child)
+
+
+def _described(error: TollkeeperError, meaning: str) -> Refusal:
+    owner = refusals if type(error).__module__ == refusals.__name__ else replies
+    try:
+        status, body = owner.error_body(error, "")
+    except AssertionError:
+        return Refusal(0, error.code, "", meaning, "")
+    described = msgspec.json.decode(body)["error"]
+    headers = ", ".join(
+        code(f"{name}: {value}") for name, value in refusals.error_headers(status).items() if name != "content-type"
+    )
+    return Refusal(status, described["code"], described["type"], meaning, headers)

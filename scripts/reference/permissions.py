@@ -1,0 +1,53 @@
+"""The page of permissions: which there are, which kind of key has them, and which route asks for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, cast
+
+from scripts.reference.markdown import code, page, table
+
+from tollkeeper.admin.app import make_app
+from tollkeeper.admin.permissions import PUBLIC, declared
+from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS
+from tollkeeper.gateway.asgi import INFERENCE_ROUTES
+from tollkeeper.gateway.wire.openai import PERMISSIONS
+
+INTRODUCTION = """\
+An API key has permissions; what it lacks is refused with 403 and named in `missing_permission`. A project key has every
+permission for inference, an administration key every one for administration: neither can do the other's work. A
+permission that no route asks for yet is there so that keys need not change when the route comes."""
+
+
+def render() -> str:
+    """Return the page."""
+    routes = routes_by_permission()
+    return page(
+        "Permissions",
+        INTRODUCTION,
+        "## Inference: project keys",
+        _table(INFERENCE_PERMISSIONS, routes),
+        "## Administration: administration keys",
+        _table(ADMIN_PERMISSIONS, routes),
+        "## Without a key",
+        ", ".join(code(path) for path in sorted(PUBLIC)) + ": they tell nothing about any organization.",
+    )
+
+
+def routes_by_permission() -> dict[str, list[str]]:
+    """Return permission -> the routes that ask for it, as `METHOD /path`."""
+    routes: defaultdict[str, list[str]] = defaultdict(list)
+    for path, operation in INFERENCE_ROUTES.items():
+        routes[PERMISSIONS[operation]].append(f"POST {path}")
+    routes["models:list"] += ["GET /v1/models", "GET /v1/models/{id}"]
+    nothing = cast("Any", None)  # the routes are read, never called
+    for (method, path), permission in sorted(declared(make_app(store=nothing, authenticator=nothing)).items()):
+        routes[permission].append(f"{method} {path}")
+    return routes
+
+
+def _table(permissions: frozenset[str], routes: dict[str, list[str]]) -> str:
+    rows = [
+        (code(each), ", ".join(code(route) for route in routes.get(each, [])) or "–") for each in sorted(permissions)
+    ]
+    return table(("permission", "asked for by"), rows)

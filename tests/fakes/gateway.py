@@ -1,0 +1,127 @@
+"""The data plane in process, wired over fakes: what `bootstrap` does, without a socket, a file or a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from tests.fakes.asgi import FakeClient
+from tests.fakes.ports import FakeCounter, FakeDirectory, FakeLimiter, FakePrices, RecordingLedger, make_key
+from tests.fakes.upstream import EVENTS, REQUEST_ID, FakeUpstream, Script, Step
+
+from tollkeeper.domain.api_key import ApiKey, KeyStatus, write_key
+from tollkeeper.domain.deployment import Provider, RouteTable
+from tollkeeper.gateway.asgi import Gateway
+from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.models import ModelList
+from tollkeeper.gateway.pipeline import Pipeline
+from tollkeeper.gateway.relay import Relay, RelaySettings
+from tollkeeper.kit.secrets import keyed_digest
+from tollkeeper.ports.upstream import Deadlines
+
+PEPPER = b"p" * 32
+PROVIDER_KEY = "sk-provider-secret"
+GOOD_KEY = write_key("a" * 12, "A" * 43)
+DISABLED_KEY = write_key("d" * 12, "D" * 43)
+EXPIRED_KEY = write_key("e" * 12, "E" * 43)
+POWERLESS_KEY = write_key("p" * 12, "P" * 43)
+UNKNOWN_KEY = write_key("u" * 12, "U" * 43)
+MODEL = "gpt-fake"
+
+
+class Catalogue:
+    """Knows two models, one of them without a price."""
+
+    def has(self, provider: str, model: str) -> bool:
+        return model in self.models(provider)
+
+    def models(self, provider: str) -> list[str]:
+        return [MODEL, "gpt-unpriced"]
+
+
+class FakeGateway:
+    """The data plane over fakes; `log` is what happened, in order."""
+
+    def __init__(self, **relay_changes: Any) -> None:
+        self.log: list[str] = []
+        self.ledger = RecordingLedger(self.log)
+        self.limiter = FakeLimiter(self.log)
+        self.counter = FakeCounter(self.log)
+        self.upstream = FakeUpstream(self.log)
+        self.directory = FakeDirectory(self.log, _keys())
+        settings = {
+            "deadlines": Deadlines(),
+            "answer_bytes_max": 1_000_000,
+            "drain_s": 60.0,
+            "drains_max": 2,
+            "client_stall_s": 60.0,
+        }
+        self.relay = Relay(self.upstream, RelaySettings(**{**settings, **relay_changes}))
+        provider = Provider("openai", "openai", "https://provider.test/v1", PROVIDER_KEY, "openai")
+        routes = RouteTable([], [provider], Catalogue())
+        pipeline = Pipeline(
+            Authenticator(self.directory, PEPPER),
+            routes,
+            self.limiter,
+            self.ledger,
+            FakePrices(),
+            self.relay,
+            self.counter,
+            100_000,
+        )
+        self.app = Gateway(pipeline, ModelList(routes, created_s=0))
+
+    def client(self, body: Any = None, *, key: str | None = GOOD_KEY, **options: Any) -> FakeClient:
+        """Return a client that is about to ask; a chat call unless told otherwise."""
+        headers = {"content-type": "application/json", **options.pop("headers", {})}
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
+        encoded = body if isinstance(body, bytes | list) else msgspec.json.encode(chat() if body is None else body)
+        return FakeClient(self.log, headers=headers, body=encoded, **options)
+
+    async def handle(self, client: FakeClient) -> FakeClient:
+        await self.app(client.scope, client.receive, client.send)
+        return client
+
+    async def call(self, body: Any = None, **options: Any) -> FakeClient:
+        return await self.handle(self.client(body, **options))
+
+    def will_answer(self, body: Any, status: int = 200, **options: Any) -> None:
+        """Let the provider answer with one JSON body."""
+        encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        self.upstream.scripts.append(Script(status, steps=[encoded], **options))
+
+    def will_stream(self, *steps: Step, **options: Any) -> None:
+        """Let the provider answer with a stream that follows these steps."""
+        self.upstream.scripts.append(Script(headers=(EVENTS, REQUEST_ID), steps=steps, **options))
+
+
+def chat(**changes: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": "one two three"}], **changes}
+
+
+def answer(**changes: Any) -> dict[str, Any]:
+    """Return a whole answer with 10 input and 5 output tokens: 30 nano-USD by the fake prices."""
+    message = {"role": "assistant", "content": "four five"}
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    return {"id": "x", "model": MODEL, "choices": [{"index": 0, "message": message}], "usage": usage, **changes}
+
+
+def chunk(text: str | None = None, **changes: Any) -> bytes:
+    """Return one event of a stream."""
+    choices = [] if text is None else [{"index": 0, "delta": {"content": text}}]
+    return b"data: " + msgspec.json.encode({"id": "x", "model": MODEL, "choices": choices, **changes}) + b"\n\n"
+
+
+USAGE_CHUNK = chunk(usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})
+DONE = b"data: [DONE]\n\n"
+
+
+def _keys() -> dict[bytes, ApiKey]:
+    keys = {
+        GOOD_KEY: make_key(),
+        DISABLED_KEY: make_key(status=KeyStatus.DISABLED),
+        EXPIRED_KEY: make_key(expires_at_us=1),
+        POWERLESS_KEY: make_key(permissions=frozenset({"embeddings:create"})),
+    }
+    return {keyed_digest(PEPPER, text.encode()): key for text, key in keys.items()}

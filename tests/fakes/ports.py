@@ -1,0 +1,163 @@
+"""Fakes of the data plane's ports: a directory, a ledger that insists on one end per reservation, prices, a token counter.
+
+Every fake writes what it was asked into one shared `log`, so that a test can see what came before what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tollkeeper.domain.api_key import ApiKey, ApiKeyId, KeyKind, KeyStatus
+from tollkeeper.domain.errors import DirectoryUnavailable, LimitsUnavailable
+from tollkeeper.domain.price import ModelPrices, PriceBook, PriceVersion, Rate
+from tollkeeper.domain.reservation import Reservation
+from tollkeeper.domain.tenancy import OrganizationId, ProjectId
+from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.ports.directory import Directory
+from tollkeeper.ports.ledger import Ledger
+from tollkeeper.ports.limiter import Admission, Limiter
+from tollkeeper.ports.prices import Prices
+from tollkeeper.ports.tokens import TokenCounter
+
+Log = list[str]
+
+
+class FakeDirectory:
+    """Knows the keys that it was given. `is_away` makes every look-up fail."""
+
+    def __init__(self, log: Log, keys: dict[bytes, ApiKey]) -> None:
+        self._log, self._keys = log, keys
+        self._warm: set[bytes] = set()
+        self.is_away = False
+
+    def recall(self, digest: bytes) -> ApiKey | None:
+        return self._keys.get(digest) if digest in self._warm else None
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        self._log.append("look up")
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise DirectoryUnavailable("The database is out of reach.")
+        key = self._keys.get(digest)
+        if key is not None:
+            self._warm.add(digest)
+        return key
+
+
+class RecordingLedger:
+    """Keeps what was reserved and settled, and fails at once when a reservation ends twice or never began."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.reservations: dict[bytes, Reservation] = {}
+        self.records: dict[bytes, UsageRecord] = {}
+        self.is_full = False
+        self.is_safe = False  # wait for the disk before returning, as the journal's safe mode does
+
+    async def reserve(self, reservation: Reservation) -> None:
+        if self.is_full:
+            raise LimitsUnavailable("The journal is full.")
+        if self.is_safe:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # cancelled here, nothing is owed
+        self._log.append("reserve")
+        assert reservation.call_id not in self.reservations, "reserved twice"
+        self.reservations[reservation.call_id] = reservation
+
+    def settle(self, record: UsageRecord) -> None:
+        self._log.append("settle")
+        assert record.call_id in self.reservations, "settled without a reservation"
+        assert record.call_id not in self.records, "settled twice"
+        self.records[record.call_id] = record
+
+    def assert_balanced(self) -> None:
+        """Every reservation has ended."""
+        assert self.reservations.keys() == self.records.keys(), "a reservation was left open"
+
+    @property
+    def only(self) -> UsageRecord:
+        """The record of the only call."""
+        self.assert_balanced()
+        (record,) = self.records.values()
+        return record
+
+
+class FakeLimiter:
+    """Admits everything, counting what is held; `release` must be called once for each admission."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.held = 0
+        self.released: list[int | None] = []
+        self.refusal: Exception | None = None
+
+    def admit(self, key: ApiKey, model: str, tokens_max: int) -> Admission:
+        if self.refusal is not None:
+            raise self.refusal
+        self._log.append("admit")
+        self.held += 1
+        return self
+
+    def release(self, tokens: int | None) -> None:
+        assert self.held > 0, "released what was not held"
+        self.held -= 1
+        self.released.append(tokens)
+
+
+class FakePrices:
+    """One price for every model but those called `unpriced`: input 1,000, cached 500, output 4,000 pico-USD a token."""
+
+    def of(self, organization_id: str) -> PriceBook:
+        return self
+
+    def find(self, provider: str, model: str) -> ModelPrices | None:
+        if "unpriced" in model:
+            return None
+        rates = (
+            Rate("input", 1_000, source="fake"),
+            Rate("cache_read", 500, source="fake"),
+            Rate("output", 4_000, source="fake"),
+        )
+        return ModelPrices(provider, model, (PriceVersion(0, {"standard": rates}),))
+
+
+class FakeCounter:
+    """Counts a token for each word. `hangs` never answers; `fails` breaks the promise never to raise."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.hangs = False
+        self.fails = False
+        self.asked: list[list[str]] = []
+
+    async def count(self, model: str, texts: list[str]) -> list[int]:
+        self._log.append("count")
+        self.asked.append(texts)
+        await asyncio.sleep(0)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fails:
+            raise RuntimeError("a bug in the counter")
+        await asyncio.sleep(0)
+        return [len(text.split()) for text in texts]
+
+
+def make_key(**changes: object) -> ApiKey:
+    """Return the record of a project key that may call models."""
+    values: dict[str, object] = {
+        "organization_id": OrganizationId("org_a"),
+        "id": ApiKeyId("key_a"),
+        "project_id": ProjectId("proj_a"),
+        "name": "a key",
+        "kind": KeyKind.PROJECT,
+        "status": KeyStatus.ACTIVE,
+        "permissions": frozenset({"chat:create", "embeddings:create", "models:list"}),
+        "created_at_us": 0,
+    }
+    return ApiKey(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _are_the_ports(
+    directory: FakeDirectory, ledger: RecordingLedger, limiter: FakeLimiter, prices: FakePrices, counter: FakeCounter
+) -> tuple[Directory, Ledger, Limiter, Prices, TokenCounter]:
+    return directory, ledger, limiter, prices, counter
