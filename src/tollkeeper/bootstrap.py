@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from tollkeeper.upstream.proxy import from_environment
 from tollkeeper.web.home import home_page
 
 _log = logging.getLogger(__name__)
-App = Callable[[Scope, Receive, Send], Any]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Replica:
@@ -53,15 +54,14 @@ class Replica:
         self._ledger: JournaledLedger | None = None
         self._control: App | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            gateway = self._gateway
-            if gateway is not None and gateway.owns(scope["path"]):
-                await gateway(scope, receive, send)
-            elif self._control is not None:
-                await self._control(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return self._live(receive, send)
+        gateway = self._gateway
+        if gateway is not None and gateway.owns(scope["path"]):
+            return gateway(scope, receive, send)
+        assert self._control is not None, "nothing is served before the start"
+        return self._control(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
@@ -74,6 +74,8 @@ class Replica:
             await self.stop()
             await send({"type": "lifespan.startup.failed", "message": message or repr(error)})
             return
+        gc.collect()
+        gc.freeze()  # what a process is made of stays; the collector need not look at it again and again
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
         await self.stop()

@@ -20,6 +20,7 @@ from tollkeeper.gateway.server_protocol import Bounds, ServerProtocol
 
 CHAT = "/v1/chat/completions"
 HEADERS = {"authorization": f"Bearer {GOOD_KEY}", "content-type": "application/json"}
+KEEP_ALIVE_S = 75
 BOUNDS = Bounds(head_bytes_max=4_000, request_s=10.0, client_stall_s=20.0)
 
 
@@ -63,7 +64,9 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     gateway = FakeGateway()
-    config = uvicorn.Config(gateway.app, http=_Protocol, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        gateway.app, http=_Protocol, lifespan="off", log_config=None, timeout_keep_alive=KEEP_ALIVE_S
+    )
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
@@ -193,15 +196,22 @@ async def test_a_slow_client_that_goes_on_sending_is_not_closed(served: Served) 
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_an_idle_connection_between_requests_is_left_alone(served: Served) -> None:
+async def test_an_idle_connection_is_kept_for_its_time_and_then_closed(served: Served) -> None:
     served.gateway.will_answer(answer())
-    served.gateway.will_answer(answer())
-    connection = RawConnection(served.port)
-    assert (await connection.send(post())).status == 200
-    for now_s in (0.0, 1_000.0, 2_000.0):
-        await served.sweep(now_s)
-    assert (await connection.send(post())).status == 200
-    connection.drop()
+    async with asyncio.timeout(10), served.connect() as (reader, writer):
+        writer.write(post())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        await reader.readexactly(len(msgspec.json.encode(answer())))
+        await served.sweep(0.0)
+        await served.sweep(KEEP_ALIVE_S - 1)
+        served.gateway.will_answer(answer())
+        writer.write(post())
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(msgspec.json.encode(answer())))
+        for now_s in (100.0, 100.0 + KEEP_ALIVE_S):
+            await served.sweep(now_s)
+        assert await reader.read() == b""
 
 
 async def test_a_call_that_its_provider_keeps_waiting_is_not_the_clients_fault(served: Served) -> None:

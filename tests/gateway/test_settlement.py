@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ async def test_an_answer_passes_byte_for_byte_and_is_settled_before_its_client_h
     gateway.will_answer(body)
     client = await gateway.call()
     assert (client.status, client.body) == (200, body)
-    assert client.headers["x-tollkeeper-cost-usd"] == "0.00000003"
+    assert Decimal(client.headers["x-tollkeeper-cost-usd"]) * 10**9 == 30
     assert (
         gateway.log.index("reserve")
         < gateway.log.index("open")

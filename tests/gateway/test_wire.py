@@ -34,7 +34,7 @@ extra_names = st.sampled_from(["x", "y", "temperature", "tools", "response_forma
 def bodies(draw: st.DrawFn) -> dict[str, Any]:
     """A chat body with members in any order, some of them nested and named like those that we decide by."""
     members: dict[str, Any] = {
-        "model": draw(st.text(min_size=1, max_size=20)),
+        "model": draw(st.text(min_size=1, max_size=20).filter(str.isprintable)),
         "messages": draw(st.lists(values, max_size=3)),
         **draw(st.dictionaries(extra_names, values, max_size=4)),
     }
@@ -174,3 +174,11 @@ def test_texts_of_the_input_are_gathered_without_images_and_ids() -> None:
     }
     found, numbers = wire.input_texts(wire.parse("chat.completions", json.dumps(body).encode()))
     assert (found, numbers) == (["look", "look_up", "finds"], 0)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\x1b[31m", "gpt\n4"])
+def test_what_no_database_and_no_terminal_should_be_given_is_kept_out(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="printable"):
+        wire.parse("chat.completions", json.dumps({"model": text, "messages": []}).encode())
+    call = wire.parse("chat.completions", json.dumps({"model": "m", "messages": [], "user": text}).encode())
+    assert call.end_user.isprintable()

@@ -48,6 +48,7 @@ def serve(
         loop="uvloop",
         http=ServerProtocol,
         ws="none",
+        interface="asgi3",
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -63,6 +63,10 @@ class ModelPrices(msgspec.Struct, frozen=True):
 
     def rates(self, at_us: int, tier: str) -> tuple[Rate, ...] | None:
         """Return the rates of a tier at a time; None when no price is known."""
+        if self.versions:
+            latest = self.versions[-1]
+            if not latest.windows and latest.valid_from_us <= at_us:  # the usual case, on the path of every call
+                return latest.tiers.get(tier)
         version = self.version_at(at_us)
         return version.tiers.get(tier) if version is not None else None
 

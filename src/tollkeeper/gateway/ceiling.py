@@ -15,16 +15,15 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int 
     A token is at least one byte of the body, so the body's length bounds the input.
     """
     tier = price_tier(None, call.service_tier)
+    output_tokens = 0 if call.operation == "embeddings" else call.output_tokens_max
+    if output_tokens is None:
+        output_tokens = OUTPUT_TOKENS_UNSTATED * call.choices
     highest = 0
     for deployment in route.deployments:
         prices = book.find(deployment.provider.price_list, deployment.model)
-        if prices is None:
-            return None
-        output = call.output_tokens_max if call.output_tokens_max is not None else OUTPUT_TOKENS_UNSTATED
-        if call.operation == "embeddings":
-            output = 0
-        bound = price_ceiling(prices, len(call.body), output * call.choices, at_us=at_us, tier=tier)
+        bound = price_ceiling(prices, len(call.body), output_tokens, at_us=at_us, tier=tier) if prices else None
         if bound is None:
             return None
-        highest = max(highest, bound)
+        if bound > highest:
+            highest = bound
     return highest

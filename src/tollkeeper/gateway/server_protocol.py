@@ -120,11 +120,21 @@ class ServerProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but idle connections are found by the sweep instead of by a timer for each call."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:
         self._give_up(400, InvalidRequest(msg))
 
     def sweep(self, now_s: float) -> None:
-        """Close the connection when its client has neither sent nor read anything for too long while it should."""
+        """Close the connection when its client has neither sent nor read anything for too long."""
         unread = self.transport.get_write_buffer_size()
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it as always there
         is_answered = cycle is None or cycle.response_complete
@@ -133,13 +143,16 @@ class ServerProtocol(HttpToolsProtocol):
         )
         owes_request = owes_request or (cycle is None and self._received == 0)
         owes_reading = is_answered and unread > 0
+        is_idle = cycle is not None and is_answered and not owes_request and not owes_reading
         progress = (self._received, unread, self._in_head)
         since_s = self._stuck_since_s
-        if since_s is None or not (owes_request or owes_reading) or progress != self._progress:
+        if since_s is None or not (owes_request or owes_reading or is_idle) or progress != self._progress:
             self._progress, self._stuck_since_s = progress, now_s
             return
         stuck_s = now_s - since_s
-        if owes_reading and stuck_s >= self.bounds.client_stall_s:
+        if is_idle and stuck_s >= self.timeout_keep_alive:
+            self.transport.close()
+        elif owes_reading and stuck_s >= self.bounds.client_stall_s:
             self.transport.abort()
         elif owes_request and stuck_s >= self.bounds.request_s:
             self._give_up(408, RequestTimeout("The request was not completed in time."))

@@ -221,15 +221,18 @@ class Journal:
         if segment.size >= self._segment_bytes:
             segment = self._rotate()
         sequence = self._sequence + 1
-        self._put(segment, encode_frame(segment.seed, sequence, kind, payload))
+        frame = encode_frame(segment.seed, sequence, kind, payload)
+        written = self._write(segment.descriptor, frame)
+        if written != len(frame):
+            raise _short_write(written, len(frame))
+        segment.size += written
         self._sequence = sequence
         return segment
 
     def _put(self, segment: Segment, data: bytes) -> None:
         written = self._write(segment.descriptor, data)
         if written != len(data):
-            message = f"only {written} of {len(data)} bytes were written"
-            raise OSError(errno.EIO, message)
+            raise _short_write(written, len(data))
         segment.size += written
 
     def _begin_segment(self) -> Segment:
@@ -286,3 +289,7 @@ class Journal:
         _log.critical("%s No call is admitted; the process ends and the next start replays.", self._death)
         self._commit.fail(error)
         self._on_fatal(self._death)
+
+
+def _short_write(written: int, wanted: int) -> OSError:
+    return OSError(errno.EIO, f"only {written} of {wanted} bytes were written")

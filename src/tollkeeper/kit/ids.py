@@ -10,31 +10,21 @@ from tollkeeper.kit.clock import now_us
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class _Tails:
-    """Random ends of uuid7, 256 made at a time: one system call and a few big integers for all of them."""
-
-    def __init__(self) -> None:
-        self._ready: list[bytes] = []
-        os.register_at_fork(after_in_child=self._ready.clear)
-
-    def take(self) -> bytes:
-        """Return version, variant and 74 random bits: the last ten bytes of a uuid7."""
-        if not self._ready:
-            random = os.urandom(2560)
-            self._ready.extend(_marked(random[at : at + 10]) for at in range(0, 2560, 10))
-        return self._ready.pop()
-
-
-def _marked(random: bytes) -> bytes:
-    return bytes((0x70 | random[0] & 0x0F, random[1], 0x80 | random[2] & 0x3F)) + random[3:]
-
-
-_tails = _Tails()
+_tails: list[bytes] = []
+"""Random ends of uuid7, made 256 at a time: version, variant and 74 random bits each."""
+os.register_at_fork(after_in_child=_tails.clear)
 
 
 def uuid7() -> bytes:
     """Return a new UUID version 7 (RFC 9562): 48 bits of milliseconds, then 74 random bits."""
-    return (now_us() // 1000).to_bytes(6, "big") + _tails.take()
+    if not _tails:
+        random = os.urandom(2560)
+        _tails.extend(_marked(random[at : at + 10]) for at in range(0, 2560, 10))
+    return (now_us() // 1000).to_bytes(6, "big") + _tails.pop()
+
+
+def _marked(random: bytes) -> bytes:
+    return bytes((0x70 | random[0] & 0x0F, random[1], 0x80 | random[2] & 0x3F)) + random[3:]
 
 
 def uuid7_ms(value: bytes) -> int:

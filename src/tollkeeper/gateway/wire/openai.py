@@ -66,16 +66,16 @@ class _Body(msgspec.Struct):
     best_of: Count | None = None
 
 
-class _ChatBody(_Body):
-    messages: msgspec.Raw = msgspec.Raw(b"")
+class _ChatBody(_Body, kw_only=True):
+    messages: list[msgspec.Raw]
 
 
-class _CompletionBody(_Body):
-    prompt: msgspec.Raw = msgspec.Raw(b"")
+class _CompletionBody(_Body, kw_only=True):
+    prompt: msgspec.Raw
 
 
-class _EmbeddingBody(_Body):
-    input: msgspec.Raw = msgspec.Raw(b"")
+class _EmbeddingBody(_Body, kw_only=True):
+    input: msgspec.Raw
 
 
 _DECODERS: dict[Operation, msgspec.json.Decoder[Any]] = {
@@ -86,21 +86,50 @@ _DECODERS: dict[Operation, msgspec.json.Decoder[Any]] = {
 _REQUIRED: dict[Operation, str] = {"chat.completions": "messages", "completions": "prompt", "embeddings": "input"}
 
 
-class Call(msgspec.Struct):
+class Call:
     """A request as far as Tollkeeper decides by it. `body` is what the client sent, byte for byte."""
 
-    operation: Operation
-    model: str
-    body: bytes
-    is_stream: bool
-    wants_usage: bool  # of a stream: the client asked for the usage chunk itself
-    states_stream_options: bool
-    output_tokens_max: int | None  # per choice, as the client limits it
-    choices: int
-    service_tier: str | None
-    end_user: str
-    metadata: dict[str, str]
-    is_ambiguous: bool = False  # a decisive name stands twice, deeper down or escaped: rewritten, never spliced
+    __slots__ = ("_fields", "body", "is_ambiguous", "is_stream", "model", "operation", "service_tier")
+
+    def __init__(self, operation: Operation, body: bytes, fields: _Body) -> None:
+        self.operation, self.body, self._fields = operation, body, fields
+        self.model = fields.model
+        self.service_tier = fields.service_tier
+        self.is_stream = fields.stream is True and operation != "embeddings"
+        self.is_ambiguous = _check_ambiguity(fields, body)
+        """A decisive name stands twice, deeper down or escaped: the body is rewritten, never spliced."""
+
+    @property
+    def wants_usage(self) -> bool:
+        """Of a stream: the client asked for the usage chunk itself."""
+        options = self._fields.stream_options
+        return options is not None and options.include_usage is True
+
+    @property
+    def states_stream_options(self) -> bool:
+        return b'"stream_options"' in self.body
+
+    @property
+    def output_tokens_max(self) -> int | None:
+        """The most tokens of output that the client allows, over all choices; None when it does not say."""
+        fields = self._fields
+        limit = fields.max_completion_tokens if fields.max_completion_tokens is not None else fields.max_tokens
+        return None if limit is None else limit * self.choices
+
+    @property
+    def choices(self) -> int:
+        """How many answers are generated, and paid for."""
+        return max(self._fields.n or 1, self._fields.best_of or 1)
+
+    @property
+    def end_user(self) -> str:
+        user = self._fields.user
+        return printable(user, END_USER_LENGTH_MAX) if user else ""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The body's metadata, as far as it is text."""
+        return _strings(self._fields.metadata) if self._fields.metadata else {}
 
 
 def parse(operation: Operation, body: bytes) -> Call:
@@ -123,32 +152,16 @@ def parse(operation: Operation, body: bytes) -> Call:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not fields.model.isprintable():
         raise InvalidRequest("'model' must consist of printable characters.", param="model")
-    required = _REQUIRED[operation]
-    given = bytes(getattr(fields, required))
-    if not given or given == b"null":
-        raise InvalidRequest(f"Missing required parameter: '{required}'.", param=required)
-    if required == "messages" and given[:1] != b"[":
-        raise InvalidRequest("'messages' must be an array.", param="messages")
-    options = fields.stream_options
-    is_stream = bool(fields.stream) and operation != "embeddings"
-    if options is not None and not is_stream:
+    if operation != "chat.completions" and _is_null(getattr(fields, _REQUIRED[operation])):
+        raise InvalidRequest(f"Missing required parameter: '{_REQUIRED[operation]}'.", param=_REQUIRED[operation])
+    call = Call(operation, body, fields)
+    if fields.stream_options is not None and not call.is_stream:
         raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
-    return Call(
-        operation=operation,
-        model=fields.model,
-        body=body,
-        is_stream=is_stream,
-        wants_usage=bool(options and options.include_usage),
-        states_stream_options=b'"stream_options"' in body,
-        output_tokens_max=fields.max_completion_tokens
-        if fields.max_completion_tokens is not None
-        else fields.max_tokens,
-        choices=max(fields.n or 1, fields.best_of or 1),
-        service_tier=fields.service_tier,
-        end_user=printable(fields.user, END_USER_LENGTH_MAX) if fields.user else "",
-        metadata=_strings(fields.metadata) if fields.metadata else {},
-        is_ambiguous=_check_ambiguity(fields, body),
-    )
+    return call
+
+
+def _is_null(value: msgspec.Raw) -> bool:
+    return bytes(memoryview(value)[:4]) == b"null"
 
 
 def upstream_body(call: Call, model: str) -> bytes:
