@@ -24,6 +24,5 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int 
         bound = price_ceiling(prices, len(call.body), output_tokens, at_us=at_us, tier=tier) if prices else None
         if bound is None:
             return None
-        if bound > highest:
-            highest = bound
+        highest = max(highest, bound)
     return highest
