@@ -76,7 +76,7 @@ class Replica:
             return
         gc.collect()
         gc.freeze()  # what a process is made of stays; the collector need not look at it again and again
-        gc.set_threshold(20_000, 20, 20)  # a call makes some hundred objects and no cycles
+        gc.set_threshold(5_000, 20, 20)  # a call makes some hundred objects and no cycles
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
         await self.stop()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 
 from tollkeeper.domain.errors import InvalidRequest, RequestTooLarge, TollkeeperError
+from tollkeeper.gateway.client_watch import ClientWatch
 from tollkeeper.gateway.replies import error_body, error_event, error_headers
 from tollkeeper.kit import clock
 from tollkeeper.kit.ids import uuid7
@@ -22,6 +23,8 @@ DIRECT_WRITER = "tollkeeper.direct_writer"
 class DirectWriter(Protocol):
     """Writes straight to the client's connection; see `gateway.server_protocol`."""
 
+    def body(self) -> bytes | None: ...
+
     def answer(self, headers: Iterable[Header], body: bytes) -> None: ...
 
     def piece(self, data: bytes) -> bool: ...
@@ -36,15 +39,9 @@ class Client:
 
     __slots__ = (
         "_direct",
-        "_hang_up",
-        "_is_cut_off",
-        "_look_again",
-        "_on_gone",
         "_receive",
         "_send",
-        "_stall_s",
-        "_writer",
-        "_writing_since_ns",
+        "_watch",
         "call_id",
         "headers",
         "is_gone",
@@ -65,14 +62,7 @@ class Client:
         self._receive, self._send = receive, send
         extensions = scope.get("extensions")
         self._direct: DirectWriter | None = extensions.get(DIRECT_WRITER) if extensions else None
-        # while watched
-        self._on_gone: Callable[[], None] | None = None
-        self._stall_s = 0.0
-        self._writing_since_ns = 0
-        self._is_cut_off = False
-        self._writer: asyncio.Task[None] | None = None
-        self._hang_up: asyncio.Task[None] | None = None
-        self._look_again: asyncio.TimerHandle | None = None
+        self._watch: ClientWatch | None = None
 
     @property
     def request_id(self) -> str:
@@ -91,6 +81,10 @@ class Client:
             raise InvalidRequest("content-length must be a whole number.")
         if int(stated[:20]) > bytes_max:
             raise _too_large(bytes_max)
+        if self._direct is not None and (whole := self._direct.body()) is not None:
+            if len(whole) > bytes_max:
+                raise _too_large(bytes_max)
+            return whole
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if not message.get("more_body") and message["type"] == "http.request":
@@ -141,54 +135,33 @@ class Client:
             return  # a chunk of no bytes would end the answer, before it is settled
         if self.is_gone or (self._direct is not None and self._direct.piece(data)):
             return
-        self._writing_since_ns = clock.monotonic_ns()
+        if self._watch is not None:
+            self._watch.writing_since_ns = clock.monotonic_ns()
         try:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
         except asyncio.CancelledError:
-            if not self._is_cut_off:
+            if self._watch is None or not self._watch.take_cut_off():
                 raise
-            self._is_cut_off = False  # it was `_look` that cancelled, to get out of the write; the call itself goes on
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
-        self._writing_since_ns = 0
+        if self._watch is not None:
+            self._watch.writing_since_ns = 0
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b""})
 
     def watch(self, on_gone: Callable[[], None], *, stall_s: float) -> None:
         """From now on notice when the client hangs up, or leaves a piece unread for `stall_s`; then call `on_gone` once."""
-        self._on_gone, self._stall_s = on_gone, stall_s
-        loop = asyncio.get_running_loop()
-        self._writer = asyncio.current_task()
-        self._hang_up = loop.create_task(self._wait_for_hang_up(), name="client watch")
-        self._look_again = loop.call_later(stall_s / 2, self._look)
+
+        def gone() -> None:
+            self.is_gone = True
+            on_gone()
+
+        self._watch = ClientWatch(self._receive, gone, stall_s=stall_s)
 
     def unwatch(self) -> None:
         """Stop watching; to be called by whoever called `watch`."""
-        if self._hang_up is not None and self._look_again is not None:
-            self._hang_up.cancel()
-            self._look_again.cancel()
-            self._hang_up = self._look_again = self._writer = None
-
-    async def _wait_for_hang_up(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone()
-
-    def _look(self) -> None:
-        since_ns = self._writing_since_ns
-        if since_ns and clock.monotonic_ns() - since_ns > self._stall_s * 1e9 and self._writer is not None:
-            self._gone()
-            self._is_cut_off = True
-            self._writer.cancel()
-        else:
-            self._look_again = asyncio.get_running_loop().call_later(self._stall_s / 2, self._look)
-
-    def _gone(self) -> None:
-        if not self.is_gone and self._on_gone is not None:
-            self.is_gone = True
-            self._on_gone()
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
 
 
 def _too_large(bytes_max: int) -> RequestTooLarge:

@@ -34,6 +34,15 @@ class DirectWriter:
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
 
+    def body(self) -> bytes | None:
+        """Return the request's body if it has come whole, as it usually has; None when it must be waited for."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected:
+            return None
+        cycle.flow.resume_reading()  # a pipelined request or a large body has paused it; a hang-up must be seen
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
     def answer(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Write a whole answer of status 200; `headers` hold its content-length."""
         cycle = self._cycle
