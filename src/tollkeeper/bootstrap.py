@@ -14,6 +14,7 @@ from tollkeeper.control.installation import check_pepper, load_pepper
 from tollkeeper.control.opening import open_store
 from tollkeeper.control.price_books import LivePrices
 from tollkeeper.domain.deployment import RouteTable
+from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.gateway.asgi import Gateway
 from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.gateway.client import Receive, Scope, Send
@@ -68,11 +69,12 @@ class Replica:
         try:
             await self.start()
         except Exception as error:  # noqa: BLE001  # whatever it is, uvicorn is told and the process ends
-            message = getattr(error, "message", None)
-            if message is None:
-                _log.exception("start failed")
+            if isinstance(error, TollkeeperError):
+                _log.critical("not started: %s", error.message)
+            else:
+                _log.critical("not started", exc_info=error)
             await self.stop()
-            await send({"type": "lifespan.startup.failed", "message": message or repr(error)})
+            await send({"type": "lifespan.startup.failed"})
             return
         gc.collect()
         gc.freeze()  # what a process is made of stays; the collector need not look at it again and again
@@ -106,7 +108,13 @@ class Replica:
             self._gateway = await self._make_gateway(store, authenticator, routes, prices)
         from tollkeeper.admin.app import make_app  # a gateway alone could do without FastAPI's memory
 
-        self._control = make_app(store=store, authenticator=authenticator, readiness=self._readiness, home=home_page)
+        self._control = make_app(
+            store=store,
+            authenticator=authenticator,
+            readiness=self._readiness,
+            home=home_page,
+            has_administration=settings.server.role != "gateway",
+        )
 
     async def _make_gateway(
         self, store: Store, authenticator: Authenticator, routes: RouteTable, prices: LivePrices

@@ -19,6 +19,8 @@ from tollkeeper.domain.errors import ConfigurationError
 ENVIRONMENT_PREFIX = "TOLLKEEPER_"
 CONFIG_VARIABLE = "TOLLKEEPER_CONFIG"
 USUAL_FILE = "tollkeeper.toml"
+PROXY_VARIABLES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"})
+"""REQUEST_METHOD tells that HTTP_PROXY may come from a request's header, as in CGI; `upstream.proxy` knows what to do."""
 USUAL_PROVIDERS: tuple[tuple[str, ProviderKind, str, str], ...] = (
     ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     ("deepseek", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
@@ -169,7 +171,7 @@ class Configuration(msgspec.Struct, frozen=True):
     settings: Settings
     providers: tuple[Provider, ...]
     routes: tuple[Route, ...]
-    proxies: dict[str, str]  # HTTP_PROXY, HTTPS_PROXY, NO_PROXY as they stand in the environment
+    proxies: dict[str, str]  # what the environment says about proxies, under its own names
 
 
 def load(
@@ -191,7 +193,7 @@ def load(
         raise ConfigurationError(f"Configuration: {error}") from error
     providers = _providers(settings, env, is_serving=is_serving)
     routes = _routes(settings, {provider.name: provider for provider in providers})
-    proxies = {name.upper(): env[name] for name in env if name.upper() in {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}}
+    proxies = {name: value for name, value in env.items() if name.upper() in PROXY_VARIABLES}
     return Configuration(settings, providers, routes, proxies)
 
 

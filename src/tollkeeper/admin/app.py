@@ -26,10 +26,11 @@ def make_app(
     authenticator: Authenticator,
     readiness: health.Readiness | None = None,
     home: Home | None = None,
+    has_administration: bool = True,
 ) -> FastAPI:
     """Make the application.
 
-    `readiness` adds the state of this process's parts to /readyz; without `home` there is no page at `/`.
+    Without `has_administration` (a replica that only forwards calls) health is all there is. `readiness` adds the state of this process's parts to /readyz; without `home` there is no page at `/`.
 
     Raises:
         AssertionError: a route declares no permission.
@@ -44,8 +45,9 @@ def make_app(
     )
     app.state.store, app.state.authenticator, app.state.readiness = store, authenticator, readiness
     app.include_router(health.router)
-    app.include_router(organization_costs.router)
-    app.include_router(organization_usage.router)
+    if has_administration:
+        app.include_router(organization_costs.router)
+        app.include_router(organization_usage.router)
     if home is not None:
         app.add_route("/", home, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(TollkeeperError, _refuse)

@@ -63,7 +63,10 @@ def serve(
         Multiprocess(settings, sockets=[sock]).run()
         return
     one = _Server(settings)
-    one.run()
+    try:
+        one.run()
+    except SystemExit:  # uvicorn's own codes for a start that failed; the log has said why
+        sys.exit(1)
     if not one.started:
         sys.exit(1)
 

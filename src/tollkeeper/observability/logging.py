@@ -33,4 +33,6 @@ def set_up(level: str) -> None:
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING if level == "info" else level.upper())
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.setLevel(logging.WARNING if level == "info" else level.upper())
+    uvicorn.addFilter(lambda record: "Application startup failed" not in record.getMessage())  # we say why, and once

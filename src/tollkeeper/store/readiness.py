@@ -27,7 +27,7 @@ class SchemaState(StrEnum):
 
 
 _REFUSALS = {
-    SchemaState.EMPTY: "The database is empty; create its tables with: tollkeeper db upgrade",
+    SchemaState.EMPTY: "The database is empty. Make the first organization with: tollkeeper init --org NAME (or only the tables: tollkeeper db upgrade)",
     SchemaState.OLDER: "The database is of an older version; bring it up to date with: tollkeeper db upgrade",
     SchemaState.NEWER: (
         "The database is of a newer version than this program (schema {revision}, known up to {known}); update"
