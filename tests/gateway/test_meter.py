@@ -161,6 +161,9 @@ def test_every_single_cut_of_a_usual_stream_gives_the_same(end: bytes) -> None:
         assert meter.usage == Usage({"input": 3, "output": 2})
         assert (b'"cost":0.000000007,' in whole) is wants_usage
         assert (b'"prompt_tokens"' in whole) is wants_usage
+        patient = StreamMeter(wants_usage=wants_usage, charge=price)
+        passed = b"".join(patient.feed(data[at : at + 1]) for at in range(len(data)))
+        assert passed == whole, "an event goes on as soon as it is whole, not only when the stream ends"
         for at in range(len(data)):
             pieces, other = run([data[:at], data[at:]], wants_usage=wants_usage)
             assert (pieces, known(other)) == (whole, known(meter))

@@ -144,6 +144,45 @@ async def test_a_client_that_hangs_up_in_a_stream_does_not_stop_the_settlement(s
     assert (record.outcome, record.amount_nanos) == ("client_gone", 30)
 
 
+async def test_pipelined_calls_whose_connection_is_closed_for_garbage_end_without_a_fault(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = asyncio.Event()
+    served.gateway.will_answer(answer(), before=[gate])
+    async with served.connect() as (_, writer):
+        writer.write(post())
+        async with asyncio.timeout(5):
+            while "open" not in served.gateway.log:
+                await asyncio.sleep(0.001)
+        writer.write(post() + b"garbage\r\n\r\n")
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(5):
+        while ServerProtocol.open_connections:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)  # the transport is closed for good one turn later
+        gate.set()
+        while served.gateway.app.in_flight:
+            await asyncio.sleep(0.001)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert served.gateway.ledger.only.outcome == "complete"
+
+
+async def test_a_provider_is_not_read_faster_than_its_client_reads(served: Served) -> None:
+    events = [chunk("x" * 60_000)] * 300
+    served.gateway.will_stream(*events, USAGE_CHUNK, DONE)
+    async with asyncio.timeout(20), served.connect() as (reader, writer):
+        writer.write(post(chat(stream=True)))
+        await asyncio.sleep(0.3)
+        held = sum(connection.transport.get_write_buffer_size() for connection in ServerProtocol.open_connections)
+        assert held < 1_000_000, "what the client does not read must stay with the provider"
+        received, tail = 0, b""
+        while tail != b"\r\n0\r\n\r\n":
+            piece = await reader.read(1 << 20)
+            received, tail = received + len(piece), (tail + piece)[-7:]
+    assert received > 300 * 60_000
+    served.gateway.ledger.assert_balanced()
+
+
 @pytest.mark.parametrize("is_in_one_piece", [True, False])
 async def test_headers_beyond_their_limit_are_refused(served: Served, is_in_one_piece: bool) -> None:
     flood = b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: %b\r\n" % (number, b"y" * 90) for number in range(45))

@@ -108,7 +108,8 @@ def _compare(verdict: Verdict, record: Record, line: dict[str, Any]) -> None:
         verdict.estimated.append((record, line))
         if record.amount_nanos is None:
             verdict.different.append(f"{line['request_id']} {line['model']}: no amount although the model has a price")
-        if line["usage_sent"] and line["complete"] and record.outcome == "complete":
+        was_told = line["usage_sent"] and line["complete"] and "malformed" not in (line["fault"] or "")
+        if was_told and record.outcome == "complete":
             verdict.different.append(f"{line['request_id']}: estimated although the provider stated its usage")
     elif record.amount_nanos == line["amount_nano"]:
         verdict.exact += 1

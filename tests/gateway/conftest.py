@@ -1,0 +1,17 @@
+"""Runs the tests of the server's protocol on the loop that serves in production; the others need none in particular."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.path.name == "test_server_protocol.py":
+        return {"uvloop": uvloop.new_event_loop}
+    return {"stdlib": asyncio.SelectorEventLoop}
