@@ -42,7 +42,7 @@ WHAT_TO_DO = {
 
 INTRODUCTION = """\
 Every refusal of Tollkeeper has the shape that OpenAI's clients know. `code` is stable and for programs, `message` is for
-people, and `request_id` finds the call again in the log, in the header `x-request-id` and with
+people, and `request_id` stands in the header `x-request-id` too; a call that was forwarded is found by it with
 `tollkeeper usage --record`.
 
 ```json

@@ -187,6 +187,20 @@ async def _wait_for_calls(gateway: Gateway) -> None:
         await asyncio.sleep(0.1)
 
 
+async def check_ready(configuration: config.Configuration) -> None:
+    """Pass when a replica could start with these settings.
+
+    Raises:
+        TollkeeperError: the database or the pepper is not as it must be; the message says what to do.
+    """
+    settings = configuration.settings
+    store = await open_store(settings.database.url)
+    try:
+        await check_pepper(store, load_pepper(text=settings.keys.pepper, path=Path(settings.keys.pepper_file)))
+    finally:
+        await store.aclose()
+
+
 def make_replica() -> Replica:
     """Make a replica from the environment; what each worker process of `serve` calls first."""
     configuration = config.load()

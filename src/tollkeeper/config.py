@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -29,6 +29,10 @@ USUAL_PROVIDERS: tuple[tuple[str, ProviderKind, str, str], ...] = (
 """Providers that need no entry when their usual variable is set: those that this version can call."""
 
 
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Size = Annotated[int, msgspec.Meta(ge=1)]
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the settings file. The line below each setting is its meaning, also in the reference page."""
 
@@ -38,42 +42,42 @@ class Server(Section, frozen=True):
 
     host: str = "127.0.0.1"
     """The address to listen on."""
-    port: int = 8080
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 8080
     """The port to listen on."""
-    workers: int = 1
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     """How many processes share the port."""
     role: Literal["all", "gateway", "control"] = "all"
-    """`control` leaves the inference routes out; `all` and `gateway` serve everything."""
-    body_bytes_max: int = 32 * 1024 * 1024
+    """`gateway` serves inference and health, `control` all but inference, `all` both."""
+    body_bytes_max: Size = 32 * 1024 * 1024
     """The largest body of a request; beyond it 413."""
-    head_bytes_max: int = 64 * 1024
+    head_bytes_max: Size = 64 * 1024
     """The largest line and headers of a request; beyond it 431."""
-    request_s: float = 60.0
+    request_s: Seconds = 60.0
     """The longest silence while a client sends its request; beyond it 408."""
-    client_stall_s: float = 60.0
+    client_stall_s: Seconds = 60.0
     """How long a client may leave an answer unread before it counts as gone."""
-    shutdown_grace_s: float = 30.0
+    shutdown_grace_s: Seconds = 30.0
     """How long calls in flight may go on after SIGTERM."""
 
 
 class Upstream(Section, frozen=True):
     """How providers are called."""
 
-    connect_s: float = 5.0
+    connect_s: Seconds = 5.0
     """The longest wait for a connection, TLS included."""
-    first_byte_s: float = 600.0
+    first_byte_s: Seconds = 600.0
     """The longest wait for an answer's first byte."""
-    idle_s: float = 300.0
+    idle_s: Seconds = 300.0
     """The longest silence within an answer."""
-    total_s: float = 1800.0
+    total_s: Seconds = 1800.0
     """The longest time for a call as a whole."""
-    connections_max: int = 512
+    connections_max: Size = 512
     """Connections to each provider, per process; further calls wait for one."""
-    answer_bytes_max: int = 64 * 1024 * 1024
+    answer_bytes_max: Size = 64 * 1024 * 1024
     """The largest answer that is not a stream."""
-    drain_s: float = 60.0
+    drain_s: Seconds = 60.0
     """How long an answer is read on for its usage after its client left."""
-    drains_max: int = 256
+    drains_max: Annotated[int, msgspec.Meta(ge=0)] = 256
     """How many such answers at once, per process; the tokens of more are counted by tokenizer."""
     ca_file: str = ""
     """Further certificate authorities, a PEM file."""
@@ -93,7 +97,7 @@ class Journal(Section, frozen=True):
     """A folder on a local disk, shared by the workers of one machine."""
     durability: Literal["fast", "safe"] = "fast"
     """`fast` survives the death of the process, `safe` also the loss of power."""
-    segment_bytes: int = 64 * 1024 * 1024
+    segment_bytes: Size = 64 * 1024 * 1024
     """How large a file of the journal grows before the next one begins."""
 
 
@@ -104,7 +108,7 @@ class Keys(Section, frozen=True):
     """The file with the secret that keys are digested with; `tollkeeper init` makes it."""
     pepper: str = ""
     """The same secret as 64 hexadecimal digits; wins over the file. For several machines."""
-    staleness_max_s: float = 300.0
+    staleness_max_s: Seconds = 300.0
     """How long keys in memory stay good while the database is away."""
 
 
@@ -215,9 +219,12 @@ def _read_file(path: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
 def _overlay_environment(tables: dict[str, Any], env: Mapping[str, str]) -> None:
     """Put TOLLKEEPER_SECTION__NAME values into `tables`, as the type that the setting has."""
     sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    looks_like_ours = tuple(f"{section}_" for section in sections)
     for variable, text in env.items():
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
+        if not variable.removeprefix(ENVIRONMENT_PREFIX).lower().startswith(looks_like_ours):
+            continue  # such as TOLLKEEPER_KEY, in which people keep the key that they call with
         section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
         kind = sections.get(section)
         fields = (

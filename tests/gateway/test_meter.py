@@ -215,3 +215,14 @@ def test_an_event_without_end_is_a_fault_of_the_provider() -> None:
         assert meter.feed(piece) == b""
     with pytest.raises(UpstreamFault):
         meter.feed(piece)
+
+
+def test_a_cost_is_never_put_into_another_object_that_is_called_usage() -> None:
+    event = (
+        b'data: {"choices":[],"x":{"usage":{"a":1}},"model":"m",'
+        b'"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}\n\n'
+    )
+    meter = StreamMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
+    assert meter.feed(event) == event
+    assert meter.usage is not None
+    assert meter.usage.quantities == {"input": 5, "output": 7}

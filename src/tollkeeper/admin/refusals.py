@@ -73,7 +73,10 @@ def error_headers(status: int) -> dict[str, str]:
 def from_http(error: HTTPException) -> errors.TollkeeperError:
     """Turn what the router refuses by itself into a domain error."""
     if error.status_code == 404:
-        return errors.NotFound("There is no such route; /openapi.json lists them.")
+        return errors.NotFound(
+            "There is no such route. Models are called by POST /v1/chat/completions, /v1/completions and /v1/embeddings and "
+            "listed by GET /v1/models; /openapi.json lists the routes of the administration."
+        )
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         return MethodNotAllowed(f"This route takes {allowed} only.")

@@ -46,7 +46,9 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     real = next((kind for kind, _, _, variable in config.USUAL_PROVIDERS if os.environ.get(variable)), None)
     children: list[subprocess.Popen[bytes]] = []
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _end)
+    _keep_to_itself()
     try:
         simulator_port = None
         if real is None:
@@ -136,6 +138,14 @@ def _print_how_to(console: Console, *, port: int, key: str, model: str, settings
     console.print(f"In a browser:  http://127.0.0.1:{port}/")
 
 
+def _keep_to_itself() -> None:
+    """Leave settings meant for a real gateway alone, and reach this machine without a proxy."""
+    for name in [name for name in os.environ if name.startswith(config.ENVIRONMENT_PREFIX)]:
+        del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
+
+
 def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -143,7 +153,7 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise ConfigurationError(
-                f"Port {port} is taken by another program; stop it, or choose another: tollkeeper demo --port 8081"
+                f"Port {port} is taken by another program; stop it, or choose another: .venv/bin/tollkeeper demo --port 8081"
             ) from None
 
 

@@ -35,7 +35,7 @@ def make_calls(console: Console, base_url: str, key: str, *, provider: str) -> s
     try:
         import openai
     except ImportError:
-        raise TollkeeperError("The demo needs the official client: pip install 'tollkeeper[demo]'") from None
+        raise TollkeeperError("The demo needs the official client: pip install openai") from None
     client = openai.OpenAI(api_key=key, base_url=base_url)
     model = _MODELS[provider]
     try:

@@ -23,7 +23,7 @@ from tollkeeper.cli.context import (
 )
 from tollkeeper.control import api_keys
 from tollkeeper.control.installation import check_pepper, load_pepper
-from tollkeeper.control.organizations import choose_project
+from tollkeeper.control.organizations import choose_project, project_names
 from tollkeeper.domain.api_key import ApiKey, redact
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.store.engine import Store
@@ -79,12 +79,13 @@ def list_(
 ) -> None:
     """List keys, oldest first; deleted ones are gone."""
 
-    async def work(store: Store) -> list[ApiKey]:
+    async def work(store: Store) -> tuple[list[ApiKey], dict[str, str]]:
         organization = await organization_of(store, org)
         chosen = await choose_project(store, organization.id, project) if project else None
-        return await api_keys.list_keys(store, organization.id, project_id=chosen.id if chosen else None)
+        found = await api_keys.list_keys(store, organization.id, project_id=chosen.id if chosen else None)
+        return found, await project_names(store, organization.id)
 
-    found = with_store(load(config, database), work)
+    found, names = with_store(load(config, database), work)
     if as_json:
         print_json({"object": "list", "data": [_describe(key) for key in found]})
         return
@@ -92,11 +93,12 @@ def list_(
         typer.echo("No keys. Create one with: tollkeeper keys create --name NAME")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("id", "name", "kind", "status", "project", "created", "expires", "last used"):
+    table.add_column("id", no_wrap=True)
+    for title in ("name", "kind", "status", "project", "created", "expires", "last used"):
         table.add_column(title, overflow="fold")
     for key in found:
         times = (day(key.created_at_us), day(key.expires_at_us), day(key.last_used_at_us))
-        table.add_row(key.id, key.name, key.kind, key.status, key.project_id or "–", *times)
+        table.add_row(key.id, key.name, key.kind, key.status, names.get(key.project_id, key.project_id) or "–", *times)
     Console(highlight=False).print(table)
 
 

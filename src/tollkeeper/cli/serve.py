@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +17,13 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from tollkeeper import config
-from tollkeeper.bootstrap import make_replica
+from tollkeeper.bootstrap import check_ready, make_replica
 from tollkeeper.cli.context import ConfigOption, DatabaseOption
+from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.gateway.server_protocol import ServerProtocol
+from tollkeeper.observability import logging as observability
 
+_log = logging.getLogger(__name__)
 _FACTORY = "tollkeeper.bootstrap:make_replica"
 
 
@@ -38,7 +44,11 @@ def serve(
             "TOLLKEEPER_DATABASE__URL": database,
         }
     )
-    server = config.load().settings.server
+    configuration = config.load()
+    server = configuration.settings.server
+    observability.set_up(configuration.settings.logging.level)
+    asyncio.run(check_ready(configuration))
+    _check_port(server.host, server.port)
     settings = uvicorn.Config(
         _FACTORY if server.workers > 1 else make_replica(),
         factory=server.workers > 1,
@@ -60,8 +70,10 @@ def serve(
     )
     if server.workers > 1:
         sock = settings.bind_socket()
+        _log_start(configuration)
         Multiprocess(settings, sockets=[sock]).run()
         return
+    _log_start(configuration)
     one = _Server(settings)
     try:
         one.run()
@@ -82,6 +94,31 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Pass when the port can be had.
+
+    Raises:
+        ConfigurationError: it is taken, or is not this machine's.
+    """
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"{host} port {port} cannot be listened on: {error.strerror}") from None
+
+
+def _log_start(configuration: config.Configuration) -> None:
+    settings, providers = configuration.settings, [provider.name for provider in configuration.providers]
+    _log.info(
+        "serving on http://%s:%s with %s worker(s)", settings.server.host, settings.server.port, settings.server.workers
+    )
+    _log.info("database %s, journal %s", settings.database.url.partition("://")[0], settings.journal.directory)
+    if providers:
+        _log.info("providers: %s", ", ".join(providers))
+    else:
+        _log.warning("no provider is configured: set OPENAI_API_KEY or write a [[providers]] entry")
 
 
 def _hand_down(options: dict[str, object | None]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tollkeeper.control.api_keys import NewApiKey, create_admin_key, create_project_key
-from tollkeeper.domain.errors import ConfigurationError, Conflict
+from tollkeeper.control.api_keys import NAME_LENGTH_MAX, NewApiKey, create_admin_key, create_project_key
+from tollkeeper.domain.errors import ConfigurationError, Conflict, InvalidRequest
 from tollkeeper.domain.tenancy import Organization, Project
 from tollkeeper.kit.secrets import PEPPER_BYTES, create_pepper, fingerprint, read_pepper
 from tollkeeper.store import installation, organizations, projects
@@ -69,6 +69,11 @@ async def initialize(store: Store, *, name: str, timezone: str, pepper_text: str
         Conflict: there is an organization of this name.
         ConfigurationError: the database has keys, but their pepper is not to be found.
     """
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable():
+        raise InvalidRequest(
+            f"An organization's name must have 1 to {NAME_LENGTH_MAX} printable characters.", param="name"
+        )
     known = await store.read(installation.get_installation)
     if known is None and not pepper_text and not pepper_path.exists():  # noqa: ASYNC240  # a command, not a server
         create_pepper(pepper_path)

@@ -40,3 +40,18 @@ async def choose_project(store: Store, organization_id: str, named: str) -> Proj
     if found is None:
         raise NotFound(f"There is no project '{named}' in this organization.")
     return found
+
+
+async def project_names(store: Store, organization_id: str) -> dict[str, str]:
+    """Return the names of an organization's projects by their ids."""
+    found: list[Project] = []
+    while True:
+        after = found[-1].id if found else None
+        page = await store.read(
+            lambda connection, after=after: projects.list_projects(  # type: ignore[misc]
+                connection, organization_id, after=after
+            )
+        )
+        found += page
+        if len(page) < 100:
+            return {each.id: each.name for each in found}

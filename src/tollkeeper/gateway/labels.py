@@ -8,7 +8,7 @@ from tollkeeper.domain.errors import InvalidRequest
 
 LABELS_MAX = 16
 VALUE_LENGTH_MAX = 128
-_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_NAME = re.compile(r"[\w.\-]{1,64}")
 
 
 def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str]:
@@ -37,7 +37,7 @@ def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str
         if not name and not equals:
             continue
         if not equals or not _NAME.fullmatch(name):
-            raise _refused("must look like feature=search,purpose=eval")
+            raise _refused("must look like feature=search,purpose=eval: names of letters, digits, _ . -")
         if len(value) > VALUE_LENGTH_MAX or not value.isprintable():
             raise _refused(f"has a value for '{name}' of more than {VALUE_LENGTH_MAX} characters, or not printable")
         labels[name] = value

@@ -94,8 +94,8 @@ class StreamMeter:
 
     def _with_cost(self, event: bytes, at: int) -> bytes:
         amount = self._charge(self.usage).amount_nanos if self.usage is not None else None
-        if amount is None or b'"cost"' in event:
-            return event
+        if amount is None or b'"cost"' in event or _USAGE_OBJECT.search(event, at) is not None:
+            return event  # which of two is the usage, only a parser could say
         return b'%b"cost":%b,%b' % (event[:at], format_usd(amount).encode(), event[at:])
 
     def _learn_model(self, block: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -32,6 +33,7 @@ _ANSWER_HEADERS = frozenset(
 )
 _PROVIDER_REQUEST_IDS = frozenset({b"x-request-id", b"request-id"})
 _REDACTED = b"[redacted]"
+_log = logging.getLogger(__name__)
 
 
 class RelaySettings(msgspec.Struct, frozen=True):
@@ -187,6 +189,8 @@ def _whole(passage: Passage, answer: WholeAnswer) -> WholeAnswer:
     """Meter a whole answer."""
     if not 200 <= answer.status < 300:
         passage.ended(Outcome.PROVIDER_ERROR)
+        if answer.status in {401, 403}:
+            _log.warning("provider '%s' refused our key with %d", passage.deployment.provider.name, answer.status)
         secret = passage.deployment.provider.api_key.encode()
         if secret and secret in answer.body:
             answer.body = answer.body.replace(secret, _REDACTED)
