@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from scripts.reference.markdown import code, one_line, page, table
@@ -126,6 +126,8 @@ def _entry(annotation: Any) -> type[config.Section] | None:
 def _type(name: str, annotation: Any) -> str:
     if _entry(annotation) is not None:
         return "list of tables"
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     if get_origin(annotation) is Literal:
         return " or ".join(code(choice) for choice in get_args(annotation))
     assert get_origin(annotation) not in {Union, types.UnionType}, f"{name}: no setting has two types"

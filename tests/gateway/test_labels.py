@@ -21,7 +21,7 @@ from tollkeeper.gateway.labels import LABELS_MAX, VALUE_LENGTH_MAX, read_labels
         (b"a=b=c", {"a": "b=c"}),
         (b"a=", {"a": ""}),
         (b"a=1,a=2", {"a": "2"}),
-        ("팀=x".encode(), None),
+        ("팀=x".encode(), {"팀": "x"}),
         ("team=브리지".encode(), {"team": "브리지"}),
         (b"team=\xff", None),
         (b"no equals", None),

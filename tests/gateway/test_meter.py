@@ -226,3 +226,12 @@ def test_a_cost_is_never_put_into_another_object_that_is_called_usage() -> None:
     assert meter.feed(event) == event
     assert meter.usage is not None
     assert meter.usage.quantities == {"input": 5, "output": 7}
+
+
+def test_an_event_without_end_takes_no_more_than_linear_time() -> None:
+    """Goal: 4 MiB of unfinished event in about the time of 32 times 128 KiB; a quadratic search would take hours."""
+    meter = StreamMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
+    for _ in range(64):
+        assert meter.feed(b"x" * 65_536) == b""
+    assert len(meter.finish()) == 64 * 65_536
+    assert meter.output_texts() == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.usage import Usage
 from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.gateway.wire import openai_answer as answers
 
 names = st.sampled_from(
     ["model", "stream", "stream_options", "n", "max_tokens", "x", "usage", 'q"uote', "모델", "back\\slash"]
@@ -139,25 +140,23 @@ def test_a_model_named_deeper_down_is_left_alone() -> None:
     ],
 )
 def test_stated_usage_becomes_disjoint_classes(usage: dict[str, Any], expected: dict[str, int]) -> None:
-    answer = wire.parse_answer(json.dumps({"usage": usage}).encode())
+    answer = answers.parse_answer(json.dumps({"usage": usage}).encode())
     assert answer is not None
     assert answer.usage is not None
-    assert wire.usage_of(answer.usage, None).quantities == expected
+    assert answers.usage_of(answer.usage, None).quantities == expected
 
 
 def test_reasoning_outside_of_the_completion_is_added_where_the_total_says_so() -> None:
-    details = wire.CompletionDetails(reasoning_tokens=7)
-    outside = wire.WireUsage(10, 5, total_tokens=22, completion_tokens_details=details)
-    assert wire.usage_of(outside, None) == Usage({"input": 10, "output": 12}, 7)
-    inside = wire.WireUsage(10, 5, total_tokens=15, completion_tokens_details=details)
-    assert wire.usage_of(inside, None) == Usage({"input": 10, "output": 5}, 7)
+    details = answers.CompletionDetails(reasoning_tokens=7)
+    outside = answers.WireUsage(10, 5, total_tokens=22, completion_tokens_details=details)
+    assert answers.usage_of(outside, None) == Usage({"input": 10, "output": 12}, 7)
+    inside = answers.WireUsage(10, 5, total_tokens=15, completion_tokens_details=details)
+    assert answers.usage_of(inside, None) == Usage({"input": 10, "output": 5}, 7)
 
 
-@pytest.mark.parametrize(
-    "usage", [b"{}", b'{"prompt_tokens":-1}', b'{"prompt_tokens":1.5}', b'{"prompt_tokens":"1"}', b"[]", b"7"]
-)
+@pytest.mark.parametrize("usage", [b"{}", b'{"prompt_tokens":-1}', b'{"prompt_tokens":1.5}', b"[]", b"7"])
 def test_usage_that_makes_no_sense_is_none_at_all(usage: bytes) -> None:
-    answer = wire.parse_answer(b'{"usage":' + usage + b"}")
+    answer = answers.parse_answer(b'{"usage":' + usage + b"}")
     assert answer is None or answer.usage is None
 
 
@@ -182,3 +181,43 @@ def test_what_no_database_and_no_terminal_should_be_given_is_kept_out(text: str)
         wire.parse("chat.completions", json.dumps({"model": text, "messages": []}).encode())
     call = wire.parse("chat.completions", json.dumps({"model": "m", "messages": [], "user": text}).encode())
     assert call.end_user.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"service_tier": "a\x00b"}, "service_tier"),
+        ({"service_tier": "x" * 65}, "service_tier"),
+        ({"max_tokens": 10_000_001}, "max_tokens"),
+        ({"max_completion_tokens": 2**31}, "max_completion_tokens"),
+        ({"n": 129}, "n"),
+    ],
+)
+def test_what_no_record_could_hold_is_refused_at_the_door(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        wire.parse("chat.completions", json.dumps({"model": "m", "messages": [], **fields}).encode())
+    assert refused.value.param == param
+
+
+def test_a_number_that_no_parser_takes_is_the_clients_mistake() -> None:
+    body = b'{"model":"m","messages":[],"x":{"model":1},"y":' + b"9" * 5000 + b"}"
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        wire.parse("chat.completions", body)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ['"model":null', '"service_tier":5', '"choices":5', '"choices":{"a":1}', '"model":["m"]'],
+)
+def test_a_stated_usage_counts_whatever_stands_beside_it(beside: str) -> None:
+    usage = '"usage":{"prompt_tokens":5,"completion_tokens":7.0,"total_tokens":12}'
+    answer = answers.parse_answer(f"{{{beside},{usage}}}".encode())
+    assert answer is not None
+    assert answer.usage is not None
+    assert answers.usage_of(answer.usage, answer.service_tier).quantities == {"input": 5, "output": 7}
+    assert answers.delta_texts(f"{{{beside},{usage}}}".encode()) == []
+
+
+def test_a_tier_that_a_provider_states_is_cut_to_what_a_record_holds() -> None:
+    stated = answers.WireUsage(prompt_tokens=1)
+    assert answers.usage_of(stated, "a\x00b" + "c" * 10_000).service_tier == "ab" + "c" * 61

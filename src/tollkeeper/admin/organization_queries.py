@@ -14,7 +14,8 @@ from tollkeeper.admin.organization_buckets import TIME_S_MAX, Width
 from tollkeeper.domain.errors import InvalidRequest
 
 _Time = Annotated[int, Field(ge=0, le=TIME_S_MAX)]
-_Ids = Annotated[list[str], Field(max_length=100)]
+_Id = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Ids = Annotated[list[_Id], Field(max_length=100)]
 _USAGE_LIMITS = {"1h": (24, 168), "1d": (7, 31)}
 
 

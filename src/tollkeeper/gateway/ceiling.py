@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.domain.deployment import Route
+from tollkeeper.domain.money import AMOUNT_NANOS_MAX
 from tollkeeper.domain.price import PriceBook, price_ceiling, price_tier
 from tollkeeper.gateway.wire.openai import Call
 
@@ -25,4 +26,4 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int 
         if bound is None:
             return None
         highest = max(highest, bound)
-    return highest
+    return min(highest, AMOUNT_NANOS_MAX)

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.usage import Charge, Usage
-from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.gateway.wire import openai_answer as wire
 
 EVENT_BYTES_MAX = 8 * 1024 * 1024  # one event that is larger is no event
 KEPT_BYTES_MAX = 32 * 1024  # of raw events, before they are reduced to their text
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR_OBJECT = re.compile(rb'^data:\s*\{\s*"error"\s*:', re.MULTILINE)
-_EVENT = re.compile(rb".*?\n\r?\n", re.DOTALL)
+_EVENT_END = re.compile(rb"\n\r?\n")
 _DATA_LINE = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
 
 
@@ -135,9 +135,12 @@ def _last_event_end(block: bytes, start: int) -> int:
 
 def _events(block: bytes) -> list[bytes]:
     """Split a block into its events, each with the empty line that ends it; what follows the last is one more."""
-    events = _EVENT.findall(block)
-    rest = block[sum(map(len, events)) :]
-    return [*events, rest] if rest else events
+    events: list[bytes] = []
+    begin = 0
+    for found in _EVENT_END.finditer(block):
+        events.append(block[begin : found.end()])
+        begin = found.end()
+    return [*events, block[begin:]] if begin < len(block) else events
 
 
 def _data_of(event: bytes) -> bytes:

@@ -7,7 +7,8 @@ from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.price import PriceBook, charge_for, price_tier
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
-from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call, printable
+from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call
+from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +17,8 @@ from tollkeeper.gateway.client import Client, Header
 from tollkeeper.gateway.meter import StreamMeter
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.gateway.wire import openai_answer as answers
+from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.ports.upstream import Deadlines, Exchange, Origin, Upstream, UpstreamRequest
 
 _REQUEST_HEADERS = (b"openai-beta", b"idempotency-key", b"x-client-request-id")  # the client's, passed on when sent
@@ -33,6 +36,7 @@ _ANSWER_HEADERS = frozenset(
 )
 _PROVIDER_REQUEST_IDS = frozenset({b"x-request-id", b"request-id"})
 _REDACTED = b"[redacted]"
+METERED_BYTES_MAX = 64 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +81,7 @@ class Relay:
         try:
             passage.answering(exchange)
             headers, is_events = _pass_headers(exchange, passage)
-            if is_events and exchange.status == 200:
+            if is_events and 200 <= exchange.status < 300:
                 await self._pass_stream(client, passage, exchange, headers)
                 return None
             body = await exchange.read_all(self._settings.answer_bytes_max)
@@ -97,8 +101,11 @@ class Relay:
         client.watch(drain.begin, stall_s=self._settings.client_stall_s)
         try:
             await client.start(exchange.status, [*headers, (b"cache-control", b"no-cache")])
+            secret = passage.deployment.provider.api_key.encode()
             while data := await exchange.read():
                 if passing := meter.feed(data):
+                    if secret and secret in passing:
+                        passing = passing.replace(secret, _REDACTED)
                     await client.write(passing)
             await client.write(meter.finish())
             _note_end(passage, meter, is_client_gone=client.is_gone)
@@ -177,11 +184,12 @@ def _pass_headers(exchange: Exchange, passage: Passage) -> tuple[list[Header], b
     is_events = False
     for name, value in exchange.headers:
         if name in _ANSWER_HEADERS:
-            headers.append((name, value))
-            if name == b"content-type" and value.startswith(b"text/event-stream"):
+            secret = passage.deployment.provider.api_key.encode()
+            headers.append((name, value.replace(secret, _REDACTED) if secret else value))
+            if name == b"content-type" and value.lower().startswith(b"text/event-stream"):
                 is_events = True
         elif name in _PROVIDER_REQUEST_IDS:
-            passage.provider_request_id = wire.printable(value.decode("latin-1"), 128)
+            passage.provider_request_id = printable(value.decode("latin-1"), 128)
     return headers, is_events
 
 
@@ -196,15 +204,26 @@ def _whole(passage: Passage, answer: WholeAnswer) -> WholeAnswer:
             answer.body = answer.body.replace(secret, _REDACTED)
         return answer
     passage.ended(Outcome.COMPLETE)
-    stated = wire.parse_answer(answer.body)
+    body = _plain(answer)
+    stated = answers.parse_answer(body)
     if stated is not None:
         passage.model_served = stated.model
         if stated.usage is not None:
-            passage.use(wire.usage_of(stated.usage, stated.service_tier))
+            passage.use(answers.usage_of(stated.usage, stated.service_tier))
             return answer
     passage.reason = "the provider stated no usage"
-    passage.output_texts = wire.delta_texts(answer.body) if stated else [answer.body.decode("utf-8", "replace")]
+    passage.output_texts = answers.delta_texts(body) if stated else [body.decode("utf-8", "replace")]
     return answer
+
+
+def _plain(answer: WholeAnswer) -> bytes:
+    """Return the body as it is metered: decompressed when the provider compressed it although nobody asked."""
+    if all(name != b"content-encoding" for name, _ in answer.headers):
+        return answer.body
+    try:
+        return zlib.decompressobj(wbits=47).decompress(answer.body, METERED_BYTES_MAX)
+    except zlib.error:
+        return answer.body
 
 
 def _note_end(passage: Passage, meter: StreamMeter, *, is_client_gone: bool) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAI dialect: what a request asks, the body that goes upstream, the usage an answer states. Pure.
+"""The OpenAI dialect, requests: what a call asks, and the body that goes upstream. Pure.
 
 Fields that are not named here pass through untouched; they are never consulted.
 Wire shapes: https://github.com/openai/openai-openapi (v2.3.0, 2026-08-21), `openai` 3.51 type stubs (2026-11).
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.domain.usage import Usage
+from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX, collect_texts, printable
 
 Operation = Literal["chat.completions", "completions", "embeddings"]
 
@@ -30,7 +31,8 @@ PERMISSIONS: dict[Operation, str] = {
 
 MODEL_NAME_LENGTH_MAX = 256
 END_USER_LENGTH_MAX = 256
-TOKENS_MAX = 2**31
+OUTPUT_TOKENS_MAX = 10_000_000  # that a request may allow; more than any model writes
+CHOICES_MAX = 128  # OpenAI's own bound for `n` (openai-openapi v2.3.0, 2026-08-21)
 
 # Names that we decide by: a body in which one of them might stand twice is looked at closely, because the provider's
 # parser may take the other one.
@@ -39,12 +41,13 @@ _DECISIVE_NAMES = frozenset(
 )
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_NOT_INPUT = frozenset({"role", "type", "url", "data", "file_data", "id"})
 _OPENING = re.compile(rb"^\s*\{")
 _INCLUDE_USAGE = b'{"stream_options":{"include_usage":true},'
 
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=TOKENS_MAX)]
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=CHOICES_MAX)]
+Limit = Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_TOKENS_MAX)]
 
 
 class StreamOptions(msgspec.Struct):
@@ -57,12 +60,12 @@ class _Body(msgspec.Struct):
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=MODEL_NAME_LENGTH_MAX)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    service_tier: str | None = None
+    service_tier: Annotated[str, msgspec.Meta(max_length=SERVICE_TIER_LENGTH_MAX)] | None = None
     user: str | None = None
     metadata: dict[str, Any] | None = None
     n: Count | None = None
-    max_tokens: Tokens | None = None
-    max_completion_tokens: Count | None = None
+    max_tokens: Limit | None = None
+    max_completion_tokens: Limit | None = None
     best_of: Count | None = None
 
 
@@ -152,6 +155,8 @@ def parse(operation: Operation, body: bytes) -> Call:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not fields.model.isprintable():
         raise InvalidRequest("'model' must consist of printable characters.", param="model")
+    if fields.service_tier is not None and not fields.service_tier.isprintable():
+        raise InvalidRequest("'service_tier' must consist of printable characters.", param="service_tier")
     if operation != "chat.completions" and _is_null(getattr(fields, _REQUIRED[operation])):
         raise InvalidRequest(f"Missing required parameter: '{_REQUIRED[operation]}'.", param=_REQUIRED[operation])
     call = Call(operation, body, fields)
@@ -184,132 +189,15 @@ def input_texts(call: Call) -> tuple[list[str], int]:
     """Return every text of the request's input, and how many tokens came as numbers already.
 
     For counting tokens when the provider did not say.
+
+    Raises:
+        InvalidRequest: the body cannot be read as a whole.
     """
-    fields = json.loads(call.body)
+    fields = _load(call.body)
     texts: list[str] = []
-    numbers = _collect_texts(fields.get(_REQUIRED[call.operation]), texts)
-    _collect_texts(fields.get("tools"), texts)
+    numbers = collect_texts(fields.get(_REQUIRED[call.operation]), texts, skip=_NOT_INPUT)
+    collect_texts(fields.get("tools"), texts, skip=_NOT_INPUT)
     return texts, numbers
-
-
-class PromptDetails(msgspec.Struct):
-    cached_tokens: Tokens | None = None
-    cache_write_tokens: Tokens | None = None
-    audio_tokens: Tokens | None = None
-    image_tokens: Tokens | None = None
-
-
-class CompletionDetails(msgspec.Struct):
-    reasoning_tokens: Tokens | None = None
-    audio_tokens: Tokens | None = None
-
-
-class WireUsage(msgspec.Struct):
-    """`usage` of chat, completions and embeddings, DeepSeek's and xAI's variants included."""
-
-    prompt_tokens: Tokens
-    completion_tokens: Tokens = 0
-    total_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-    prompt_cache_hit_tokens: Tokens | None = None
-
-
-class Answer(msgspec.Struct):
-    """A whole answer, or one chunk of a stream, as far as it is metered."""
-
-    model: str = ""
-    usage: WireUsage | None = None
-    service_tier: str | None = None
-    choices: list[msgspec.Raw] | None = None
-
-
-_decode_answer = msgspec.json.Decoder(Answer).decode
-
-
-def parse_answer(data: bytes) -> Answer | None:
-    """Read an answer or a chunk; None when it is not what it should be (then there is no usage to be had from it)."""
-    try:
-        return _decode_answer(data)
-    except (msgspec.DecodeError, RecursionError):  # ValidationError is a DecodeError
-        return None
-
-
-def usage_of(wire: WireUsage, service_tier: str | None) -> Usage:
-    """Bring a stated usage into disjoint classes.
-
-    Prompt tokens include cached, written, audio and image tokens; completion tokens include reasoning and audio
-    (OpenAI, DeepSeek), except for xAI chat, where reasoning is outside: then total = prompt + completion + reasoning.
-    """
-    plain, completion = wire.prompt_tokens, wire.completion_tokens
-    quantities = {"input": plain}
-    inputs, outputs = wire.prompt_tokens_details, wire.completion_tokens_details
-    parts: tuple[tuple[str, int | None], ...]
-    if inputs is not None:
-        parts = (
-            ("cache_read", inputs.cached_tokens or wire.prompt_cache_hit_tokens),
-            ("cache_write_30m", inputs.cache_write_tokens),
-            ("input_audio", inputs.audio_tokens),
-            ("input_image", inputs.image_tokens),
-        )
-    else:
-        parts = (("cache_read", wire.prompt_cache_hit_tokens),)
-    for name, stated in parts:
-        if stated:
-            count = min(stated, plain)  # a part is never more than what is left of the whole
-            quantities[name] = count
-            plain -= count
-    quantities["input"] = plain
-    reasoning = 0
-    if outputs is not None:
-        reasoning = outputs.reasoning_tokens or 0
-        if reasoning and wire.total_tokens == wire.prompt_tokens + completion + reasoning:
-            completion += reasoning
-        if outputs.audio_tokens:
-            quantities["output_audio"] = min(outputs.audio_tokens, completion)
-            completion -= quantities["output_audio"]
-    quantities["output"] = completion
-    return Usage(quantities, reasoning, service_tier)
-
-
-def delta_texts(data: bytes) -> list[str]:
-    """Return the texts that a chunk (or an answer) adds to the output: content, refusals, reasoning, tool arguments."""
-    try:
-        chunk = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        return []
-    found: list[str] = []
-    for choice in chunk.get("choices") or () if isinstance(chunk, dict) else ():
-        if isinstance(choice, dict):
-            _collect_texts(choice.get("delta") or choice.get("message") or choice.get("text"), found, skip=_NOT_OUTPUT)
-    return found
-
-
-_NOT_OUTPUT = frozenset({"role", "id", "type", "index"})
-_NOT_INPUT = frozenset({"role", "type", "url", "data", "file_data", "id"})
-
-
-def _collect_texts(value: Any, found: list[str], skip: frozenset[str] = _NOT_INPUT) -> int:
-    """Gather strings from nested lists and objects; return how many integers stood in lists: a token each."""
-    stack = [value]
-    numbers = 0
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, list):
-            stack.extend(reversed(item))
-        elif isinstance(item, dict):
-            stack.extend(part for name, part in reversed(item.items()) if name not in skip)
-        elif isinstance(item, int):
-            numbers += 1
-    return numbers
-
-
-def printable(text: str, length_max: int) -> str:
-    """Return the beginning of a text from outside without what no database column or terminal should be given."""
-    text = text[:length_max]
-    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def _strings(metadata: dict[str, Any]) -> dict[str, str]:
@@ -340,7 +228,7 @@ def _check_ambiguity(fields: _Body, body: bytes) -> bool:
     def remember(pairs: list[tuple[str, Any]]) -> None:
         outermost[:] = pairs  # the outermost object is closed last
 
-    json.loads(body, object_pairs_hook=remember)
+    _load(body, remember)
     seen: set[str] = set()
     for name, _ in outermost:
         if name in _DECISIVE_NAMES and name in seen:
@@ -368,8 +256,22 @@ def _might_be_ambiguous(fields: _Body, body: bytes) -> bool:
     )
 
 
+def _load(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Read the whole body.
+
+    Raises:
+        InvalidRequest: it is nested too deeply, or holds a number that no parser takes.
+    """
+    try:
+        return json.loads(body, object_pairs_hook=hook)
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+    except ValueError as error:
+        raise InvalidRequest(f"The body cannot be read: {error}.") from None
+
+
 def _rewritten(body: bytes, model: str, *, asks_for_usage: bool) -> bytes:
-    fields = json.loads(body)
+    fields = _load(body)
     fields["model"] = model
     if asks_for_usage:
         fields["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
