@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from tollkeeper.admin.app import make_app
 from tollkeeper.admin.permissions import PUBLIC, declared, requires
+from tollkeeper.control.api_keys import list_keys
 from tollkeeper.domain.api_key import write_key
 from tollkeeper.store.engine import Store
 
@@ -110,3 +111,11 @@ async def test_only_the_public_routes_answer_without_a_key(app: FastAPI) -> None
         assert "http" not in json.dumps(description.json()["paths"])  # nothing is loaded from elsewhere
         for gone in ("/docs", "/redoc", "/docs/oauth2-redirect"):
             assert (await client.get(gone)).status_code == 404
+
+
+async def test_the_use_of_an_administration_key_is_written_down(app: FastAPI, acme: Acme, store: Store) -> None:
+    async with client_of(app, acme.admin.key) as client:
+        assert (await client.get("/v1/organization/costs?start_time=0")).status_code == 200
+    record = acme.admin.record
+    (kept,) = [key for key in await list_keys(store, record.organization_id) if key.id == record.id]
+    assert kept.last_used_at_us is not None

@@ -9,7 +9,6 @@ import pytest
 from journal_fakes import MemoryStore, record, reservation, settings, until
 
 from tollkeeper.domain.errors import LimitsUnavailable
-from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.flusher import backoff_s
 from tollkeeper.journal.ledger import JournaledLedger, open_ledger
 from tollkeeper.journal.replay import replay
@@ -166,22 +165,6 @@ async def test_settling_twice_or_without_a_reservation_is_our_bug(tmp_path: Path
     with pytest.raises(AssertionError, match="open reservation"):
         ledger.settle(record(held.call_id))
     assert await ledger.aclose(5)
-
-
-async def test_a_record_that_the_store_can_never_take_is_heard(tmp_path: Path) -> None:
-    class Broken(MemoryStore):
-        async def insert_usage(self, records: list[UsageRecord], *, slot: str) -> int:
-            raise ValueError("not a record")
-
-    fatal: list[str] = []
-    ledger = await open_ledger(settings(tmp_path), Broken(), on_fatal=fatal.append)
-    call_id = await call(ledger)
-    await until(lambda: fatal)
-    assert "not a record" in fatal[0]
-    assert not await ledger.aclose(1)
-    store = MemoryStore()
-    await replay(tmp_path, store)
-    assert list(store.records) == [call_id]
 
 
 def test_the_pause_after_failures_doubles_to_five_seconds() -> None:

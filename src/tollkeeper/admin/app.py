@@ -13,6 +13,7 @@ from tollkeeper.admin import health, organization_costs, organization_usage
 from tollkeeper.admin.envelope import Envelope
 from tollkeeper.admin.permissions import Authenticator, declared
 from tollkeeper.admin.refusals import error_body, error_headers, from_http, from_validation
+from tollkeeper.control.api_keys import AdminKeyUses
 from tollkeeper.control.usage import ReportStore
 from tollkeeper.domain.errors import TollkeeperError
 
@@ -43,6 +44,7 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.key_uses = AdminKeyUses(store)
     app.state.store, app.state.authenticator, app.state.readiness = store, authenticator, readiness
     app.include_router(health.router)
     if has_administration:

@@ -10,7 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, authorise
-from tollkeeper.domain.api_key import ApiKey
+from tollkeeper.domain.api_key import ApiKey, KeyKind
 
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
 """Routes that anybody may call: they tell nothing about any organization."""
@@ -40,6 +40,8 @@ class Requires:
         authenticator: Authenticator = request.app.state.authenticator
         key = await authenticator.authenticate(dict(request.scope["headers"]))
         authorise(key, self.permission)
+        if key.kind is KeyKind.ADMIN:
+            await request.app.state.key_uses.note(key)
         return key
 
 

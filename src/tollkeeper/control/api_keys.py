@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 
 from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS
 from tollkeeper.domain.api_key import ID_LENGTH, SECRET_LENGTH, ApiKey, ApiKeyId, KeyKind, KeyStatus, write_key
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.errors import InvalidRequest, StoreUnavailable
 from tollkeeper.domain.tenancy import OrganizationId, ProjectId
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import random_base62
@@ -17,6 +18,7 @@ from tollkeeper.store import api_keys
 from tollkeeper.store.engine import Store
 
 NAME_LENGTH_MAX = 100
+USE_INTERVAL_US = 60_000_000
 Change = Callable[[Store, str, str], Awaitable[ApiKey]]
 """A use case that changes one key: (store, organization id, key id)."""
 
@@ -92,6 +94,23 @@ async def delete_key(store: Store, organization_id: str, key_id: str) -> ApiKey:
         NotFound: the organization has no such key, or it is deleted.
     """
     return await store.write(lambda connection: api_keys.delete_api_key(connection, organization_id, key_id))
+
+
+class AdminKeyUses:
+    """Writes down when administration keys were used, at most once a minute each; other keys are noted with their usage."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._noted_us: dict[str, int] = {}
+
+    async def note(self, key: ApiKey) -> None:
+        """Note that a key was used now. A store out of reach is no reason to refuse what was asked for."""
+        now = now_us()
+        if now - self._noted_us.get(key.id, 0) < USE_INTERVAL_US:
+            return
+        self._noted_us[key.id] = now
+        with suppress(StoreUnavailable):
+            await self._store.write(lambda connection: api_keys.note_use(connection, key.organization_id, key.id))
 
 
 def _new_record(organization_id: str, project_id: ProjectId, name: str, expires_at_us: int | None) -> ApiKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,10 @@ class Disk(Protocol):
     def close(self, descriptor: int) -> None: ...
 
     def remove(self, path: Path) -> None: ...
+
+    def append(self, path: Path, data: bytes) -> None:
+        """Put data at the end of a file, made when it is not there, and make it durable."""
+        ...
 
     def free_bytes(self, path: Path) -> int:
         """Return what an unprivileged process may still write to the file system of `path`."""
@@ -60,6 +65,16 @@ class OsDisk:
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+
+    def append(self, path: Path, data: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            written = os.write(descriptor, data)
+            if written != len(data):
+                raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def free_bytes(self, path: Path) -> int:
         figures = os.statvfs(path)

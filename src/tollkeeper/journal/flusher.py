@@ -13,6 +13,7 @@ import msgspec
 
 from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.journal.insertion import RecordInserter
 from tollkeeper.journal.settings import JournalSettings
 from tollkeeper.journal.writer import Journal
 from tollkeeper.kit.clock import monotonic_s
@@ -33,6 +34,7 @@ class FlusherFigures(msgspec.Struct, frozen=True):
     oldest_age_s: float
     flushed: int
     last_error: str
+    set_aside: int = 0  # of the flushed ones, those that the store refused: they are in a file
 
 
 def backoff_s(failures: int, jitter: float) -> float:
@@ -43,13 +45,13 @@ def backoff_s(failures: int, jitter: float) -> float:
 class Flusher:
     """The queue of settled records and the task that empties it. Belongs to one event loop.
 
-    `on_bug` gets what the store raises besides StoreUnavailable: a record it can never take must not be lost quietly.
+    A record that the store can never take is set aside and the rest goes on; `on_bug` gets what our own code raises.
     """
 
     def __init__(
         self, store: UsageStore, journal: Journal, *, settings: JournalSettings, on_bug: Callable[[BaseException], None]
     ) -> None:
-        self._store = store
+        self._inserter = RecordInserter(store, slot_name=journal.slot.name, directory=settings.directory)
         self._journal = journal
         self._settings = settings
         self._batch = settings.flush_batch
@@ -58,6 +60,7 @@ class Flusher:
         self._wake = asyncio.Event()
         self._tasks = TaskGroup(on_bug)
         self._is_stopping = False
+        self._is_last_try = False
         self._failures = 0
         self._failed_since = 0.0
         self._logged_at = -_LOG_EVERY_S
@@ -80,11 +83,15 @@ class Flusher:
 
     def figures(self) -> FlusherFigures:
         age = monotonic_s() - self._queue[0][1] if self._queue else 0.0
-        return FlusherFigures(len(self._queue), age, self._flushed, self._last_error)
+        return FlusherFigures(len(self._queue), age, self._flushed, self._last_error, self._inserter.set_aside)
 
-    async def stop(self, timeout_s: float) -> bool:
-        """Flush what is queued and end; False when the time was too short, so that replay has to do the rest."""
+    async def stop(self, timeout_s: float, *, is_last_try: bool = False) -> bool:
+        """Flush what is queued and end; False when the time was too short, so that replay has to do the rest.
+
+        With `is_last_try` the first failure of the store is the end too.
+        """
         self._is_stopping = True
+        self._is_last_try |= is_last_try
         self._wake.set()
         await self._tasks.join(timeout_s)
         await self._tasks.cancel()
@@ -102,11 +109,13 @@ class Flusher:
                 await self._flush_batch()
             elif self._is_stopping:
                 return
+            if self._is_last_try and self._failures:
+                return
 
     async def _flush_batch(self) -> None:
         batch = list(islice(self._queue, self._settings.flush_batch_max))
         try:
-            await self._store.insert_usage([record for _, _, record in batch], slot=self._journal.slot.name)
+            await self._inserter.insert([record for _, _, record in batch])
         except StoreUnavailable as error:
             await self._back_off(error)
             return
@@ -130,6 +139,8 @@ class Flusher:
         if now - self._logged_at >= _LOG_EVERY_S:
             self._logged_at = now
             _log.warning("%d settled records wait in the journal for the store: %s", len(self._queue), error.message)
+        if self._is_last_try:
+            return
         pause = backoff_s(self._failures, random.random())  # noqa: S311  # jitter, not a secret
         await self._pause(min(pause, self._settings.flush_interval_s) if self._is_stopping else pause)
 

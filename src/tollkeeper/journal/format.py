@@ -109,6 +109,7 @@ def encode_header(header: SegmentHeader) -> bytes:
 
 def encode_frame(seed: int, sequence: int, kind: int, payload: bytes) -> bytes:
     """Return the bytes of one frame, to be written in one piece."""
+    assert 0 < len(payload) <= PAYLOAD_BYTES_MAX, "a frame that no reader would accept is never written"
     body = _frame_body.pack(sequence, kind) + payload
     return _frame_lead.pack(len(payload), google_crc32c.extend(seed, body)) + body
 

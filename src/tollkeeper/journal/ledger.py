@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,10 @@ from tollkeeper.journal.replay import Progress, ReplayReport, replay, replay_slo
 from tollkeeper.journal.settings import JournalSettings
 from tollkeeper.journal.slots import Slot, claim_first_free
 from tollkeeper.journal.writer import Journal, exit_process
+from tollkeeper.kit.tasks import TaskGroup
 from tollkeeper.ports.ledger import Ledger, UsageStore
+
+_log = logging.getLogger(__name__)
 
 
 class LedgerFigures(msgspec.Struct, frozen=True):
@@ -46,6 +50,7 @@ class JournaledLedger:
 
         Raises:
             LimitsUnavailable: the journal is full, dead or closed, or too much waits for the store.
+            InvalidRequest: the reservation is too large for the journal.
         """
         if self._flusher.queued >= self._unflushed_max:
             message = "The store has not taken usage records for too long; no call is admitted until it does."
@@ -122,7 +127,23 @@ def _start(
     on_fatal: Callable[[str], None],
     replayed: ReplayReport,
 ) -> JournaledLedger:
-    journal = Journal(slot, settings, disk=disk, on_fatal=on_fatal)
+    rescue = TaskGroup()
+
+    async def flush_and_end(reason: str) -> None:
+        try:
+            is_flushed = await flusher.stop(settings.rescue_s, is_last_try=True)
+            _log.critical(
+                "settled records in memory: %s", "all stored" if is_flushed else f"{flusher.queued} not stored"
+            )
+        finally:
+            on_fatal(reason)
+
+    def on_death(reason: str) -> None:
+        # The journal may die inside any call on the event loop. Admission has ended by now; the database may be well,
+        # and memory may hold the only readable copy of what was settled.
+        rescue.start(flush_and_end(reason), "journal-rescue")
+
+    journal = Journal(slot, settings, disk=disk, on_fatal=on_death)
     flusher = Flusher(
         store, journal, settings=settings, on_bug=lambda error: on_fatal(f"The flusher failed: {error!r}")
     )

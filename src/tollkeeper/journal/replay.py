@@ -23,6 +23,7 @@ from tollkeeper.journal.format import (
     decode_reservation,
     decode_sequence,
 )
+from tollkeeper.journal.insertion import RecordInserter
 from tollkeeper.journal.slots import DAMAGED_SUFFIX, Slot, boot_id, claim_abandoned
 from tollkeeper.ports.ledger import UsageStore
 
@@ -47,10 +48,11 @@ class ReplayReport(msgspec.Struct):
     frames_missing: int = 0
     damaged: list[str] = []
     is_machine_restarted: bool = False
+    set_aside: int = 0  # of those given to the store, the ones it refused: they are in a file
 
     def add(self, other: ReplayReport) -> None:
         """Add another replay's findings to these."""
-        for name in ("slots", "segments", "settled", "estimated", "new", "torn_bytes", "frames_missing"):
+        for name in ("slots", "segments", "settled", "estimated", "new", "torn_bytes", "frames_missing", "set_aside"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.damaged = self.damaged + other.damaged
         self.is_machine_restarted |= other.is_machine_restarted
@@ -117,7 +119,7 @@ class _SlotReplay:
 
     def __init__(self, slot: Slot, store: UsageStore, progress: Progress | None) -> None:
         self._slot = slot
-        self._store = store
+        self._inserter = RecordInserter(store, slot_name=slot.name, directory=slot.path.parent)
         self._progress = progress
         self._report = ReplayReport()
         self._open: dict[bytes, Reservation] = {}
@@ -192,7 +194,8 @@ class _SlotReplay:
 
     async def _insert(self, records: list[UsageRecord]) -> None:
         for start in range(0, len(records), BATCH):
-            self._report.new += await self._store.insert_usage(records[start : start + BATCH], slot=self._slot.name)
+            self._report.new += await self._inserter.insert(records[start : start + BATCH])
+            self._report.set_aside = self._inserter.set_aside
             self._tell()
 
     def _tell(self) -> None:

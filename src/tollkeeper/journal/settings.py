@@ -24,3 +24,4 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     flush_interval_s: float = 0.2
     flush_batch: int = 500
     flush_batch_max: int = 2_000  # when it is behind
+    rescue_s: float = 5.0  # how long a process whose journal died may try to give its queue to the store

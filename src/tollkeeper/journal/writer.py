@@ -20,6 +20,7 @@ from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.disk import Disk, OsDisk
 from tollkeeper.journal.durability import GroupCommit
 from tollkeeper.journal.format import Kind, SegmentHeader, encode_frame, encode_header, encode_payload
+from tollkeeper.journal.payloads import record_payload, reservation_payload
 from tollkeeper.journal.segments import Segment, SegmentTable
 from tollkeeper.journal.settings import JournalSettings
 from tollkeeper.journal.slots import Slot, boot_id
@@ -30,9 +31,12 @@ _log = logging.getLogger(__name__)
 
 _RESERVE, _SETTLE, _FLUSHED, _RELEASE = int(Kind.RESERVE), int(Kind.SETTLE), int(Kind.FLUSHED), int(Kind.RELEASE)
 
+_ROTATE_AGAIN_PARTS = 64
+"""A rotation for which no file descriptor was left is tried again after this part of a segment."""
+
 
 def exit_process(_reason: str) -> NoReturn:
-    """End this process at once with exit code 1; the reason has been logged, and the journal needs no farewell."""
+    """End this process at once with exit code 1; the reason has been logged, and the queue had its last chance."""
     logging.shutdown()
     os._exit(1)
 
@@ -50,6 +54,7 @@ class Journal:
     ) -> None:
         self._slot = slot
         self._segment_bytes = settings.segment_bytes
+        self._rotate_at = settings.segment_bytes
         self._is_safe = settings.durability == "safe"
         self._disk: Disk = disk or OsDisk()
         self._write = self._disk.write
@@ -111,13 +116,15 @@ class Journal:
 
         Raises:
             LimitsUnavailable: the disk is full, it failed, or the journal is closed: the call must not go out.
+            InvalidRequest: it is too large for a frame; nothing was written.
         """
         if self._refusal is not None:
             raise LimitsUnavailable(self._refusal)
         call_id = reservation.call_id
         assert call_id not in self._open, "a call is reserved once"
+        payload = reservation_payload(reservation)
         try:
-            segment = self._append(_RESERVE, encode_payload(reservation))
+            segment = self._append(_RESERVE, payload)
         except OSError as error:
             self._die(error)
             raise LimitsUnavailable(str(self._refusal)) from error
@@ -130,8 +137,9 @@ class Journal:
         assert reserved_in is not None, "only an open reservation is settled, and once"
         if self._death is not None:
             return 0
+        payload = record_payload(record)
         try:
-            segment = self._append(_SETTLE, encode_payload(record))
+            segment = self._append(_SETTLE, payload)
         except OSError as error:
             self._die(error)
             return 0
@@ -218,7 +226,7 @@ class Journal:
 
     def _append(self, kind: int, payload: bytes) -> Segment:
         segment = self._current
-        if segment.size >= self._segment_bytes:
+        if segment.size >= self._rotate_at:
             segment = self._rotate()
         sequence = self._sequence + 1
         frame = encode_frame(segment.seed, sequence, kind, payload)
@@ -255,7 +263,16 @@ class Journal:
 
     def _rotate(self) -> Segment:
         full = self._current
-        self._current = self._begin_segment()
+        try:
+            self._current = self._begin_segment()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            # Only an open asks for a descriptor, so nothing was made or written; what is open can still be written.
+            self._rotate_at = full.size + max(1, self._segment_bytes // _ROTATE_AGAIN_PARTS)
+            _log.warning("no new journal segment can be opened (%s): %s grows further", error, full.path)
+            return full
+        self._rotate_at = self._segment_bytes
         if self._is_safe:
             self._unsynced.append(full)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +13,7 @@ from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.schema import usage_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
 COLUMNS = tuple(column.name for column in usage_record.columns)
@@ -19,6 +21,28 @@ MS_PER_HOUR = 3_600_000
 MS_PER_DAY = 86_400_000
 
 Row = tuple[str, int, bytes, str, str, int, str, str, int, str, "int | None", str, str]
+
+
+KEY_BYTES = 256
+"""Bound of a text that is part of a rollup's key. PostgreSQL's index rows may take 2,704 bytes, all keys together."""
+TIER_BYTES = 64
+LABEL_VALUE_BYTES = 512  # 128 characters, whichever they are
+TEXT_BYTES = 1024  # of a text that is no key
+NUMBER_MAX = 2**50
+"""Bound of a single call's amount (1.1 million dollars), quantities and times: 8,191 such records fit an int64 sum."""
+BEYOND_REASON = "an amount or quantity was beyond what a call can have"
+
+_log = logging.getLogger(__name__)
+_CHARACTER_BYTES = 4  # of UTF-8, at most
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_TEXT_BYTES = {
+    **dict.fromkeys(
+        ("organization_id", "project_id", "api_key_id", "operation", "model_served", "provider"), KEY_BYTES
+    ),
+    "service_tier": TIER_BYTES,
+    **dict.fromkeys(("model_asked", "reason", "end_user", "provider_request_id"), TEXT_BYTES),
+}
+_TIMES = ("latency_us", "first_byte_us", "overhead_us")
 
 
 class Detail(msgspec.Struct, omit_defaults=True, gc=False):
@@ -46,9 +70,56 @@ _decode = msgspec.json.Decoder(Detail).decode
 
 
 def distinct(records: Iterable[UsageRecord]) -> list[UsageRecord]:
-    """Return the records in the order of their call ids, each call once: writers that overlap then never deadlock."""
-    by_call = {(record.organization_id, record.call_id): record for record in records}
+    """Return the records as both engines can store them, in the order of their call ids, each call once.
+
+    Writers that overlap then never deadlock.
+    """
+    by_call = {(record.organization_id, record.call_id): record for record in map(storable, records)}
     return [by_call[key] for key in sorted(by_call)]
+
+
+def storable(record: UsageRecord) -> UsageRecord:
+    """Return the record itself when both engines can store it, or one with what they cannot store mended.
+
+    Texts lose control characters, lone surrogates and what is beyond their bound. A record with an amount or quantity
+    outside ±`NUMBER_MAX` becomes unpriced, without quantities and lines, with a critical log line: no sum of ours is
+    wrong in silence. Times outside 0 to `NUMBER_MAX` are cut to it. Sums never saturate: thousands of records at the
+    bound fit into a rollup row, and one that did not would be refused and set aside.
+    """
+    changes: dict[str, Any] = {}
+    for name, bytes_max in _TEXT_BYTES.items():
+        text = getattr(record, name)
+        if (kept := storable_text(text, bytes_max)) is not text:
+            changes[name] = kept
+    if any(storable_text(text, KEY_BYTES) is not text for text in record.quantities):
+        changes["quantities"] = {storable_text(name, KEY_BYTES): count for name, count in record.quantities.items()}
+    if any(_storable_label(label) is not label for label in record.labels.items()):
+        changes["labels"] = dict(map(_storable_label, record.labels.items()))
+    if any(_storable_line(line) is not line for line in record.lines):
+        changes["lines"] = tuple(map(_storable_line, record.lines))
+    for name in _TIMES:
+        if not 0 <= (time_us := getattr(record, name)) <= NUMBER_MAX:
+            changes[name] = min(max(time_us, 0), NUMBER_MAX)
+    if not all(-NUMBER_MAX <= number <= NUMBER_MAX for number in _numbers(record)):
+        _log.critical("call %s has an amount or quantity that no call can have: unpriced", record.call_id.hex())
+        changes |= {
+            "amount_nanos": None,
+            "cost_state": CostState.UNPRICED,
+            "quantities": {},
+            "reasoning_tokens": 0,
+            "lines": (),
+            "reason": BEYOND_REASON,
+        }
+    return msgspec.structs.replace(record, **changes) if changes else record
+
+
+def storable_text(text: str, bytes_max: int) -> str:
+    """Return the text itself, or without control characters and lone surrogates and cut to `bytes_max` of UTF-8."""
+    if text.isprintable() and (len(text) * _CHARACTER_BYTES <= bytes_max or len(text.encode()) <= bytes_max):
+        return text
+    clean = _UNSTORABLE.sub("", text)
+    cut = clean.encode()[:bytes_max].decode(errors="ignore")
+    return text if cut == text else cut
 
 
 def to_row(record: UsageRecord) -> Row:
@@ -118,3 +189,25 @@ def from_row(row: Sequence[Any]) -> UsageRecord:
         labels=detail.labels,
         provider_request_id=detail.provider_request_id,
     )
+
+
+def _storable_label(label: tuple[str, str]) -> tuple[str, str]:
+    key, value = storable_text(label[0], KEY_BYTES), storable_text(label[1], LABEL_VALUE_BYTES)
+    return label if key is label[0] and value is label[1] else (key, value)
+
+
+def _storable_line(line: ChargeLine) -> ChargeLine:
+    dimension, source = storable_text(line.dimension, KEY_BYTES), storable_text(line.source, TEXT_BYTES)
+    if dimension is line.dimension and source is line.source:
+        return line
+    return msgspec.structs.replace(line, dimension=dimension, source=source)
+
+
+def _numbers(record: UsageRecord) -> Iterator[int]:
+    yield record.amount_nanos or 0
+    yield record.reasoning_tokens
+    yield from record.quantities.values()
+    for line in record.lines:
+        yield line.quantity
+        yield line.price_pico
+        yield line.amount_nanos

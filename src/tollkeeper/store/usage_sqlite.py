@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tollkeeper.store import rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
+from tollkeeper.store.readiness import DatabaseFile
 from tollkeeper.store.schema import usage_record
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SqliteUsageWriter:
 
     def __init__(self, path: str, *, busy_timeout_ms: int) -> None:
         self._path = path
+        self._file = DatabaseFile(path)
         self._busy_timeout_ms = busy_timeout_ms
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usage-writer")
         self._connection: sqlite3.Connection | None = None
@@ -46,6 +48,7 @@ class SqliteUsageWriter:
 
         Raises:
             sqlite3.Error: nothing was changed.
+            StoreUnavailable: the database's file was deleted or replaced; the records may be lost with it.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._insert, records, slot)
 
@@ -56,10 +59,14 @@ class SqliteUsageWriter:
     def _insert(self, records: list[UsageRecord], slot: str) -> int:
         connection = self._connect()
         try:
-            return self._insert_distinct(connection, usage_rows.distinct(records), slot)
+            inserted = self._insert_distinct(connection, usage_rows.distinct(records), slot)
         except BaseException:
             self._drop_connection()  # ends the transaction too
             raise
+        # Before anybody forgets the records: they may have gone into a file that no longer has a name. The connection
+        # stays, so that the lost file's inode is not given to another one.
+        self._file.check()
+        return inserted
 
     def _insert_distinct(self, connection: sqlite3.Connection, records: list[UsageRecord], slot: str) -> int:
         rows = [usage_rows.to_row(record) for record in records]
@@ -85,6 +92,7 @@ class SqliteUsageWriter:
         return len(records)
 
     def _connect(self) -> sqlite3.Connection:
+        self._file.check()  # connecting would make a new, empty file in the place of a lost one
         if self._connection is None:
             self._connection = sqlite3.connect(
                 self._path, timeout=self._busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
