@@ -214,17 +214,22 @@ async def test_an_amount_beyond_the_precision_of_floats_is_exact(
 ) -> None:
     call = make_call(random.Random(3), acme.organization_id, acme.keys[0])
     at_us = (START_S + EMPTY_DAY * DAY_S) * 1_000_000
-    huge = msgspec.structs.replace(
-        call,
-        call_id=(at_us // 1000).to_bytes(6, "big") + bytes(10),
-        lines=(ChargeLine("input", 1, 1, 9_007_199_254_740_993_001, "catalogue"),),
-        quantities={"input": 1},
-        amount_nanos=9_007_199_254_740_993_001,
-        cost_state=CostState.COMPUTED,
-    )
-    await store.insert_usage([huge], slot="a")
+    each = 2**50 - 17  # close to the most that one call may cost; sixteen of them have 17 digits
+    huge = [
+        msgspec.structs.replace(
+            call,
+            call_id=(at_us // 1000).to_bytes(6, "big") + number.to_bytes(10, "big"),
+            lines=(ChargeLine("input", 1, 1, each, "catalogue"),),
+            quantities={"input": 1},
+            amount_nanos=each,
+            cost_state=CostState.COMPUTED,
+        )
+        for number in range(16)
+    ]
+    await store.insert_usage(huge, slot="a")
     answer = await client.get(COSTS, params={"start_time": START_S + EMPTY_DAY * DAY_S, "limit": 1})
-    assert '"value":9007199254.740993001,' in answer.text
+    assert '"value":18014398.509481712,' in answer.text
+    assert str(float(16 * each) / 1e9) != "18014398.509481712", "a float would have been good enough"
 
 
 @ONLY_SQLITE
