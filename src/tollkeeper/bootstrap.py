@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,7 @@ def make_replica() -> Replica:
     """Make a replica from the environment; what each worker process of `serve` calls first."""
     configuration = config.load()
     observability.set_up(configuration.settings.logging.level)
+    sys.setswitchinterval(0.0005)  # a call waits no longer than this for the thread that writes usage records
     server = configuration.settings.server
     ServerProtocol.bounds = Bounds(server.head_bytes_max, server.request_s, server.client_stall_s)
     return Replica(configuration)
