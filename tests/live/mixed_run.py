@@ -27,6 +27,7 @@ class MixedReport:
     models: int = 0
     refused: int = 0
     left: int = 0
+    left_before: int = 0
     costs_told: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     problems: list[str] = field(default_factory=list)
@@ -86,6 +87,8 @@ def _check_clients(report: MixedReport, made: list[MadeCall], records: list[Reco
             report.refused += 1
             if number in by_number or not 400 <= reply.status < 500:
                 report.problems.append(f"call {number} should have been refused without a trace, got {reply.status}")
+        elif number not in by_number and call.plan.leave_after == 0 and reply.status == 0:
+            report.left_before += 1  # gone before its call was forwarded: the bill knows nothing of it either
         elif number not in by_number:
             report.problems.append(f"call {number} has no record; its client saw {reply.status} {reply.body[:200]!r}")
         elif (told := call.cost_nanos) is not None:
