@@ -10,9 +10,8 @@ import msgspec
 from scripts.reference.markdown import code, one_line, page, table
 
 import tollkeeper
-from tollkeeper.admin import refusals
+from tollkeeper import refusals
 from tollkeeper.domain.errors import TollkeeperError, UpstreamFault
-from tollkeeper.gateway import replies
 
 _NOT_REFUSALS = frozenset({"tollkeeper.__main__", "tollkeeper.tokens.__main__", "tollkeeper.store.migrations.env"})
 
@@ -116,13 +115,14 @@ def _below(parent: type[TollkeeperError]) -> Iterator[type[TollkeeperError]]:
 
 
 def _described(error: TollkeeperError, meaning: str) -> Refusal:
-    owner = refusals if type(error).__module__ == refusals.__name__ else replies
     try:
-        status, body = owner.error_body(error, "")
+        status, body = refusals.error_body(error, "")
     except AssertionError:
         return Refusal(0, error.code, "", meaning, "")
     described = msgspec.json.decode(body)["error"]
     headers = ", ".join(
-        code(f"{name}: {value}") for name, value in refusals.error_headers(status).items() if name != "content-type"
+        code(f"{name.decode()}: {value.decode()}")
+        for name, value in refusals.error_headers(status)
+        if name != b"content-type"
     )
     return Refusal(status, described["code"], described["type"], meaning, headers)

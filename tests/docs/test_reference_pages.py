@@ -53,7 +53,7 @@ def test_every_error_code_has_a_row_and_every_advice_a_code():
     assert [code for code in errors.WHAT_TO_DO if f"| `{code}` |" not in text] == []
 
 
-def test_both_tables_of_replies_agree():
+def test_a_code_has_one_status_and_one_meaning():
     found = set(errors.all_refusals())
     by_code = {(each.status, each.code) for each in found}
     assert len(by_code) == len({each.code for each in found}) == len(found), "a code has two statuses or meanings"

@@ -11,11 +11,12 @@ from starlette.exceptions import HTTPException
 
 from tollkeeper.admin import health, organization_costs, organization_usage
 from tollkeeper.admin.envelope import Envelope
+from tollkeeper.admin.framework_faults import from_http, from_validation
 from tollkeeper.admin.permissions import Authenticator, declared
-from tollkeeper.admin.refusals import error_body, error_headers, from_http, from_validation
 from tollkeeper.control.api_keys import AdminKeyUses
 from tollkeeper.control.usage import ReportStore
 from tollkeeper.domain.errors import TollkeeperError
+from tollkeeper.refusals import error_body, error_headers
 
 Home = Callable[[Request], Response]
 """Renders the page at `/`."""
@@ -69,7 +70,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, TollkeeperError)
         refusal = error
     status, body = error_body(refusal, request.state.request_id)
-    headers = error_headers(status)
+    headers = {name.decode(): value.decode() for name, value in error_headers(status)}
     if isinstance(error, HTTPException) and error.headers:
         headers |= error.headers
     return Response(body, status, headers)

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.admin.refusals import InternalError, error_body, error_headers
 from tollkeeper.kit.ids import uuid7
+from tollkeeper.refusals import InternalError, error_body, error_headers
 
 _log = logging.getLogger(__name__)
 
@@ -42,10 +42,9 @@ class Envelope:
             _log.exception("request %s failed", request_id)
             if is_begun:
                 raise  # half an answer is out; the server can only hang up
-            status, body = error_body(InternalError(InternalError.TEXT), request_id)
-            headers = error_headers(status) | {"content-length": str(len(body))}
-            raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-            await send_with_id({"type": "http.response.start", "status": status, "headers": raw})
+            status, body = error_body(InternalError(), request_id)
+            headers = [*error_headers(status), (b"content-length", b"%d" % len(body))]
+            await send_with_id({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
 

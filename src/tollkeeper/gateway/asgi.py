@@ -9,8 +9,8 @@ from tollkeeper.domain.errors import TollkeeperError, UnsupportedContentType
 from tollkeeper.gateway.client import Client, Receive, Scope, Send
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
-from tollkeeper.gateway.replies import InternalError, MethodNotAllowed
 from tollkeeper.gateway.wire.openai import Operation
+from tollkeeper.refusals import InternalError, MethodNotAllowed
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Gateway:
                 await self._pipeline.handle(client, operation)
         except Exception:  # noqa: BLE001  # a bug must not leave by the same door as a refusal
             _log.exception("request %s failed", client.request_id)
-            await client.refuse(InternalError(InternalError.TEXT))
+            await client.refuse(InternalError())
         finally:
             self.in_flight -= 1
 

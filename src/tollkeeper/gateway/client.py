@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from tollkeeper.domain.errors import InvalidRequest, RequestTooLarge, TollkeeperError
 from tollkeeper.gateway.client_watch import ClientWatch
-from tollkeeper.gateway.replies import error_body, error_event, error_headers
 from tollkeeper.kit import clock
 from tollkeeper.kit.ids import uuid7
+from tollkeeper.refusals import error_body, error_event, error_headers
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tollkeeper.domain.errors import InvalidRequest, RequestTimeout, TollkeeperError
 from tollkeeper.gateway.client import DIRECT_WRITER
-from tollkeeper.gateway.replies import error_body
 from tollkeeper.kit.ids import uuid7
+from tollkeeper.refusals import error_body
 
 if TYPE_CHECKING:
     from collections import deque

@@ -1,4 +1,7 @@
-"""Domain errors as answers in the OpenAI dialect: one table, one shape."""
+"""Domain errors as HTTP answers: one table and one shape, for the data plane and for the administration alike.
+
+The shape is OpenAI's: {"error": {"message", "type", "param", "code", …fields, "request_id"}}.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import msgspec
 
 from tollkeeper.domain import errors
 
-Headers = list[tuple[bytes, bytes]]
+_OUR_FAULT = "Tollkeeper failed to handle this request; its log has the details under the request id."
 
 
 class MethodNotAllowed(errors.InvalidRequest):
@@ -21,7 +24,9 @@ class InternalError(errors.TollkeeperError):
     """A bug of ours: the caller is told that it is our fault and nothing more; the log has the rest."""
 
     code = "internal_error"
-    TEXT = "Tollkeeper failed to handle this request; its log has the details under the request id."
+
+    def __init__(self, message: str = _OUR_FAULT) -> None:
+        super().__init__(message)
 
 
 # error class -> HTTP status, `type`; the first class that fits wins, so the special stand before the general
@@ -43,21 +48,16 @@ _TABLE: tuple[tuple[type[errors.TollkeeperError], int, str], ...] = (
     (errors.Overloaded, 503, "upstream_error"),
 )
 
-_encode = msgspec.json.encode
-
 
 def error_body(error: errors.TollkeeperError, request_id: str) -> tuple[int, bytes]:
-    """Return the status and the JSON body that tell a caller about an error.
-
-    Shape: {"error": {"message", "type", "param", "code", "request_id", …fields}}
-    """
+    """Return the status and the JSON body that tell a caller about an error."""
     status, kind, code = _classify(error)
     param = error.param if isinstance(error, errors.InvalidRequest) else None
     described: dict[str, Any] = {"message": error.public_message, "type": kind, "param": param, "code": code}
-    return status, _encode({"error": {**described, **error.fields, "request_id": request_id}})
+    return status, msgspec.json.encode({"error": {**described, **error.fields, "request_id": request_id}})
 
 
-def error_headers(status: int) -> Headers:
+def error_headers(status: int) -> list[tuple[bytes, bytes]]:
     """Return the headers that go with an error: whether the official clients should try again."""
     headers = [(b"content-type", b"application/json")]
     if status == 503:
@@ -82,4 +82,4 @@ def _classify(error: errors.TollkeeperError) -> tuple[int, str, str]:
     for cls, status, kind in _TABLE:
         if isinstance(error, cls):
             return status, kind, error.code
-    raise AssertionError(f"{type(error).__name__} has no place in the table of replies")
+    raise AssertionError(f"{type(error).__name__} has no place in the table of refusals")

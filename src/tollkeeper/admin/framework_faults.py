@@ -1,0 +1,40 @@
+"""What FastAPI refuses by itself, as domain errors."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from tollkeeper.domain import errors
+from tollkeeper.refusals import MethodNotAllowed
+
+_INDEX = re.compile(r"^\d+$")
+
+
+def from_http(error: HTTPException) -> errors.TollkeeperError:
+    """Turn what the router refuses by itself into a domain error."""
+    if error.status_code == 404:
+        return errors.NotFound(
+            "There is no such route. Models are called by POST /v1/chat/completions, /v1/completions and /v1/embeddings and "
+            "listed by GET /v1/models; /openapi.json lists the routes of the administration."
+        )
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return MethodNotAllowed(f"This route takes {allowed} only.")
+    return errors.InvalidRequest(str(error.detail))
+
+
+def from_validation(error: RequestValidationError) -> errors.InvalidRequest:
+    """Turn the first fault that FastAPI found into a domain error that names the parameter."""
+    fault = error.errors()[0]
+    # ("query", "group_by", 1) names an element: people know the parameter
+    path = [str(part) for part in fault["loc"][1:] if not _INDEX.match(str(part))]
+    param = ".".join(path) or None
+    if fault["type"] == "missing":
+        return errors.InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
+    if fault["type"] == "extra_forbidden":
+        return errors.InvalidRequest(f"Unknown parameter: '{param}'.", param=param)
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return errors.InvalidRequest(f"Invalid value for '{param}': {message}.".replace("..", "."), param=param)
