@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -272,12 +273,15 @@ def _providers(settings: Settings, env: Mapping[str, str], *, is_serving: bool) 
 
 
 def _check_base_url(entry: ProviderEntry, base_url: str) -> None:
-    scheme, separator, rest = base_url.partition("://")
-    host = rest.partition("/")[0].rpartition("@")[2]
-    local = host.startswith("[::1]") or host.partition(":")[0] in {"127.0.0.1", "localhost"}
-    if not separator or scheme not in {"http", "https"} or not host or "@" in rest.partition("/")[0]:
+    try:
+        parts = urlsplit(base_url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        has_port = False
+    if not has_port or parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise ConfigurationError(f"provider '{entry.name}': base_url must look like https://host/v1")
-    if scheme == "http" and not local and not entry.insecure_http:
+    is_local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    if parts.scheme == "http" and not is_local and not entry.insecure_http:
         raise ConfigurationError(
             f"provider '{entry.name}': base_url must be https (its key would travel readable); "
             "insecure_http = true allows it for a model server in your own network"

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
-from tollkeeper.domain.deployment import Deployment, Provider
+from tollkeeper.domain.deployment import Provider
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.usage import Charge, Outcome, Usage
@@ -48,6 +49,18 @@ class RelaySettings(msgspec.Struct, frozen=True):
     client_stall_s: float
 
 
+class _Target(msgspec.Struct, frozen=True):
+    """What every request of one operation to one provider has in common."""
+
+    origin: Origin
+    head: bytes
+    secret: bytes
+
+    def without_secret(self, data: bytes) -> bytes:
+        """Take the provider's key out of what a client will see: some providers repeat it."""
+        return data.replace(self.secret, _REDACTED) if self.secret and self.secret in data else data
+
+
 class WholeAnswer(msgspec.Struct):
     """An answer held back until it is settled."""
 
@@ -66,7 +79,7 @@ class Relay:
 
     def __init__(self, upstream: Upstream, settings: RelaySettings) -> None:
         self._upstream, self._settings = upstream, settings
-        self._heads: dict[tuple[str, str], tuple[Origin, bytes]] = {}
+        self._targets: dict[tuple[str, str], _Target] = {}
         self.drains = 0
 
     async def pass_through(self, client: Client, passage: Passage) -> WholeAnswer | None:
@@ -75,21 +88,23 @@ class Relay:
         Raises:
             UpstreamFault: the provider could not be reached, or its answer broke off.
         """
-        request = self._request(passage.call, passage.deployment, client.headers)
+        target = self._target(passage.deployment.provider, passage.call.operation)
+        request = _request(target, passage, client.headers)
         passage.sending()
         exchange = await self._upstream.open(request, self._settings.deadlines)
         try:
             passage.answering(exchange)
-            headers, is_events = _pass_headers(exchange, passage)
+            headers, is_events = _pass_headers(exchange, passage, target)
             if is_events and 200 <= exchange.status < 300:
-                await self._pass_stream(client, passage, exchange, headers)
+                await client.start(exchange.status, [*headers, (b"cache-control", b"no-cache")])
+                await self._pass_stream(client, passage, exchange, target)
                 return None
             body = await exchange.read_all(self._settings.answer_bytes_max)
         finally:
             exchange.close()
-        return _whole(passage, WholeAnswer(exchange.status, headers, body))
+        return _whole(passage, WholeAnswer(exchange.status, headers, body), target)
 
-    async def _pass_stream(self, client: Client, passage: Passage, exchange: Exchange, headers: list[Header]) -> None:
+    async def _pass_stream(self, client: Client, passage: Passage, exchange: Exchange, target: _Target) -> None:
         """Pass events on as they come, all but the end of the answer. When the client leaves, read on for the usage."""
 
         def price(usage: Usage) -> Charge:
@@ -100,14 +115,10 @@ class Relay:
         drain = _Drain(self, exchange)
         client.watch(drain.begin, stall_s=self._settings.client_stall_s)
         try:
-            await client.start(exchange.status, [*headers, (b"cache-control", b"no-cache")])
-            secret = passage.deployment.provider.api_key.encode()
             while data := await exchange.read():
                 if passing := meter.feed(data):
-                    if secret and secret in passing:
-                        passing = passing.replace(secret, _REDACTED)
-                    await client.write(passing)
-            await client.write(meter.finish())
+                    await client.write(target.without_secret(passing))
+            await client.write(target.without_secret(meter.finish()))
             _note_end(passage, meter, is_client_gone=client.is_gone)
         except UpstreamFault as fault:
             if not client.is_gone:
@@ -125,28 +136,22 @@ class Relay:
             else:
                 passage.output_texts = meter.output_texts()
 
-    def _request(self, call: wire.Call, deployment: Deployment, headers: Mapping[bytes, bytes]) -> UpstreamRequest:
-        provider = deployment.provider
-        known = self._heads.get((provider.name, call.operation))
-        if known is None:
-            known = self._heads[(provider.name, call.operation)] = self._render_head(provider, call.operation)
-        origin, head = known
-        for name in _REQUEST_HEADERS:
-            if (value := headers.get(name)) is not None:
-                head += b"%b: %b\r\n" % (name, value)
-        return UpstreamRequest(origin, head, wire.upstream_body(call, deployment.model))
+    def _target(self, provider: Provider, operation: wire.Operation) -> _Target:
+        target = self._targets.get((provider.name, operation))
+        if target is None:
+            target = self._targets[(provider.name, operation)] = self._make_target(provider, operation)
+        return target
 
-    def _render_head(self, provider: Provider, operation: wire.Operation) -> tuple[Origin, bytes]:
-        origin = origin_of(provider.base_url)
+    def _make_target(self, provider: Provider, operation: wire.Operation) -> _Target:
+        origin, secret = origin_of(provider.base_url), provider.api_key.encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"accept", b"application/json, text/event-stream"),
-            (b"accept-encoding", b"identity"),
             (b"user-agent", b"tollkeeper"),
         ]
-        if provider.api_key:
-            headers.append((b"authorization", b"Bearer " + provider.api_key.encode()))
-        return origin, self._upstream.render_head(origin, "POST", wire.PATHS[operation], headers)
+        if secret:
+            headers.append((b"authorization", b"Bearer " + secret))
+        return _Target(origin, self._upstream.render_head(origin, "POST", wire.PATHS[operation], headers), secret)
 
 
 class _Drain:
@@ -172,20 +177,27 @@ class _Drain:
 
 def origin_of(base_url: str) -> Origin:
     """Take a checked base URL apart."""
-    scheme, _, rest = base_url.partition("://")
-    authority, slash, path = rest.partition("/")
-    host, _, port = authority.rpartition(":") if authority.rpartition(":")[2].isdigit() else (authority, "", "")
-    return Origin(scheme, host.strip("[]"), int(port or (443 if scheme == "https" else 80)), (slash + path).rstrip("/"))
+    parts = urlsplit(base_url)
+    assert parts.hostname is not None, "settings are checked when they are read"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Origin(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
 
 
-def _pass_headers(exchange: Exchange, passage: Passage) -> tuple[list[Header], bool]:
+def _request(target: _Target, passage: Passage, headers: Mapping[bytes, bytes]) -> UpstreamRequest:
+    head = target.head
+    for name in _REQUEST_HEADERS:
+        if (value := headers.get(name)) is not None:
+            head += b"%b: %b\r\n" % (name, value)
+    return UpstreamRequest(target.origin, head, wire.upstream_body(passage.call, passage.deployment.model))
+
+
+def _pass_headers(exchange: Exchange, passage: Passage, target: _Target) -> tuple[list[Header], bool]:
     """Pick the headers that the client gets; tell whether the body is a stream of events."""
     headers: list[Header] = []
     is_events = False
     for name, value in exchange.headers:
         if name in _ANSWER_HEADERS:
-            secret = passage.deployment.provider.api_key.encode()
-            headers.append((name, value.replace(secret, _REDACTED) if secret else value))
+            headers.append((name, target.without_secret(value)))
             if name == b"content-type" and value.lower().startswith(b"text/event-stream"):
                 is_events = True
         elif name in _PROVIDER_REQUEST_IDS:
@@ -193,15 +205,13 @@ def _pass_headers(exchange: Exchange, passage: Passage) -> tuple[list[Header], b
     return headers, is_events
 
 
-def _whole(passage: Passage, answer: WholeAnswer) -> WholeAnswer:
+def _whole(passage: Passage, answer: WholeAnswer, target: _Target) -> WholeAnswer:
     """Meter a whole answer."""
     if not 200 <= answer.status < 300:
         passage.ended(Outcome.PROVIDER_ERROR)
         if answer.status in {401, 403}:
             _log.warning("provider '%s' refused our key with %d", passage.deployment.provider.name, answer.status)
-        secret = passage.deployment.provider.api_key.encode()
-        if secret and secret in answer.body:
-            answer.body = answer.body.replace(secret, _REDACTED)
+        answer.body = target.without_secret(answer.body)
         return answer
     passage.ended(Outcome.COMPLETE)
     body = _plain(answer)
