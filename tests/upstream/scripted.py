@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.ports.upstream import Deadlines, Origin, UpstreamRequest
 from tollkeeper.upstream.client import UpstreamClient
@@ -171,6 +173,44 @@ async def drained(exchange: Exchange) -> tuple[int, UpstreamFault]:
     except UpstreamFault as fault:
         return seen, fault
     raise AssertionError("the answer ended well")
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *found: str) -> list[str]:
+    """Let every name resolve to these addresses; return the list that the names asked for go into."""
+    return resolve_by_turns(monkeypatch, found)
+
+
+def resolve_by_turns(monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, ...]) -> list[str]:
+    """As `resolve_to`, with another answer each time; the last one stays."""
+    asked: list[str] = []
+
+    async def getaddrinfo(_: object, host: str, port: int, **__: object) -> list[object]:
+        asked.append(host)
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
+            if ":" in address
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in answers[min(len(asked), len(answers)) - 1]
+        ]
+
+    class Resolver:
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self._loop = loop
+            self.getaddrinfo = getaddrinfo.__get__(self)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._loop, name)
+
+    running = asyncio.get_running_loop
+
+    class Asyncio:
+        get_running_loop = staticmethod(lambda: Resolver(running()))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(asyncio, name)
+
+    monkeypatch.setattr("tollkeeper.upstream.dial.asyncio", Asyncio())
+    return asked
 
 
 class BareTransport(asyncio.Transport):

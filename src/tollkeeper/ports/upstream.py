@@ -22,12 +22,17 @@ class Deadlines(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a provider listens. `path_prefix` is what its base URL adds before every path, without a trailing slash."""
+    """Where a provider listens. `path_prefix` is what its base URL adds before every path, without a trailing slash.
+
+    `is_guarded` says that an organization chose it, not the operator: it is connected to only at addresses that
+    organizations may reach.
+    """
 
     scheme: str
     host: str
     port: int
     path_prefix: str = ""
+    is_guarded: bool = False
 
 
 class UpstreamRequest(msgspec.Struct):

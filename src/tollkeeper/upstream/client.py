@@ -7,22 +7,24 @@ import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from tollkeeper.kit.address_guard import AddressGuard
 from tollkeeper.ports import upstream as port
 from tollkeeper.upstream import faults, request_head
 from tollkeeper.upstream.connection import Connection
-from tollkeeper.upstream.dial import AddressFilter, Dialer
+from tollkeeper.upstream.dial import Dialer
 from tollkeeper.upstream.exchange import Exchange
 from tollkeeper.upstream.pool import Pool, PoolLimits
 from tollkeeper.upstream.proxy import ProxySettings
 
 _SPELLINGS_MAX = 4_096
+_POOLS_KEPT = 1_024
 
 
 class UpstreamClient:
     """Make it once per process and use it within one event loop.
 
-    `tls` replaces the default context (`dial.tls_context` makes one with a further authority); `address_filter` is
-    asked for every resolved address and says whether it may be connected to.
+    `tls` replaces the default context (`dial.tls_context` makes one with a further authority); `guard` is asked about
+    every address of a guarded origin, the default one allows public addresses only.
     """
 
     def __init__(
@@ -31,11 +33,11 @@ class UpstreamClient:
         limits: PoolLimits | None = None,
         proxies: ProxySettings | None = None,
         tls: ssl.SSLContext | None = None,
-        address_filter: AddressFilter | None = None,
+        guard: AddressGuard | None = None,
     ) -> None:
         self._limits = limits or PoolLimits()
-        self._dialer = Dialer(proxies=proxies, tls=tls, address_filter=address_filter)
-        self._pools: dict[tuple[str, str, int], Pool] = {}
+        self._dialer = Dialer(proxies=proxies, tls=tls, guard=guard)
+        self._pools: dict[tuple[str, str, int, bool], Pool] = {}
         self._pools_by_origin: dict[port.Origin, Pool] = {}  # origins that differ in their path share a pool
 
     def render_head(self, origin: port.Origin, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -80,14 +82,21 @@ class UpstreamClient:
             await pool.aclose()
 
     def _pool_for(self, origin: port.Origin) -> Pool:
-        key = (origin.scheme, origin.host, origin.port)
+        key = (origin.scheme, origin.host, origin.port, origin.is_guarded)  # what was not checked is never shared
         pool = self._pools.get(key)
         if pool is None:
+            if len(self._pools) >= _POOLS_KEPT:
+                self._forget_unused()
             pool = self._pools[key] = Pool(origin, self._dialer, self._limits)
         if len(self._pools_by_origin) >= _SPELLINGS_MAX:
             self._pools_by_origin.clear()
         self._pools_by_origin[origin] = pool
         return pool
+
+    def _forget_unused(self) -> None:
+        """Drop the pools without a connection: organizations may choose new origins as long as they like."""
+        self._pools = {key: pool for key, pool in self._pools.items() if pool.is_used}
+        self._pools_by_origin.clear()
 
 
 async def _start_on_another(

@@ -6,7 +6,6 @@ It runs only when the pool has nothing to reuse, so it may cost what it likes.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import itertools
 import re
 import socket
@@ -15,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
 
+from tollkeeper.kit.address_guard import AddressGuard
 from tollkeeper.ports.upstream import Origin
 from tollkeeper.upstream import faults
 from tollkeeper.upstream.proxy import ProxyServer, ProxySettings
 
 P = TypeVar("P", bound=asyncio.Protocol)
-AddressFilter = Callable[[str], bool]
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 Address = tuple[socket.AddressFamily, SocketAddress]
 
@@ -43,9 +42,11 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 class Dialer:
-    """Connects to origins. `address_filter` is asked about every resolved address and decides whether it may be used.
+    """Connects to origins; to a guarded one only at addresses that `guard` allows.
 
-    Behind a proxy the proxy resolves the names, so there the filter sees only an origin that is an address itself.
+    The guard sees the very addresses that are connected to: a name is resolved once and never again. Where a guarded
+    origin lies behind a proxy, the proxy is asked for a tunnel to a checked address and not to the name, which it would
+    resolve by itself. Plain http has no tunnel, so there a guarded origin must be an address.
     """
 
     def __init__(
@@ -53,11 +54,11 @@ class Dialer:
         *,
         proxies: ProxySettings | None = None,
         tls: ssl.SSLContext | None = None,
-        address_filter: AddressFilter | None = None,
+        guard: AddressGuard | None = None,
     ) -> None:
         self._proxies = proxies or ProxySettings()
         self._tls = tls
-        self._address_filter = address_filter
+        self._guard = guard or AddressGuard()
 
     def proxy_for(self, origin: Origin) -> ProxyServer | None:
         return self._proxies.proxy_for(origin)
@@ -76,24 +77,37 @@ class Dialer:
             raise faults.connect_timeout(progress.step, origin) from None
         except OSError as error:
             raise faults.while_connecting(error, origin) from error
+        except UnicodeError:  # such as a label of more than 63 characters
+            raise faults.not_connected("its name cannot be looked up", origin) from None
 
     async def _dial(self, origin: Origin, factory: Callable[[], P], progress: _Progress, deadline: float) -> P:
         proxy = self.proxy_for(origin)
         if proxy is None:
+            target = origin.host
             addresses = self._allowed(await _resolve(origin.host, origin.port, progress), origin)
         else:
-            self._check_literal(origin)
+            target = await self._target_behind_proxy(origin, progress)
             addresses = await _resolve(proxy.host, proxy.port, progress)
         sock = await _connect_in_turn(addresses, progress, deadline)
         try:
             if proxy is not None and origin.scheme == "https":
                 progress.step = "the proxy did not open a tunnel"
-                await _open_tunnel(sock, proxy, origin)
+                await _open_tunnel(sock, proxy, origin, target)
             progress.step = "the TLS handshake did not end"
             return await self._attach(sock, origin, factory)
         except BaseException:
             sock.close()
             raise
+
+    async def _target_behind_proxy(self, origin: Origin, progress: _Progress) -> str:
+        """Return what the proxy is asked to connect to: the name, for a guarded origin one of its allowed addresses."""
+        if not origin.is_guarded:
+            return origin.host
+        if origin.scheme == "http":  # the request line names the host, and the proxy resolves what is a name
+            if not self._guard.allows(origin.host):
+                raise faults.not_connected("behind a proxy it must be https or an address that may be used", origin)
+            return origin.host
+        return self._allowed(await _resolve(origin.host, origin.port, progress), origin)[0][1][0]
 
     async def _attach(self, sock: socket.socket, origin: Origin, factory: Callable[[], P]) -> P:
         loop = asyncio.get_running_loop()
@@ -107,30 +121,18 @@ class Dialer:
         return protocol
 
     def _allowed(self, addresses: list[Address], origin: Origin) -> list[Address]:
-        if self._address_filter is None:
+        if not origin.is_guarded:
             return addresses
-        allowed = [address for address in addresses if self._address_filter(address[1][0])]
+        allowed = [address for address in addresses if self._guard.allows(address[1][0])]
         if not allowed:
             raise faults.not_connected("its address may not be used", origin)
         return allowed
-
-    def _check_literal(self, origin: Origin) -> None:
-        if self._address_filter is not None and _is_literal(origin.host) and not self._address_filter(origin.host):
-            raise faults.not_connected("its address may not be used", origin)
 
 
 class _Progress:
     """What a dial was busy with, for the message when its time is up."""
 
     step = "the name was not resolved"
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 async def _resolve(host: str, port: int, progress: _Progress) -> list[Address]:
@@ -181,10 +183,10 @@ def _set_options(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_AFTER_S)
 
 
-async def _open_tunnel(sock: socket.socket, proxy: ProxyServer, origin: Origin) -> None:
-    """Ask the proxy for a tunnel (RFC 9110 §9.3.6, https://www.rfc-editor.org/rfc/rfc9110#CONNECT, read 2026-11-21)."""
+async def _open_tunnel(sock: socket.socket, proxy: ProxyServer, origin: Origin, target: str) -> None:
+    """Ask the proxy for a tunnel to `target` (RFC 9110 §9.3.6, https://www.rfc-editor.org/rfc/rfc9110#CONNECT, read 2026-11-21)."""
     loop = asyncio.get_running_loop()
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    host = f"[{target}]" if ":" in target else target
     authority = f"{host}:{origin.port}".encode("ascii")
     credentials = b"proxy-authorization: %b\r\n" % proxy.authorization if proxy.authorization else b""
     await loop.sock_sendall(sock, b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (authority, authority, credentials))

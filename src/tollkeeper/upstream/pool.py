@@ -72,6 +72,11 @@ class Pool:
                 return connection
             connection.drop()
 
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a connection, or one is being dialled."""
+        return self._open > 0
+
     # ---- for the connections ----------------------------------------------------------------------------------------
 
     def release(self, connection: Connection) -> None:

@@ -23,7 +23,7 @@ def key(**changes: object) -> ApiKey:
         "id": ApiKeyId("key_1"),
         "project_id": ProjectId("proj_1"),
         "name": "search",
-        "kind": KeyKind.PROJECT,
+        "kind": KeyKind.SERVICE,
         "status": KeyStatus.ACTIVE,
         "permissions": INFERENCE_PERMISSIONS,
         "created_at_us": 0,

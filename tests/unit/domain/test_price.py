@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.domain.price import (
-    DailyWindow,
-    ModelPrices,
-    PriceVersion,
-    Rate,
-    charge_for,
-    price_tier,
-    select_rate,
-)
+from tollkeeper.domain.price import DailyWindow, ModelPrices, PriceVersion, charge_for, price_tier
+from tollkeeper.domain.rate_card import Rate, card_of
 from tollkeeper.domain.usage import CostState, Dimension, Usage
 
 US = 1_000_000
@@ -26,6 +19,13 @@ MONDAY_S = 4 * DAY_S  # 1970-01-05
 
 def of(*rates: Rate, tier: str = "standard", valid_from_us: int = 0) -> ModelPrices:
     return ModelPrices("p", "m", (PriceVersion(valid_from_us, {tier: rates}),))
+
+
+def expected_rate(rates: tuple[Rate, ...], dimension: str, input_total: int) -> Rate | None:
+    """The rule once more, as plainly as it can be said: of the thresholds that are passed, the highest one."""
+    mine = sorted((rate for rate in rates if rate.dimension == dimension), key=lambda rate: rate.context_over)
+    passed = [rate for rate in mine if rate.context_over == 0 or rate.context_over < input_total]
+    return passed[-1] if passed else None
 
 
 def test_a_charge_has_a_line_for_each_dimension_and_is_their_sum() -> None:
@@ -93,9 +93,7 @@ def test_the_whole_input_cached_or_not_selects_the_long_context_price(extra: int
 def test_the_highest_threshold_passed_wins_whatever_the_order_of_rates() -> None:
     rates = (Rate("input", 3, 300), Rate("input", 1), Rate("input", 4, 400), Rate("input", 2, 200))
     for total, price in ((200, 1), (201, 2), (300, 2), (301, 3), (400, 3), (401, 4)):
-        found = select_rate(rates, "input", total)
-        assert found is not None
-        assert found.price_pico == price
+        assert card_of(rates).pick(Usage({"input": total}))["input"].price_pico == price
         charge = charge_for(of(*rates), Usage({"input": total}), at_us=0, tier="standard")
         assert charge.lines[0].price_pico == price
 
@@ -103,7 +101,7 @@ def test_the_highest_threshold_passed_wins_whatever_the_order_of_rates() -> None
 def test_below_the_only_threshold_there_is_no_price() -> None:
     prices = of(Rate("input", 5, 100))
     assert charge_for(prices, Usage({"input": 100}), at_us=0, tier="standard").amount_nanos is None
-    assert select_rate(prices.versions[0].tiers["standard"], "input", 100) is None
+    assert card_of(prices.versions[0].tiers["standard"]).pick(Usage({"input": 100})) == {}
 
 
 dimensions = st.sampled_from([dimension.value for dimension in Dimension])
@@ -119,7 +117,7 @@ rates = st.lists(
 def test_a_charge_is_the_sum_of_exact_lines_or_unpriced(found: tuple[Rate, ...], quantities: dict[str, int]) -> None:
     usage = Usage(quantities)
     charge = charge_for(of(*found), usage, at_us=0, tier="standard")
-    chosen = {d: select_rate(found, d, usage.input_total) for d, quantity in quantities.items() if quantity}
+    chosen = {d: expected_rate(found, d, usage.input_total) for d, quantity in quantities.items() if quantity}
     if None in chosen.values():
         assert charge.amount_nanos is None
         return

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.domain.price import ModelPrices, PriceVersion, Rate, charge_for, price_ceiling
+from tollkeeper.domain.price import ModelPrices, PriceVersion, charge_for, price_ceiling
+from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.usage import Dimension, Usage
 
 INPUTS = [each.value for each in Dimension if not each.value.startswith("output")]
