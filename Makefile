@@ -29,8 +29,9 @@ fix: install-dev ## mend what a tool can mend
 bench: install-dev ## measure against nginx, Portkey and LiteLLM; writes docs/benchmarks.md
 	@$(BIN)/python -m bench
 
-chaos: install-dev ## kill -9 two hundred times on each database; prints its figures
+chaos: install-dev ## kill -9 two hundred times on each database, keys changed while used for a minute; prints its figures
 	@$(BIN)/python -m tests.chaos
+	@$(BIN)/python -m tests.keys
 
 fuzz: install-dev ## 100,000 hostile requests; prints its figures
 	@$(BIN)/python -m tests.fuzz

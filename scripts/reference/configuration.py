@@ -1,4 +1,4 @@
-"""The page of every setting: name, type, default, environment variable, and its meaning as written in `config`."""
+"""The page of every setting: name, type, default, environment variable, and its meaning as `config.sections` has it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from scripts.reference.markdown import code, one_line, page, table
 from scripts.reference.sources import field_meanings
 
 from tollkeeper import config
+from tollkeeper.config import sections
 
 _MEBI, _KIBI = 1 << 20, 1 << 10
 _TYPES = {str: "text", int: "integer", float: "number", bool: "true or false"}
+_LISTS = {str: "list of texts", int: "list of integers"}
 _UNITS = {"_s": "seconds", "_bytes_max": "bytes", "_bytes": "bytes"}
 
 INTRODUCTION = f"""\
 Settings come from a TOML file and from the environment; the environment wins, and options of
 [`tollkeeper serve`](cli.md#tollkeeper-serve) win over both. The file is the one given with `--config`, else the one
 that `{config.CONFIG_VARIABLE}` names, else `./{config.USUAL_FILE}` if it is there. An unknown name is an error, in the
-file and in the environment. A change takes effect at the next start."""
+file and in the environment. A change takes effect at the next start. In the environment a list is written with commas:
+`10.0.0.0/8,192.0.2.7`. A command is a list of the program and its arguments, such as
+`["op", "read", "op://ops/openai/key"]`; no shell reads it, it has 10 seconds, and only the file can set it. A secret's
+file that anybody may write is refused, one that anybody may read is warned of."""
 
 EXAMPLE = """\
 ```toml
@@ -48,12 +53,12 @@ deployments = [{ provider = "local", model = "llama3" }]
 ENVIRONMENT = """\
 ## Further variables
 
-A provider's key is read from the environment only. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (upper or lower case) are
-followed towards providers. These providers need no entry once their variable is set:"""
+`HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (upper or lower case) are followed towards providers. These providers need no
+entry once their variable is set:"""
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One row of the page. `variable` is "" where the environment cannot say it: in lists of tables."""
+    """One row of the page. `variable` is "" where only the file can say it: commands, and lists of tables."""
 
     section: str
     name: str
@@ -74,16 +79,17 @@ def render() -> str:
 
 def settings() -> Iterator[Setting]:
     """Yield every setting there is, section by section."""
-    meanings = field_meanings(config)
+    meanings = field_meanings(sections)
     for heading, kind, is_list in section_types():
         for field in msgspec.structs.fields(kind):
+            is_file_only = is_list or field.name.endswith(config.FILE_ONLY_ENDING)
             in_environment = f"{config.ENVIRONMENT_PREFIX}{heading}__{field.name}".upper()
             yield Setting(
                 heading,
                 field.name,
                 _type(field.name, field.type),
                 "required" if field.required else _default(field.default),
-                "" if is_list else in_environment,
+                "" if is_file_only else in_environment,
                 meanings[kind.__name__].get(field.name, ""),
             )
 
@@ -111,7 +117,7 @@ def _sections() -> Iterator[str]:
         else:
             yield table(
                 ("setting", "type", "default", "environment", "meaning"),
-                [(code(row.name), row.type, _shown(row.default), code(row.variable), row.meaning) for row in own],
+                [(code(row.name), row.type, _shown(row.default), _variable(row), row.meaning) for row in own],
             )
 
 
@@ -119,25 +125,37 @@ def _entry(annotation: Any) -> type[config.Section] | None:
     """Return what a tuple of tables holds; None for anything else."""
     if get_origin(annotation) is not tuple:
         return None
-    kind: type[config.Section] = get_args(annotation)[0]
-    return kind
+    kind = get_args(annotation)[0]
+    return kind if isinstance(kind, type) and issubclass(kind, config.Section) else None
 
 
 def _type(name: str, annotation: Any) -> str:
     if _entry(annotation) is not None:
         return "list of tables"
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is tuple:
+        return _LISTS[_plain(get_args(annotation)[0])]
+    annotation = _plain(annotation)
     if get_origin(annotation) is Literal:
-        return " or ".join(code(choice) for choice in get_args(annotation))
+        return " or ".join(code(choice or '""') for choice in get_args(annotation))
     assert get_origin(annotation) not in {Union, types.UnionType}, f"{name}: no setting has two types"
     unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
     return unit or _TYPES[annotation]
 
 
+def _plain(annotation: Any) -> Any:
+    """Return a type without its bounds."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _variable(row: Setting) -> str:
+    return code(row.variable) if row.variable else "only in the file"
+
+
 def _default(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_default, value))}]"
     if isinstance(value, int) and value and value % _KIBI == 0:
         return f"{value} ({value // _MEBI} MiB)" if value % _MEBI == 0 else f"{value} ({value // _KIBI} KiB)"
     if isinstance(value, float):

@@ -22,10 +22,17 @@ WHAT_TO_DO = {
     "method_not_allowed": "Use the method that the message names.",
     "unsupported_content_type": "Send `Content-Type: application/json`.",
     "invalid_api_key": "Check the key; `tollkeeper keys list` shows which there are and their status.",
+    "login_failed": "Log in again; if it stays, the operator compares the settings of the provider with what the message says.",
+    "mismatched_organization": "Leave the header `OpenAI-Organization` out, or name the key's own organization.",
+    "mismatched_project": "Leave the header `OpenAI-Project` out, or name a project that the key is for.",
+    "model_not_allowed": "Call a model that the key allows, or have it added to the key's `allowed_models`.",
+    "ip_not_allowed": "Call from an allowed address, or have yours added to the key's `allowed_ips`.",
     "permission_denied": "Use a key that has the permission in `missing_permission`: [permissions](permissions.md).",
     "model_not_found": "`GET /v1/models` lists the names; else configure a provider for it.",
     "not_found": "Check the id or the route; what belongs to another organization is not found either.",
     "conflict": "Choose another name, or use what is there.",
+    "idempotency_mismatch": "Send a new `Idempotency-Key` with a new request.",
+    "rate_limit_exceeded": "Wait for `retry_after_seconds`.",
     "limits_unavailable": "Try again. If it stays: [what to do](../how-to/operate.md#what-to-do-when).",
     "directory_unavailable": "Try again; the operator looks after the database.",
     "store_unavailable": "Try again; the operator looks after the database.",
@@ -56,7 +63,7 @@ beyond `server.head_bytes_max` are answered with 431 and the code `invalid_reque
 WITHOUT_STATUS = """\
 ## At the command line
 
-These stop a command or the start of the server, with exit code 1 and their message on standard error."""
+These stop a command or the start of the server, with exit code 1 (2 for a wrong option or file) and their message on standard error."""
 
 
 class Refusal(msgspec.Struct, frozen=True, order=True):

@@ -9,9 +9,11 @@ from scripts.reference.markdown import code, page, table
 
 from tollkeeper.admin.app import make_app
 from tollkeeper.admin.permissions import PUBLIC, declared
-from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS
+from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, PERMISSIONS
+from tollkeeper.domain.permission import LOGIN, MEMBERSHIP
+from tollkeeper.domain.role import PREDEFINED, Role
 from tollkeeper.gateway.asgi import INFERENCE_ROUTES
-from tollkeeper.gateway.wire.openai import PERMISSIONS
+from tollkeeper.gateway.wire.openai import PERMISSIONS as INFERENCE
 
 INTRODUCTION = """\
 An API key has permissions; what it lacks is refused with 403 and named in `missing_permission`. A project key has every
@@ -29,19 +31,33 @@ def render() -> str:
         _table(INFERENCE_PERMISSIONS, routes),
         "## Administration: administration keys",
         _table(ADMIN_PERMISSIONS, routes),
+        "## For people and administration keys",
+        "`membership` is asked of every person and administration key of the organization: they see what their roles reach. "
+        "`login` is asked of a person, of whatever organization. Neither is part of a role.",
+        _table(frozenset({MEMBERSHIP, LOGIN}), routes),
+        "## Roles",
+        table(
+            ("role", "what for", "permissions"),
+            [(code(each.name), each.description, _named(each)) for each in PREDEFINED.values()],
+        ),
+        "Custom roles are any set of permissions; nobody can make, widen or give a role with what they do not have.",
         "## Without a key",
         ", ".join(code(path) for path in sorted(PUBLIC)) + ": they tell nothing about any organization.",
     )
+
+
+def _named(role: Role) -> str:
+    return "all" if role.permissions == PERMISSIONS else ", ".join(code(each) for each in sorted(role.permissions))
 
 
 def routes_by_permission() -> dict[str, list[str]]:
     """Return permission -> the routes that ask for it, as `METHOD /path`."""
     routes: defaultdict[str, list[str]] = defaultdict(list)
     for path, operation in INFERENCE_ROUTES.items():
-        routes[PERMISSIONS[operation]].append(f"POST {path}")
+        routes[INFERENCE[operation]].append(f"POST {path}")
     routes["models:list"] += ["GET /v1/models", "GET /v1/models/{id}"]
     nothing = cast("Any", None)  # the routes are read, never called
-    for (method, path), permission in sorted(declared(make_app(store=nothing, authenticator=nothing)).items()):
+    for (method, path), permission in sorted(declared(make_app(administration=nothing, authenticator=nothing)).items()):
         routes[permission].append(f"{method} {path}")
     return routes
 

@@ -14,9 +14,11 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from tests.fakes.new_keys import create_admin_key, create_project_key
 
 from tollkeeper.admin.app import make_app
-from tollkeeper.control.api_keys import NewApiKey, create_admin_key, create_project_key
+from tollkeeper.control.administration import Administration, Secrets
+from tollkeeper.control.api_keys import NewApiKey
 from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, UsageRecord
 from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.kit.ids import uuid7
@@ -111,7 +113,8 @@ async def running_app(store: Store, **options: Any) -> AsyncIterator[FastAPI]:
     directory = StoreDirectory(store)
     await directory.start()
     try:
-        yield make_app(store=store, authenticator=Authenticator(directory, PEPPER), **options)
+        administration = Administration(store, Secrets.of(PEPPER))
+        yield make_app(administration=administration, authenticator=Authenticator(directory, PEPPER), **options)
     finally:
         await directory.aclose()
 

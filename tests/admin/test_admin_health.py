@@ -12,16 +12,18 @@ from admin_factories import ONLY_SQLITE, client_of, running_app
 from fastapi import FastAPI
 
 from tollkeeper.admin.app import make_app
+from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.store.engine import Store
-from tollkeeper.web.home import choose_language, home_page
+from tollkeeper.web.home import home_page
+from tollkeeper.web.languages import choose_language
 
 
 def _home_app() -> FastAPI:
-    return make_app(store=None, authenticator=None, home=home_page)  # type: ignore[arg-type]
+    return make_app(administration=None, authenticator=None, pages={"/": home_page})  # type: ignore[arg-type]
 
 
 async def test_a_living_process_says_so_without_its_store() -> None:
-    async with client_of(make_app(store=None, authenticator=None)) as client:  # type: ignore[arg-type]
+    async with client_of(make_app(administration=None, authenticator=None)) as client:  # type: ignore[arg-type]
         answer = await client.get("/healthz")
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         assert (await client.head("/healthz")).status_code == 200
@@ -35,7 +37,9 @@ async def test_a_process_with_its_database_is_ready(app: FastAPI) -> None:
 
 async def test_a_process_without_its_database_is_not_ready(tmp_path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/no/such/folder/t.db")
-    async with client_of(make_app(store=store, authenticator=None)) as client:  # type: ignore[arg-type]
+    async with client_of(
+        make_app(administration=Administration(store, Secrets.of(b"p" * 32)), authenticator=None)
+    ) as client:  # type: ignore[arg-type]
         answer = await client.get("/readyz")
     await store.aclose()
     assert answer.status_code == 503

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from tollkeeper import refusals
 from tollkeeper.admin.app import make_app
 from tollkeeper.admin.envelope import without_brackets
+from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.domain import errors
 from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.store.directory import StoreDirectory
@@ -110,7 +111,7 @@ async def test_another_method_is_refused_and_the_right_one_named(client: httpx.A
 )
 async def test_a_wrong_parameter_is_named(sqlite_url: str, path: str, query: dict, param: str) -> None:
     store = Store.open(sqlite_url)
-    app = make_app(store=store, authenticator=_AnyAdmin())
+    app = make_app(administration=Administration(store, Secrets.of(b"p" * 32)), authenticator=_AnyAdmin())
     async with client_of(app, "any") as client:
         answer = await client.get(path, params=query)
     await store.aclose()
@@ -130,7 +131,7 @@ async def test_minutes_are_refused_with_the_finest_width_there_is(client: httpx.
 async def test_a_bug_is_answered_without_its_trace_and_logged_with_the_request_id(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = make_app(store=None, authenticator=_Broken())  # type: ignore[arg-type]
+    app = make_app(administration=None, authenticator=_Broken())  # type: ignore[arg-type]
     with caplog.at_level(logging.ERROR):
         async with client_of(app) as client:
             answer = await client.get(COSTS, params={"start_time": START_S})
@@ -148,7 +149,10 @@ async def test_a_bug_is_answered_without_its_trace_and_logged_with_the_request_i
 @ONLY_SQLITE
 async def test_a_store_out_of_reach_is_503_to_be_tried_again(acme: Acme, tmp_path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/no/such/folder/t.db")
-    app = make_app(store=store, authenticator=Authenticator(StoreDirectory(store), PEPPER))
+    app = make_app(
+        administration=Administration(store, Secrets.of(b"p" * 32)),
+        authenticator=Authenticator(StoreDirectory(store), PEPPER),
+    )
     async with client_of(app, acme.admin.key) as client:
         answer = await client.get(COSTS, params={"start_time": START_S})
     await store.aclose()

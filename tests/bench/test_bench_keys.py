@@ -9,7 +9,8 @@ from pathlib import Path
 from bench.tollkeeper_setup import insert_keys
 from sqlalchemy import create_engine, insert
 
-from tollkeeper.store.schema import api_key, metadata, organization, project
+from tollkeeper.store.columns import metadata
+from tollkeeper.store.schema_tenancy import api_key, organization, project
 
 
 def test_further_keys_belong_to_the_project_and_have_ids_and_digests_of_their_own(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import typer
 from click.testing import Result
+from sqlalchemy import update
+from tests.fakes.new_keys import act, create_project_key
+from tests.tenancy.company import add_account
 from typer.testing import CliRunner
 
 from tollkeeper.cli import usage_table
@@ -23,8 +25,11 @@ from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, UsageRecord
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
+from tollkeeper.store.members import add_member
 from tollkeeper.store.organizations import create_organization
-from tollkeeper.store.projects import create_project
+from tollkeeper.store.projects import change_project, create_project
+from tollkeeper.store.schema_tenancy import api_key
+from tollkeeper.store.teams import create_team
 
 app = typer.Typer()
 app.command("usage")(usage)
@@ -46,10 +51,7 @@ class Books(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
-    monkeypatch.delenv("TOLLKEEPER_CONFIG", raising=False)
+def _wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "220")
 
 
@@ -107,7 +109,7 @@ async def _fill(url: str) -> Books:
         search = await store.write(lambda c: create_project(c, acme.id, name="search"))
         chat = await store.write(lambda c: create_project(c, acme.id, name="chat"))
         made = [
-            await api_keys.create_project_key(store, PEPPER, acme.id, project_id=project.id, name=name)
+            await create_project_key(store, PEPPER, acme.id, project_id=project.id, name=name)
             for project, name in ((search, "search prod"), (chat, "chat prod"))
         ]
         first, second = (key.record.id for key in made)
@@ -143,7 +145,7 @@ async def _fill(url: str) -> Books:
             ),
         )
         await store.insert_usage(list(records), slot="a")
-        await api_keys.delete_key(store, acme.id, second)
+        await act(store, PEPPER, acme.id, api_keys.delete_key, second)
         return Books(url, acme.id, search.id, chat.id, (first, second), records)
     finally:
         await store.aclose()
@@ -396,3 +398,37 @@ def test_amounts_are_shown_with_all_their_digits() -> None:
     assert usage_table.share(2, 3) == "66.7 %"
     assert usage_table.share(1, 0) == "–"
     assert usage_table.share(None, 5) == "–"
+
+
+def test_teams_and_members_are_named_and_what_is_nobodys_is_said_so(books: Books) -> None:
+    team_id, member_id = asyncio.run(_staff(books))
+    rows = read(books, "usage", "--by", "team", *NOVEMBER)["data"]
+    assert {(row["team_id"], row["team_name"], row["requests"]) for row in rows} == {
+        (team_id, "Research", 2),
+        (None, None, 2),
+    }
+    rows = read(books, "costs", "--by", "member,project", *NOVEMBER)["data"]
+    assert {(row["member_id"], row["member_name"], row["project_name"]) for row in rows} == {
+        (member_id, "kim@example.com", "search"),
+        (None, None, "chat"),
+    }
+    assert "Research" in (table := shown(books, "usage", "--by", "team", *NOVEMBER))
+    assert "(no team)" in table
+    assert "(no member)" in shown(books, "usage", "--by", "member", *NOVEMBER)
+    by_label = read(books, "usage", "--by", "team,label:feature", *NOVEMBER)["data"]
+    assert sum(row["requests"] for row in by_label) == 4
+
+
+async def _staff(books: Books) -> tuple[str, str]:
+    """Give the project search a team, and its key to a member; returns their ids."""
+    store = Store.open(books.url)
+    try:
+        team = await store.write(lambda c: create_team(c, books.organization_id, name="Research"))
+        await store.write(lambda c: change_project(c, books.organization_id, books.search, {"team_id": team.id}))
+        account_id = await add_account(store, "kim@example.com")
+        member = await store.write(lambda c: add_member(c, books.organization_id, account_id))
+        give = update(api_key).where(api_key.c.id == books.keys[0]).values(member_id=member.id, kind="member")
+        await store.write(lambda c: c.execute(give))
+        return team.id, member.id
+    finally:
+        await store.aclose()

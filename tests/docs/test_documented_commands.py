@@ -54,9 +54,9 @@ def _fault(line: str) -> str:
         return "" if all(word in TARGETS for word in words[1:] if "=" not in word) else line
     plain = [word for word in words[1:] if not word.startswith("-")]
     options = {word.partition("=")[0] for word in words if word.startswith("-")}
-    found = COMMANDS.get(" ".join(plain[:2])) or COMMANDS.get(plain[0] if plain else "")
+    found = next((COMMANDS[name] for length in (3, 2, 1) if (name := " ".join(plain[:length])) in COMMANDS), None)
     if found is None:
-        is_group_help = bool(plain) and any(known.startswith(f"{plain[0]} ") for known in COMMANDS) and len(plain) == 1
+        is_group_help = bool(plain) and any(known.startswith(f"{' '.join(plain)} ") for known in COMMANDS)
         is_general = not plain or plain == ["COMMAND"]
         return "" if (is_group_help or is_general) and options <= {"--help", "--version"} else line
     return "" if options <= found.option_names | {"--help"} else line

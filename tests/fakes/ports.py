@@ -9,7 +9,8 @@ import asyncio
 
 from tollkeeper.domain.api_key import ApiKey, ApiKeyId, KeyKind, KeyStatus
 from tollkeeper.domain.errors import DirectoryUnavailable, LimitsUnavailable
-from tollkeeper.domain.price import ModelPrices, PriceBook, PriceVersion, Rate
+from tollkeeper.domain.price import ModelPrices, PriceBook, PriceVersion
+from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.tenancy import OrganizationId, ProjectId
 from tollkeeper.domain.usage import UsageRecord
@@ -149,7 +150,7 @@ def make_key(**changes: object) -> ApiKey:
         "id": ApiKeyId("key_a"),
         "project_id": ProjectId("proj_a"),
         "name": "a key",
-        "kind": KeyKind.PROJECT,
+        "kind": KeyKind.SERVICE,
         "status": KeyStatus.ACTIVE,
         "permissions": frozenset({"chat:create", "embeddings:create", "models:list"}),
         "created_at_us": 0,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.gateway.labels import LABELS_MAX, VALUE_LENGTH_MAX, read_labels
+from tollkeeper.domain.label import LABELS_MAX, VALUE_LENGTH_MAX
+from tollkeeper.gateway.labels import read_labels
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
-"""What an operator does to a running server: stop it under load, switch a key off; each has its effect, promptly and whole."""
+"""What an operator does to a running server: stop it under load, switch a key off, lose its database; each shows at once."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,20 @@ def test_a_new_key_works_at_once(gateway: GatewayProcess) -> None:
     assert _status(gateway, made["key"]) == 200
 
 
+def test_a_server_whose_database_file_was_deleted_says_that_it_is_not_ready(
+    tmp_path: Path, simulator: SimulatorProcess
+) -> None:
+    database, kept = tmp_path / "tollkeeper.db", tmp_path / "kept.db"
+    gateway = GatewayProcess(tmp_path, simulator, f"sqlite:///{database}").start()
+    assert _readiness(gateway) == (200, "ok")
+    database.rename(kept)
+    assert _readiness(gateway) == (503, "out of reach")
+    assert not database.exists(), "a look must not make an empty file in its place"
+    kept.rename(database)
+    assert _readiness(gateway) == (200, "ok")
+    assert gateway.stop() == 0
+
+
 async def _load_and_stop(gateway: GatewayProcess) -> list[MadeCall]:
     maker = CallMaker(seed=3, has_faults=False, only_streams=True)
     made: list[MadeCall] = []
@@ -75,6 +91,14 @@ async def _load_and_stop(gateway: GatewayProcess) -> list[MadeCall]:
     await asyncio.gather(*clients)
     assert await asyncio.to_thread(gateway.process.popen.wait, 40) == 0
     return made
+
+
+def _readiness(gateway: GatewayProcess) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{gateway.origin}/readyz", timeout=10) as answer:
+            return answer.status, json.load(answer)["checks"]["database"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["checks"]["database"]
 
 
 def _status(gateway: GatewayProcess, key: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.domain.price import ModelPrices, PriceRow, PriceVersion, Rate, charge_for
+from tollkeeper.domain.price import ModelPrices, PriceRow, PriceVersion, charge_for
+from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.usage import Usage
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.own_rows import overlay, rows_for

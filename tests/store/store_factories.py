@@ -72,7 +72,7 @@ def make_key(organization_id: str, project_id: str = "", **changes: Any) -> ApiK
         "id": ApiKeyId("key_" + random_base62(12)),
         "project_id": ProjectId(project_id),
         "name": "a key",
-        "kind": KeyKind.PROJECT if project_id else KeyKind.ADMIN,
+        "kind": KeyKind.SERVICE if project_id else KeyKind.ADMIN,
         "status": KeyStatus.ACTIVE,
         "permissions": frozenset({"chat:create", "models:list"}),
         "created_at_us": now_us(),

@@ -8,7 +8,8 @@ from store_factories import add_key, add_organization, make_key
 
 from tollkeeper.domain.api_key import KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound
-from tollkeeper.store import api_keys, installation, organizations, projects
+from tollkeeper.store import api_keys, installation, key_lookup, organizations, projects
+from tollkeeper.store.api_keys import KeyChanges, KeyFilter
 from tollkeeper.store.engine import Store
 
 
@@ -19,9 +20,9 @@ async def test_a_key_comes_back_as_it_was_stored(store: Store) -> None:
     admin = make_key(organization.id)
     await add_key(store, admin)
     assert await store.read(lambda c: api_keys.get_api_key(c, organization.id, key.id)) == key
-    assert await store.read(lambda c: api_keys.find_by_digest(c, digest)) == key
+    assert await store.read(lambda c: key_lookup.find_by_digest(c, digest)) == key
     assert await store.read(lambda c: api_keys.get_api_key(c, organization.id, admin.id)) == admin
-    assert await store.read(lambda c: api_keys.find_by_digest(c, digest[:-1])) is None
+    assert await store.read(lambda c: key_lookup.find_by_digest(c, digest[:-1])) is None
 
 
 async def test_two_keys_cannot_share_a_digest(store: Store) -> None:
@@ -35,17 +36,17 @@ async def test_disable_enable_and_delete_change_the_status(store: Store) -> None
     organization, project = await add_organization(store)
     key = make_key(organization.id, project.id)
     await add_key(store, key)
-    for change, status in (
-        (api_keys.disable_api_key, KeyStatus.DISABLED),
-        (api_keys.enable_api_key, KeyStatus.ACTIVE),
-        (api_keys.delete_api_key, KeyStatus.DELETED),
-    ):
-        changed = await store.write(lambda c, change=change: change(c, organization.id, key.id))
+    for status in (KeyStatus.DISABLED, KeyStatus.ACTIVE, KeyStatus.DELETED):
+        changed = await store.write(
+            lambda c, status=status: api_keys.change_api_key(c, organization.id, key.id, KeyChanges(status=status))
+        )
         assert changed.status is status
         assert await store.read(lambda c: api_keys.get_api_key(c, organization.id, key.id)) == changed
-    for change in (api_keys.disable_api_key, api_keys.enable_api_key, api_keys.delete_api_key):
+    for status in KeyStatus:
         with pytest.raises(NotFound):
-            await store.write(lambda c, change=change: change(c, organization.id, key.id))
+            await store.write(
+                lambda c, status=status: api_keys.change_api_key(c, organization.id, key.id, KeyChanges(status=status))
+            )
     assert await store.read(lambda c: api_keys.list_api_keys(c, organization.id)) == []
 
 
@@ -58,7 +59,9 @@ async def test_a_list_pages_through_every_key_once(store: Store) -> None:
     listed = []
     after = None
     while page := await store.read(
-        lambda c, after=after: api_keys.list_api_keys(c, organization.id, project_id=project.id, after=after, limit=3)
+        lambda c, after=after: api_keys.list_api_keys(
+            c, organization.id, KeyFilter(project_id=project.id), after=after, limit=3
+        )
     ):
         assert len(page) <= 3
         listed += page
@@ -73,12 +76,18 @@ async def test_nothing_is_seen_or_changed_from_another_organization(store: Store
     await add_key(store, key)
     assert await store.read(lambda c: api_keys.get_api_key(c, theirs.id, key.id)) is None
     assert await store.read(lambda c: api_keys.list_api_keys(c, theirs.id)) == []
-    assert await store.read(lambda c: api_keys.list_api_keys(c, theirs.id, project_id=project.id)) == []
+    assert await store.read(lambda c: api_keys.list_api_keys(c, theirs.id, KeyFilter(project_id=project.id))) == []
     assert await store.read(lambda c: projects.get_project(c, theirs.id, project.id)) is None
     assert await store.read(lambda c: projects.list_projects(c, theirs.id)) == [their_project]
-    for change in (api_keys.disable_api_key, api_keys.enable_api_key, api_keys.delete_api_key):
+    for status in KeyStatus:
         with pytest.raises(NotFound):
-            await store.write(lambda c, change=change: change(c, theirs.id, key.id))
+            await store.write(
+                lambda c, status=status: api_keys.change_api_key(c, theirs.id, key.id, KeyChanges(status=status))
+            )
+    with pytest.raises(Conflict):
+        await store.write(
+            lambda c: api_keys.replace_api_key(c, theirs.id, key.id, replaced_by="key_x", expires_at_us=1)
+        )
     with pytest.raises(NotFound):
         await add_key(store, make_key(theirs.id, project.id))
     await store.write(lambda c: api_keys.note_use(c, theirs.id, key.id))

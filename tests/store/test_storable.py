@@ -13,7 +13,7 @@ from store_factories import make_record
 from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.usage import ChargeLine, CostState
 from tollkeeper.store.engine import Store
-from tollkeeper.store.readiness import check_file, check_known
+from tollkeeper.store.readiness import check_known
 from tollkeeper.store.schema import usage_record
 from tollkeeper.store.usage_rows import BEYOND_REASON, NUMBER_MAX, from_row, storable, storable_text
 from tollkeeper.store.verify import days_to_verify, verify_days
@@ -132,7 +132,7 @@ async def test_a_lost_sqlite_file_takes_no_records_until_it_is_back(sqlite_url: 
             await check_known(store)
     assert path.exists() == (fate == "replaced"), "no new file takes its place"
     kept.rename(path)
-    check_file(store)
+    store.check_file()
     assert await store.insert_usage([make_record()], slot="a") == 1
     await store.aclose()
 

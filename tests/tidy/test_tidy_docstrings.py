@@ -13,7 +13,22 @@ import ast
 from source_tree import Function, Source, source, sources
 
 LAYERS = frozenset(
-    {"kit", "domain", "ports", "gateway", "journal", "store", "upstream", "prices", "tokens", "control", "web"}
+    {
+        "kit",
+        "domain",
+        "ports",
+        "gateway",
+        "journal",
+        "store",
+        "upstream",
+        "prices",
+        "tokens",
+        "notify",
+        "identity",
+        "control",
+        "web",
+        "jobs",
+    }
 )
 STATEMENTS_MAX = 3
 OWN_BASES = frozenset({"Struct", "Protocol", "Exception", "NamedTuple", "StrEnum", "IntEnum", "Enum"})

@@ -2,37 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tollkeeper.admin import health, organization_costs, organization_usage
+from tollkeeper.admin import (
+    access,
+    accounts,
+    analytics,
+    api_keys,
+    audit_log,
+    auth,
+    health,
+    invites,
+    members,
+    oidc,
+    organization_costs,
+    organization_usage,
+    organizations,
+    projects,
+    provider_credentials,
+    quota,
+    roles,
+    teams,
+    usage,
+)
+from tollkeeper.admin.callers import Authenticator, CallerFinder
+from tollkeeper.admin.document import DESCRIPTION, describe
 from tollkeeper.admin.envelope import Envelope
 from tollkeeper.admin.framework_faults import from_http, from_validation
-from tollkeeper.admin.permissions import Authenticator, declared
-from tollkeeper.control.api_keys import AdminKeyUses
-from tollkeeper.control.usage import ReportStore
-from tollkeeper.domain.errors import TollkeeperError
+from tollkeeper.admin.permissions import declared
+from tollkeeper.admin.shapes import REFUSALS
+from tollkeeper.control.account_rules import AccountRules
+from tollkeeper.control.administration import Administration
+from tollkeeper.control.people import People
+from tollkeeper.domain.errors import TollkeeperError, TooManyAttempts
+from tollkeeper.kit.networks import Networks
 from tollkeeper.refusals import error_body, error_headers
 
-Home = Callable[[Request], Response]
-"""Renders the page at `/`."""
+_ROUTERS = (
+    accounts.router,
+    api_keys.router,
+    auth.router,
+    invites.router,
+    oidc.router,
+    audit_log.router,
+    organization_costs.router,
+    organization_usage.router,
+    teams.router,
+    access.router,
+    members.router,
+    organizations.router,
+    projects.router,
+    provider_credentials.router,
+    quota.router,
+    roles.router,
+    usage.router,
+    analytics.router,
+)
+Page = Callable[[Request], Response]
+"""Renders a page for people."""
 
 
 def make_app(
     *,
-    store: ReportStore,
+    administration: Administration,
     authenticator: Authenticator,
+    people: People | None = None,
+    trusted_proxies: Networks | None = None,
     readiness: health.Readiness | None = None,
-    home: Home | None = None,
+    pages: Mapping[str, Page] | None = None,
     has_administration: bool = True,
 ) -> FastAPI:
-    """Make the application.
+    """Make the application. Without `people` accounts go by the default rules.
 
-    Without `has_administration` (a replica that only forwards calls) health is all there is. `readiness` adds the state of this process's parts to /readyz; without `home` there is no page at `/`.
+    Without `has_administration` (a replica that only forwards calls) health is all there is. `readiness` adds the state of this process's parts to /readyz; `pages` are served at their paths.
 
     Raises:
         AssertionError: a route declares no permission.
@@ -40,24 +87,27 @@ def make_app(
     app = FastAPI(
         title="Tollkeeper",
         version=version("tollkeeper"),
-        description="Usage, costs and administration. Send an administration key: `Authorization: Bearer sk-tk-…`.",
+        description=DESCRIPTION,
+        responses=REFUSALS,
         docs_url=None,  # the default pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.key_uses = AdminKeyUses(store)
-    app.state.store, app.state.authenticator, app.state.readiness = store, authenticator, readiness
+    app.state.administration, app.state.readiness = administration, readiness
+    app.state.people = people or People(administration, AccountRules())
+    app.state.callers = CallerFinder(administration, authenticator, trusted_proxies)
     app.include_router(health.router)
     if has_administration:
-        app.include_router(organization_costs.router)
-        app.include_router(organization_usage.router)
-    if home is not None:
-        app.add_route("/", home, methods=["GET", "HEAD"], include_in_schema=False)
+        for router in _ROUTERS:
+            app.include_router(router)
+    for path, page in (pages or {}).items():
+        app.add_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(TollkeeperError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(Envelope)
     declared(app)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's own way to replace it
     return app
 
 
@@ -65,12 +115,14 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         refusal: TollkeeperError = from_validation(error)
     elif isinstance(error, HTTPException):
-        refusal = from_http(error)
+        refusal = from_http(error, request)
     else:
         assert isinstance(error, TollkeeperError)
         refusal = error
     status, body = error_body(refusal, request.state.request_id)
     headers = {name.decode(): value.decode() for name, value in error_headers(status)}
+    if isinstance(refusal, TooManyAttempts):
+        headers["retry-after"] = str(refusal.fields["retry_after_seconds"])
     if isinstance(error, HTTPException) and error.headers:
         headers |= error.headers
     return Response(body, status, headers)

@@ -1,16 +1,18 @@
-"""What holds for every answer of the administration API: a request id, no bug's trace, and `name[]` read as `name`."""
+"""What holds for every request of the administration: a bounded body, a request id, no bug's trace, `name[]` read as `name`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tollkeeper.domain.errors import InvalidRequest, RequestTooLarge, TollkeeperError, UnsupportedContentType
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.refusals import InternalError, error_body, error_headers
 
+BODY_BYTES_MAX = 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -28,6 +30,7 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         scope["query_string"] = without_brackets(scope["query_string"])
         is_begun = False
+        handed = _Body(receive)
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
             nonlocal is_begun
@@ -37,15 +40,52 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
-        except Exception:
-            _log.exception("request %s failed", request_id)
+            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                raise InvalidRequest("The address of a request must not hold the character U+0000.")
+            await handed.read(dict(scope["headers"]))
+            await self._app(scope, handed, send_with_id)
+        except Exception as error:
             if is_begun:
+                _log.exception("request %s failed", request_id)
                 raise  # half an answer is out; the server can only hang up
-            status, body = error_body(InternalError(), request_id)
+            if not isinstance(error, TollkeeperError):
+                _log.exception("request %s failed", request_id)
+                error = InternalError()
+            status, body = error_body(error, request_id)
             headers = [*error_headers(status), (b"content-length", b"%d" % len(body))]
             await send_with_id({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+
+
+class _Body:
+    """A request's body, read whole and checked before anything else happens, then handed on as ASGI would."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._messages: list[MutableMapping[str, Any]] = []
+
+    async def read(self, headers: Mapping[bytes, bytes]) -> None:
+        """Read it.
+
+        Raises:
+            RequestTooLarge: it has more than `BODY_BYTES_MAX` bytes.
+            UnsupportedContentType: there is a body, and it is not JSON.
+        """
+        size = 0
+        while not self._messages or self._messages[-1].get("more_body"):
+            message = await self._receive()
+            self._messages.append(message)
+            size += len(message.get("body", b""))
+            if size > BODY_BYTES_MAX:
+                raise RequestTooLarge(f"The request's body is larger than {BODY_BYTES_MAX:,} bytes.")
+        content_type = headers.get(b"content-type", b"application/json")
+        if size and content_type.partition(b";")[0].strip().lower() != b"application/json":
+            raise UnsupportedContentType("The content type must be application/json.")
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        if self._messages:
+            return self._messages.pop(0)
+        return await self._receive()
 
 
 def without_brackets(query: bytes) -> bytes:

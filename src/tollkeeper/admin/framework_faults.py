@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from tollkeeper.domain import errors
 from tollkeeper.refusals import MethodNotAllowed
@@ -13,7 +16,7 @@ from tollkeeper.refusals import MethodNotAllowed
 _INDEX = re.compile(r"^\d+$")
 
 
-def from_http(error: HTTPException) -> errors.TollkeeperError:
+def from_http(error: HTTPException, request: Request | None = None) -> errors.TollkeeperError:
     """Turn what the router refuses by itself into a domain error."""
     if error.status_code == 404:
         return errors.NotFound(
@@ -21,9 +24,18 @@ def from_http(error: HTTPException) -> errors.TollkeeperError:
             "listed by GET /v1/models; /openapi.json lists the routes of the administration."
         )
     if error.status_code == 405:
+        if request is not None:
+            error.headers = {"Allow": _allowed_methods(request)}
         allowed = (error.headers or {}).get("Allow", "another method")
         return MethodNotAllowed(f"This route takes {allowed} only.")
     return errors.InvalidRequest(str(error.detail))
+
+
+def _allowed_methods(request: Request) -> str:
+    """Return every method of the path (RFC 9110, 15.5.6): each is a route of its own, and the router names the first's."""
+    routes = [(str(each.path), each.methods or ()) for each in iter_route_contexts(request.app.routes)]
+    asked = next(path for path, _ in routes if compile_path(path)[0].match(request.scope["path"]))
+    return ", ".join(sorted({method for path, methods in routes if path == asked for method in methods}))
 
 
 def from_validation(error: RequestValidationError) -> errors.InvalidRequest:

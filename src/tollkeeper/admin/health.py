@@ -29,7 +29,7 @@ async def healthz() -> Response:
     responses={503: {"description": "Something that it needs is out of reach; `checks` says what."}},
 )
 async def readyz(request: Request) -> Response:
-    checks = {"database": OK if await is_database_reachable(request.app.state.store) else "out of reach"}
+    checks = {"database": OK if await is_database_reachable(request.app.state.administration.store) else "out of reach"}
     readiness: Readiness | None = request.app.state.readiness
     if readiness is not None:
         checks |= readiness()

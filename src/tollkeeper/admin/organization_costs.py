@@ -1,7 +1,8 @@
 """GET /v1/organization/costs: what the organization's calls cost by day, in OpenAI's shape.
 
 Amounts are exact. `unpriced_requests` (ours) appears in a result that leaves calls out because no price is known for
-them; with nothing priced at all `amount` is null. By line item such calls are the item "<model>, unpriced".
+them; with nothing priced at all `amount` is null. By line item such calls are the item "<model>, unpriced". Who may
+read the costs of some teams or projects only asks about those by `project_ids`. A user is the member whose key it was.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from tollkeeper.admin import organization_schemas
 from tollkeeper.admin.organization_buckets import exact_usd, page_of, render
 from tollkeeper.admin.organization_queries import CostsQuery
 from tollkeeper.admin.permissions import requires
-from tollkeeper.control.usage import CostRow, Report, UsageRow, read_bill, read_usage
-from tollkeeper.domain.api_key import ApiKey
+from tollkeeper.admin.shapes import administration_of
+from tollkeeper.control.administration import Caller
+from tollkeeper.control.usage import CostRow, Report, UsageRow, read_bill, read_calls
 
 router = APIRouter(tags=["organization"])
-_STORED = ("project_id", "api_key_id")  # the other groupings have one value here, or none
+_STORED = {"project_id": "project_id", "api_key_id": "api_key_id", "user_id": "member_id"}
 _SHOWN = ("line_item", "project_id", "api_key_id", "user_id", "api_source")
 _ITEM_WORDS = {
     "cache_read": "cached_input",
@@ -29,7 +31,9 @@ _ITEM_WORDS = {
 
 @router.get("/v1/organization/costs", response_model=organization_schemas.CostsPage, summary="Costs by day")
 async def costs(
-    request: Request, query: Annotated[CostsQuery, Query()], key: Annotated[ApiKey, Depends(requires("billing:read"))]
+    request: Request,
+    query: Annotated[CostsQuery, Query()],
+    caller: Annotated[Caller, Depends(requires("billing:read"))],
 ) -> Response:
     page = page_of(
         start_time=query.start_time,
@@ -47,16 +51,16 @@ async def costs(
             page.to_us,
             bucket="day",
             timezone=query.timezone,
-            group_by=tuple(name for name in groups if name in _STORED),
+            group_by=tuple(_STORED[name] for name in groups if name in _STORED),
             filters=query.filters(),
         )
-        store = request.app.state.store
+        look = administration_of(request).look
         if "line_item" in groups or query.line_items is not None:
-            lines, calls = await read_bill(store, key.organization_id, report)
+            lines, calls = await look(caller, read_bill, report, permission="billing:read")
             wanted = None if query.line_items is None else frozenset(query.line_items)
             rows = [row for row in _billed(lines, calls) if wanted is None or line_item(row) in wanted]
         else:
-            rows = [*await read_usage(store, key.organization_id, report)]
+            rows = [*await look(caller, read_calls, report, permission="billing:read")]
     body = render(page, rows, lambda bucket: _results(bucket, groups))
     return Response(body, media_type="application/json")
 
@@ -105,7 +109,9 @@ def _results(rows: list[CostRow | UsageRow], groups: list[str]) -> list[dict[str
 def _value(row: CostRow | UsageRow, name: str) -> str | None:
     if name == "line_item":
         return line_item(row)
-    return "unlabeled" if name == "api_source" else row.group.get(name)
+    if name == "api_source":
+        return "unlabeled"
+    return row.group.get(_STORED.get(name, "")) or None  # a key of nobody's has no user
 
 
 def _result(sum_: _Sum, group: dict[str, str | None]) -> dict[str, Any]:

@@ -56,9 +56,7 @@ class _UsageQuery(RangeQuery):
     bucket_width: Annotated[Literal["1m", "1h", "1d"], Field(description="Hours are the finest here.")] = "1d"
     limit: Annotated[int | None, Field(description="How many buckets: 1d 7, at most 31; 1h 24, at most 168.")] = None
     models: Annotated[_Ids | None, Field(description="Only these models, as the provider names what served.")] = None
-    user_ids: Annotated[_Ids | None, Field(description="Only these users; usage belongs to keys, so none has any.")] = (
-        None
-    )
+    user_ids: Annotated[_Ids | None, Field(description="Only calls with keys of these members (mem_…).")] = None
 
     def buckets(self) -> tuple[Width, int]:
         """Return the width of the buckets and how many are wanted.
@@ -80,8 +78,8 @@ class _UsageQuery(RangeQuery):
         filters = super().filters()
         if self.models is not None:
             filters["model"] = tuple(self.models)
-        if self.user_ids:
-            filters["api_key_id"] = ()  # nothing is a user's
+        if self.user_ids is not None:
+            filters["member_id"] = tuple(self.user_ids)
         return filters
 
 

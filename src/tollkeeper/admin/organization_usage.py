@@ -1,4 +1,8 @@
-"""GET /v1/organization/usage/{completions,embeddings}: requests and tokens by hour or day, in OpenAI's shape."""
+"""GET /v1/organization/usage/{completions,embeddings}: requests and tokens by hour or day, in OpenAI's shape.
+
+Who may see the usage of some teams or projects only asks about those by `project_ids`. A user is the member whose key
+it was.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,21 @@ from tollkeeper.admin import organization_schemas
 from tollkeeper.admin.organization_buckets import page_of, render
 from tollkeeper.admin.organization_queries import CompletionsQuery, EmbeddingsQuery
 from tollkeeper.admin.permissions import requires
+from tollkeeper.admin.shapes import administration_of
+from tollkeeper.control.administration import Caller
 from tollkeeper.control.usage import COMPLETION_OPERATIONS, EMBEDDING_OPERATIONS, Report, UsageRow, read_usage
-from tollkeeper.domain.api_key import ApiKey
 from tollkeeper.domain.price import BATCH_TIER
 from tollkeeper.domain.usage import Dimension
 
 router = APIRouter(tags=["organization"])
-Key = Annotated[ApiKey, Depends(requires("analytics:full"))]
+Asking = Annotated[Caller, Depends(requires("analytics:full"))]
 _COMPLETION_GROUPS = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
 _EMBEDDING_GROUPS = ("project_id", "user_id", "api_key_id", "model")
-_STORED = {name: name for name in ("project_id", "api_key_id", "model", "service_tier")} | {"batch": "service_tier"}
+_STORED = {
+    **{name: name for name in ("project_id", "api_key_id", "model", "service_tier")},
+    "batch": "service_tier",
+    "user_id": "member_id",
+}
 _CACHED = (Dimension.CACHE_READ, Dimension.CACHE_READ_AUDIO, Dimension.CACHE_READ_IMAGE)
 _WRITTEN = tuple(dimension for dimension in Dimension if dimension.startswith("cache_write"))
 
@@ -30,12 +39,12 @@ _WRITTEN = tuple(dimension for dimension in Dimension if dimension.startswith("c
     response_model=organization_schemas.CompletionsPage,
     summary="Requests and tokens of chat and text completions",
 )
-async def completions(request: Request, query: Annotated[CompletionsQuery, Query()], key: Key) -> Response:
+async def completions(request: Request, query: Annotated[CompletionsQuery, Query()], caller: Asking) -> Response:
     groups: list[str] = [*dict.fromkeys(query.group_by)]
     wanted = _Wanted(query, groups, COMPLETION_OPERATIONS)
     if query.batch is not None:
         wanted.columns.add("service_tier")
-    return await _answer(request, key, wanted, lambda rows: _completions(_of_batch(rows, query.batch), groups))
+    return await _answer(request, caller, wanted, lambda rows: _completions(_of_batch(rows, query.batch), groups))
 
 
 @router.get(
@@ -43,10 +52,10 @@ async def completions(request: Request, query: Annotated[CompletionsQuery, Query
     response_model=organization_schemas.EmbeddingsPage,
     summary="Requests and tokens of embeddings",
 )
-async def embeddings(request: Request, query: Annotated[EmbeddingsQuery, Query()], key: Key) -> Response:
+async def embeddings(request: Request, query: Annotated[EmbeddingsQuery, Query()], caller: Asking) -> Response:
     groups: list[str] = [*dict.fromkeys(query.group_by)]
     wanted = _Wanted(query, groups, EMBEDDING_OPERATIONS)
-    return await _answer(request, key, wanted, lambda rows: _embeddings(rows, groups))
+    return await _answer(request, caller, wanted, lambda rows: _embeddings(rows, groups))
 
 
 class _Wanted:
@@ -61,7 +70,7 @@ class _Wanted:
 
 
 async def _answer(
-    request: Request, key: ApiKey, wanted: _Wanted, results: Callable[[list[UsageRow]], list[dict[str, Any]]]
+    request: Request, caller: Caller, wanted: _Wanted, results: Callable[[list[UsageRow]], list[dict[str, Any]]]
 ) -> Response:
     query = wanted.query
     width, limit = query.buckets()
@@ -83,7 +92,7 @@ async def _answer(
             group_by=tuple(sorted(wanted.columns)),
             filters=wanted.filters,
         )
-        rows = await read_usage(request.app.state.store, key.organization_id, report)
+        rows = await administration_of(request).look(caller, read_usage, report, permission="analytics:full")
     return Response(render(page, rows, results), media_type="application/json")
 
 
@@ -133,7 +142,9 @@ def _grouped(rows: list[UsageRow], groups: list[str]) -> dict[tuple[Any, ...], l
 def _value(row: UsageRow, name: str) -> str | bool | None:
     if name == "batch":
         return row.group["service_tier"] == BATCH_TIER
-    return "unlabeled" if name == "api_source" else row.group.get(name)
+    if name == "api_source":
+        return "unlabeled"
+    return row.group[_STORED[name]] or None  # a key of nobody's has no user
 
 
 def _tokens(rows: list[UsageRow]) -> dict[str, int]:

@@ -10,7 +10,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tollkeeper.cli.audit_report import as_object, print_reports, verify_all
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, print_json, with_store
+from tollkeeper.config import Configuration
+from tollkeeper.control.audit_verification import ChainReport, chains_to_verify
 from tollkeeper.domain.errors import UnknownDatabase
 from tollkeeper.kit.clock import utc
 from tollkeeper.store.engine import Store
@@ -38,13 +41,16 @@ def upgrade(config: ConfigOption = None, database: DatabaseOption = None, as_jso
 
 @app.command()
 def verify(config: ConfigOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Recount all usage records and compare with the rollups and the charge lines; exit 1 when something differs."""
-    report = with_store(load(config, database), lambda store: _verify(store, show_progress=not as_json))
+    """Recount all usage records, compare with rollups and charge lines, verify the audit log; exit 1 on a difference."""
+    configuration = load(config, database)
+    report = with_store(configuration, lambda store: _verify(store, show_progress=not as_json))
+    logs = with_store(configuration, lambda store: _verify_logs(store, configuration, show_progress=not as_json))
     if as_json:
-        print_json(report)
+        print_json({**report, "audit": as_object(logs)})
     else:
         _print_report(report)
-    if report["differences"]:
+        print_reports(logs)
+    if report["differences"] or any(log.faults_count for log in logs):
         sys.exit(1)
 
 
@@ -86,6 +92,10 @@ async def _verify(store: Store, *, show_progress: bool) -> dict[str, Any]:
         "records": records,
         "differences": differences,
     }
+
+
+async def _verify_logs(store: Store, configuration: Configuration, *, show_progress: bool) -> list[ChainReport]:
+    return await verify_all(store, configuration, await chains_to_verify(store), show_progress=show_progress)
 
 
 def _as_json(difference: Difference, day: int) -> dict[str, Any]:

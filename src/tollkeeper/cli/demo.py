@@ -19,7 +19,8 @@ from rich.console import Console
 
 from tollkeeper import config
 from tollkeeper.cli.demo_calls import make_calls
-from tollkeeper.control.api_keys import create_project_key, delete_key, list_keys
+from tollkeeper.control.administration import Administration, Secrets, operator
+from tollkeeper.control.api_keys import create_service_key, delete_key, list_keys
 from tollkeeper.control.installation import initialize, load_pepper
 from tollkeeper.control.opening import create_tables_if_empty
 from tollkeeper.control.organizations import choose_organization, choose_project
@@ -89,12 +90,13 @@ async def _prepare(settings: Path) -> str:
         except NotFound:
             made = await initialize(store, name=_ORGANIZATION, timezone="UTC", pepper_text="", pepper_path=pepper_path)
             return made.project_key.key
-        pepper = load_pepper(text="", path=pepper_path)
-        for key in await list_keys(store, organization.id):
-            if key.name == _KEY_NAME:
-                await delete_key(store, organization.id, key.id)
+        administration = Administration(store, Secrets.of(load_pepper(text="", path=pepper_path)))
+        demo = operator(organization.id, name="tollkeeper demo")
         project = await choose_project(store, organization.id, "default")
-        new = await create_project_key(store, pepper, organization.id, project_id=project.id, name=_KEY_NAME)
+        for key in await administration.look(demo, list_keys, project_id=project.id):
+            if key.name == _KEY_NAME:
+                await administration.change(demo, delete_key, key.id)
+        new = await administration.change(demo, create_service_key, project_id=project.id, name=_KEY_NAME)
         return new.key
     finally:
         await store.aclose()

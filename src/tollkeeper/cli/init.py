@@ -44,6 +44,7 @@ def init(
                 timezone=timezone,
                 pepper_text=settings.keys.pepper,
                 pepper_path=Path(settings.keys.pepper_file),
+                pepper_command=settings.keys.pepper_command,
             )
         finally:
             await store.aclose()

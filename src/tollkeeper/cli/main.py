@@ -1,37 +1,35 @@
-"""The command `tollkeeper`: its sub-commands, and how its errors reach a person: one clear line, exit code 1."""
+"""The command `tollkeeper`: its sub-commands, and how its errors reach a person: one clear line, exit code 1 or 2."""
 
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from tollkeeper.cli import costs, db, demo, estimate, init, keys, prices, serve, simulate, usage
-from tollkeeper.domain.errors import TollkeeperError
+from tollkeeper.cli.commands import COMMANDS
+from tollkeeper.cli.lazy import Entry, LazyGroup
+from tollkeeper.domain.errors import InvalidRequest, TollkeeperError
+
+
+class _Commands(LazyGroup):
+    entries: ClassVar[dict[str, Entry]] = COMMANDS
+
 
 app = typer.Typer(
     name="tollkeeper",
+    cls=_Commands,
     help="A self-hosted AI API gateway that keeps the money straight.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("init")(init.init)
-app.add_typer(keys.app, name="keys")
-app.add_typer(prices.app, name="prices")
-app.command("usage")(usage.usage)
-app.command("costs")(costs.costs)
-app.command("estimate")(estimate.estimate)
-app.add_typer(db.app, name="db")
-app.command("simulate", context_settings=simulate.CONTEXT)(simulate.simulate)
 
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
+        from importlib.metadata import version
+
         print(f"tollkeeper {version('tollkeeper')}")
         raise typer.Exit
 
@@ -49,6 +47,9 @@ def run() -> None:
     """Run the command line; exit 0 done, 1 refused or failed with one line on stderr, 2 wrong usage."""
     try:
         app()
+    except InvalidRequest as error:  # what the command was given contradicts itself or cannot be understood
+        print(f"tollkeeper: {error.message}", file=sys.stderr)
+        sys.exit(2)
     except TollkeeperError as error:
         print(f"tollkeeper: {error.message}", file=sys.stderr)
         sys.exit(1)

@@ -12,7 +12,9 @@ from rich.table import Table
 
 from tollkeeper.control.prices import PriceChange
 from tollkeeper.domain.money import format_usd_per_million
-from tollkeeper.domain.price import STANDARD_TIER, ModelPrices, PriceRow, PriceVersion, Rate, select_rate
+from tollkeeper.domain.price import STANDARD_TIER, ModelPrices, PriceRow, PriceVersion
+from tollkeeper.domain.rate_card import Rate, card_of
+from tollkeeper.domain.usage import Usage
 from tollkeeper.kit.clock import utc
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.estimates import direct_providers, model_names
@@ -174,7 +176,7 @@ def _summary(book: CompiledBook, found: ModelPrices, provider: str, model: str, 
 
 
 def _price(rates: tuple[Rate, ...], dimension: str) -> str | None:
-    rate = select_rate(rates, dimension, 0)
+    rate = card_of(rates).pick(Usage({})).get(dimension)  # for the shortest input
     return format_usd_per_million(rate.price_pico) if rate is not None else None
 
 

@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from tollkeeper import config
@@ -25,6 +26,7 @@ from tollkeeper.observability import logging as observability
 
 _log = logging.getLogger(__name__)
 _FACTORY = "tollkeeper.bootstrap:make_replica"
+_BACKLOG = 2048
 
 
 def serve(
@@ -47,13 +49,17 @@ def serve(
     configuration = config.load()
     server = configuration.settings.server
     observability.set_up(configuration.settings.logging.level)
-    asyncio.run(check_ready(configuration))
-    _check_port(server.host, server.port)
+    if server.workers > 1:
+        asyncio.run(check_ready(configuration))  # once, instead of every worker failing for itself
+    _serve(configuration, _listen(server.host, server.port))
+
+
+def _serve(configuration: config.Configuration, listener: socket.socket) -> None:
+    server = configuration.settings.server
+    failures: list[Exception] = []
     settings = uvicorn.Config(
-        _FACTORY if server.workers > 1 else make_replica(),
+        _FACTORY if server.workers > 1 else make_replica(failures.append),
         factory=server.workers > 1,
-        host=server.host,
-        port=server.port,
         workers=server.workers,
         loop="uvloop",
         http=ServerProtocol,
@@ -64,27 +70,36 @@ def serve(
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        backlog=2048,
+        backlog=_BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(server.shutdown_grace_s),
     )
     if server.workers > 1:
-        sock = settings.bind_socket()
         _log_start(configuration)
-        Multiprocess(settings, sockets=[sock]).run()
+        workers = Multiprocess(settings, sockets=[listener])
+        workers.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
+            sys.exit(1)  # the log of that worker has said why
         return
-    _log_start(configuration)
-    one = _Server(settings)
-    try:
-        one.run()
-    except SystemExit:  # uvicorn's own codes for a start that failed; the log has said why
-        sys.exit(1)
+    one = _Server(settings, on_start=lambda: _log_start(configuration))
+    with suppress(SystemExit):  # uvicorn's own way to say that the start failed
+        one.run(sockets=[listener])
+    if failures:
+        raise failures[0]
     if not one.started:
         sys.exit(1)
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, but a requested stop is an orderly end: exit code 0, not death by the signal."""
+
+    def __init__(self, settings: uvicorn.Config, *, on_start: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -96,17 +111,18 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _check_port(host: str, port: int) -> None:
-    """Pass when the port can be had.
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port, for good: whoever connects before the start is done waits for it.
 
     Raises:
         ConfigurationError: it is taken, or is not this machine's.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(f"{host} port {port} cannot be listened on: {error.strerror}") from None
+        reason = str(error.strerror).partition(" (while")[0]  # where the library says the address once more
+        raise ConfigurationError(f"{host} port {port} cannot be listened on: {reason}") from None
 
 
 def _log_start(configuration: config.Configuration) -> None:

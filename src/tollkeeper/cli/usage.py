@@ -31,6 +31,7 @@ from tollkeeper.cli.usage_question import (
     parse_day,
 )
 from tollkeeper.control.usage import Names, find_record, list_doubtful, read_names
+from tollkeeper.control.usage_records import describe_record
 from tollkeeper.domain.tenancy import Organization
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.store.engine import Store
@@ -80,7 +81,7 @@ def usage(
 
         organization, records = with_store(configuration, doubtful)
         if as_json:
-            print_json({"object": "list", "data": [usage_records.describe_record(each) for each in records]})
+            print_json({"object": "list", "data": [describe_record(each) for each in records]})
             return
         usage_records.show_doubtful(records, organization, limit=limit)
         return
@@ -95,10 +96,11 @@ def _one(reference: str, org: str | None, config: Path | None, database: str | N
     async def find(store: Store) -> tuple[Organization, UsageRecord, Names]:
         organization = await organization_of(store, org)
         record = await find_record(store, organization.id, reference)
-        return organization, record, await read_names(store, organization.id, key_ids={record.api_key_id})
+        group: dict[str, str | None] = {"project_id": record.project_id, "api_key_id": record.api_key_id}
+        return organization, record, await read_names(store, organization.id, [group])
 
     organization, record, names = with_store(load(config, database), find)
     if as_json:
-        print_json(usage_records.describe_record(record))
+        print_json(describe_record(record))
         return
     usage_records.show_record(record, organization, names)

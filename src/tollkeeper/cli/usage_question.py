@@ -11,25 +11,18 @@ import typer
 
 from tollkeeper.cli.context import organization_of
 from tollkeeper.control.organizations import choose_project
-from tollkeeper.control.usage import LABEL_COLUMNS, Names, Report, UsageLine, choose_key, read_names, summarize
+from tollkeeper.control.usage import Names, Report, UsageLine, choose_key, read_names, summarize
+from tollkeeper.control.usage_lines import Grouping, parse_grouping
+from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.tenancy import Organization
 from tollkeeper.kit.clock import now_us, utc
 from tollkeeper.store.engine import Store
 
-COLUMNS = {
-    "model": "model",
-    "key": "api_key_id",
-    "project": "project_id",
-    "provider": "provider",
-    "operation": "operation",
-}
-"""What people group by -> the column of the reports. `day`, `hour` and `label:NAME` are there besides."""
-
-_LABEL = "label:"
 ByOption = Annotated[
     list[str],
     typer.Option(
-        "--by", help="day, hour, model, key, project, provider, operation or label:NAME; several with commas."
+        "--by",
+        help="day, hour, model, key, project, team, member, provider, operation or label:NAME; several with commas.",
     ),
 ]
 FromOption = Annotated[str | None, typer.Option("--from", help="First day, in the organization's timezone.")]
@@ -39,21 +32,10 @@ KeyOption = Annotated[str | None, typer.Option("--key", help="Only this API key,
 ModelOption = Annotated[str | None, typer.Option("--model", help="Only this model, as the provider names it.")]
 
 
-class By(msgspec.Struct, frozen=True):
-    """What to group by: `titles` in the order asked for; `label` is the name in label:NAME."""
-
-    titles: tuple[str, ...]
-    label: str | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(COLUMNS[title] for title in self.titles if title in COLUMNS)
-
-
 class Question(msgspec.Struct, frozen=True):
     """A checked question. The days are in the organization's timezone, both included."""
 
-    by: By
+    by: Grouping
     first_day: date
     last_day: date
     project: str | None = None
@@ -71,23 +53,17 @@ class Answer(msgspec.Struct, frozen=True):
     names: Names
 
 
-def parse_by(options: list[str]) -> By:
+def parse_by(options: list[str]) -> Grouping:
     """Read `--by`, repeated or with commas.
 
     Raises:
-        typer.BadParameter: something that nothing is grouped by, day and hour together, or several labels.
+        typer.BadParameter: something that nothing is grouped by, day and hour together, several labels, or a label
+            with what labels are not counted by.
     """
-    titles = tuple(dict.fromkeys(part.strip() for option in options for part in option.split(",") if part.strip()))
-    labels = [title.removeprefix(_LABEL) for title in titles if title.startswith(_LABEL)]
-    for title in titles:
-        if title not in COLUMNS and title not in {"day", "hour"} and (not title.startswith(_LABEL) or title == _LABEL):
-            known = ", ".join(["day", "hour", *COLUMNS, "label:NAME"])
-            raise typer.BadParameter(f"--by '{title}': use {known}.")
-    if {"day", "hour"} <= {*titles}:
-        raise typer.BadParameter("--by day and hour exclude each other.")
-    if len(labels) > 1:
-        raise typer.BadParameter("--by takes one label at a time: a call may have both.")
-    return By(titles, labels[0] if labels else None)
+    try:
+        return parse_grouping(options)
+    except InvalidRequest as error:
+        raise typer.BadParameter(f"--by: {error.message}") from None
 
 
 def parse_day(text: str | None, option: str) -> date | None:
@@ -122,16 +98,12 @@ def check(question: Question) -> None:
     """Pass when the question can be answered.
 
     Raises:
-        typer.BadParameter: the days are reversed, or a label with what labels are not counted by.
+        typer.BadParameter: the days are reversed, or a key is asked for by label.
     """
     if question.last_day < question.first_day:
         raise typer.BadParameter("--to is before --from.")
-    if question.by.label is None:
-        return
-    others = [title for title in question.by.titles if COLUMNS.get(title, "model") not in LABEL_COLUMNS]
-    if others or question.key is not None:
-        wrong = f"--by {others[0]}" if others else "--key"
-        raise typer.BadParameter(f"{wrong}: labels are counted by day, hour, project and model only.")
+    if question.by.label is not None and question.key is not None:
+        raise typer.BadParameter("--key: labels are counted by day, hour, team, project and model only.")
 
 
 async def filters_of(store: Store, organization: Organization, question: Question) -> dict[str, str]:
@@ -163,22 +135,22 @@ async def answer(store: Store, organization: Organization, question: Question) -
     report = Report(
         from_us,
         to_us,
-        bucket="day" if "day" in question.by.titles else "hour" if "hour" in question.by.titles else "all",
+        bucket=question.by.bucket,
         timezone=organization.timezone,
         group_by=question.by.columns,
         filters={name: (value,) for name, value in (await filters_of(store, organization, question)).items()},
     )
     lines = await summarize(store, organization.id, report, label=question.by.label)
     lines.sort(key=lambda line: (line.from_us, -(line.amount_nanos or 0), -line.requests, _group_text(line)))
-    key_ids = {key for line in lines if (key := line.group.get("api_key_id"))}
-    return Answer(question, organization, report, lines, await read_names(store, organization.id, key_ids=key_ids))
+    names = await read_names(store, organization.id, [line.group for line in lines])
+    return Answer(question, organization, report, lines, names)
 
 
 async def ask(
     store: Store,
     org: str | None,
     *,
-    by: By,
+    by: Grouping,
     days: tuple[date | None, date | None],
     default_days: timedelta | None,
     filters: tuple[str | None, str | None, str | None],

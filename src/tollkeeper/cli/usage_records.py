@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tollkeeper.cli.usage_table import dollars, places_of, plain, print_whole, usd_number
+from tollkeeper.cli.usage_table import dollars, places_of, plain, print_whole
 from tollkeeper.control.usage import Names
+from tollkeeper.control.usage_records import request_id_of
 from tollkeeper.domain.money import format_usd_per_million
 from tollkeeper.domain.tenancy import Organization
 from tollkeeper.domain.usage import UsageRecord
@@ -56,7 +55,7 @@ def show_doubtful(records: list[UsageRecord], organization: Organization, *, lim
     table.add_column("amount", justify="right", no_wrap=True)
     for record in records:
         table.add_row(
-            request_id(record),
+            request_id_of(record),
             _time(record, organization),
             plain(record.model_served),
             record.cost_state.value,
@@ -68,26 +67,6 @@ def show_doubtful(records: list[UsageRecord], organization: Organization, *, lim
         console.print(f"\nThe newest {limit}; more with --limit.")
 
 
-def describe_record(record: UsageRecord) -> dict[str, Any]:
-    """Return a record as the JSON that programs get."""
-    described: dict[str, Any] = msgspec.structs.asdict(record)
-    described["call_id"] = record.call_id.hex()
-    described["lines"] = [
-        {**msgspec.structs.asdict(line), "amount_usd": usd_number(line.amount_nanos)} for line in record.lines
-    ]
-    return {
-        "object": "usage.record",
-        "request_id": request_id(record),
-        **described,
-        "amount_usd": usd_number(record.amount_nanos),
-    }
-
-
-def request_id(record: UsageRecord) -> str:
-    """Return the id that the call was answered with, in x-request-id."""
-    return f"req_{record.call_id.hex()}"
-
-
 def _facts(record: UsageRecord, organization: Organization, names: Names) -> list[tuple[str, str]]:
     key, project = record.api_key_id, record.project_id
     asked = f" (asked for {record.model_asked})" if record.model_asked != record.model_served else ""
@@ -95,10 +74,10 @@ def _facts(record: UsageRecord, organization: Organization, names: Names) -> lis
     reasoning = f", of it {record.reasoning_tokens:,} reasoning" if record.reasoning_tokens else ""
     labels = ", ".join(f"{name}={value}" for name, value in record.labels.items())
     facts = [
-        ("request", request_id(record)),
+        ("request", request_id_of(record)),
         ("time", _time(record, organization)),
-        ("project", f"{names.projects.get(project, project)} ({project})"),
-        ("key", f"{names.api_keys.get(key, key)} ({key})"),
+        ("project", f"{names['project_id'].get(project, project)} ({project})"),
+        ("key", f"{names['api_key_id'].get(key, key)} ({key})"),
         ("operation", record.operation + (", streamed" if record.is_stream else "")),
         ("model", record.model_served + asked),
         ("provider", record.provider),

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
@@ -14,13 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tollkeeper.cli.context import print_json
-from tollkeeper.cli.usage_question import COLUMNS, Answer
-from tollkeeper.control.usage import UsageLine
+from tollkeeper.cli.usage_question import Answer
+from tollkeeper.control.usage_lines import COLUMNS, UsageLine
+from tollkeeper.control.usage_records import usd_number
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
 from tollkeeper.kit.clock import utc
 
 Kind = Literal["usage", "costs"]
 NOTHING = "–"
+_NOBODY = {"team": "(no team)", "member": "(no member)"}
 
 
 def show(answer: Answer, kind: Kind) -> None:
@@ -89,11 +90,6 @@ def print_whole(console: Console, table: Table) -> None:
 def plain(text: str) -> Text:
     """Return words from outside (labels, models, names) so that they cannot steer the terminal."""
     return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text))
-
-
-def usd_number(nanos: int | None) -> msgspec.Raw | None:
-    """Return an amount as a JSON number with all its digits."""
-    return None if nanos is None else msgspec.Raw(format_usd(nanos).encode())
 
 
 def dollars(nanos: int | None, places: int = 2) -> str:
@@ -166,9 +162,10 @@ def _cell(answer: Answer, line: UsageLine, title: str) -> str:
     if title.startswith("label:"):
         value = line.group["label_value"]
         return "(without)" if value is None else value
-    value = line.group[COLUMNS[title]] or NOTHING
-    names = {"key": answer.names.api_keys, "project": answer.names.projects}.get(title)
-    if names is None or value not in names:
+    column = COLUMNS[title]
+    value = line.group[column] or _NOBODY.get(title, NOTHING)
+    names = answer.names.get(column, {})
+    if value not in names:
         return value
     name = names[value]
     return f"{name} ({value})" if Counter(names.values())[name] > 1 else name
@@ -189,10 +186,10 @@ def _described_group(answer: Answer, line: UsageLine) -> dict[str, Any]:
             group["label"] = line.group["label_value"]
         else:
             group[COLUMNS[title]] = line.group[COLUMNS[title]]
-    if "project_id" in group:
-        group["project_name"] = answer.names.projects.get(group["project_id"])
-    if "api_key_id" in group:
-        group["api_key_name"] = answer.names.api_keys.get(group["api_key_id"])
+    for column, names in answer.names.items():
+        if column in group:
+            group[column.removesuffix("_id") + "_name"] = names.get(group[column])
+            group[column] = group[column] or None
     return group
 
 

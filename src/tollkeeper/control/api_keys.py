@@ -1,143 +1,162 @@
-"""Api keys: create, list, disable, enable, delete. A key itself leaves here once, when it is made."""
+"""Api keys: make one for a service, a member or the administration, list them, get one; see also `key_changes`.
+
+Everything that is done with keys is found here: changes are in `key_changes`, rotation in `key_rotation`, who may do it
+in `key_rights`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from tollkeeper.control import scopes
+from tollkeeper.control.administration import Action
+from tollkeeper.control.key_changes import KeyUpdate, delete_key, disable_member_keys, update_key
+from tollkeeper.control.key_making import KeyWish, NewApiKey, make_key
+from tollkeeper.control.key_rights import CREATE, READ, find_key, find_places
+from tollkeeper.control.key_rotation import Rotated, rotate_key
+from tollkeeper.control.key_uses import AdminKeyUses
+from tollkeeper.domain.access import require_somewhere
+from tollkeeper.domain.api_key import ApiKey, KeyKind
+from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.key_terms import KeyTerms
+from tollkeeper.store import api_keys, places
+from tollkeeper.store.api_keys import KeyFilter
 
-import msgspec
+__all__ = [
+    "AdminKeyUses",
+    "KeyUpdate",
+    "NewApiKey",
+    "Rotated",
+    "choose_key",
+    "create_admin_key",
+    "create_member_key",
+    "create_service_key",
+    "delete_key",
+    "disable_member_keys",
+    "get_key",
+    "list_keys",
+    "rotate_key",
+    "update_key",
+]
 
-from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS
-from tollkeeper.domain.api_key import ID_LENGTH, SECRET_LENGTH, ApiKey, ApiKeyId, KeyKind, KeyStatus, write_key
-from tollkeeper.domain.errors import InvalidRequest, StoreUnavailable
-from tollkeeper.domain.tenancy import OrganizationId, ProjectId
-from tollkeeper.kit.clock import now_us
-from tollkeeper.kit.ids import random_base62
-from tollkeeper.kit.secrets import keyed_digest
-from tollkeeper.store import api_keys
-from tollkeeper.store.engine import Store
-
-NAME_LENGTH_MAX = 100
-USE_INTERVAL_US = 60_000_000
-Change = Callable[[Store, str, str], Awaitable[ApiKey]]
-"""A use case that changes one key: (store, organization id, key id)."""
-
-
-class NewApiKey(msgspec.Struct, frozen=True):
-    """A key just made. `key` is the secret itself: shown once, stored nowhere."""
-
-    key: str
-    record: ApiKey
+PROJECTS_MAX = 100
 
 
-async def create_project_key(
-    store: Store,
-    pepper: bytes,
-    organization_id: str,
+async def create_service_key(
+    action: Action,
     *,
     project_id: str,
     name: str,
+    permissions: frozenset[str] | None = None,
     expires_at_us: int | None = None,
+    terms: KeyTerms | None = None,
 ) -> NewApiKey:
-    """Make a key that calls models in a project.
+    """Make a key that a program calls models with in a project. Usually it may call all that the caller may give away.
 
     Raises:
-        NotFound: the organization has no such project.
-        InvalidRequest: a name without characters or with too many, or an expiry in the past.
+        NotFound: there is no such project that the caller may know of.
+        PermissionDenied: the caller may not make keys there, or does not have what the key would get.
+        InvalidRequest: something of what is asked for is wrong, or against the organization's policy.
     """
-    record = _new_record(organization_id, ProjectId(project_id), name, expires_at_us)
-    return await _create(store, pepper, record)
+    found = await find_places(action, (project_id,))
+    return await make_key(action, KeyKind.SERVICE, found, KeyWish(name, permissions, expires_at_us, terms))
 
 
-async def create_admin_key(store: Store, pepper: bytes, organization_id: str, *, name: str) -> NewApiKey:
-    """Make a key that administers the organization and cannot call models."""
-    return await _create(store, pepper, _new_record(organization_id, ProjectId(""), name, None))
+async def create_member_key(
+    action: Action,
+    *,
+    project_ids: tuple[str, ...],
+    name: str,
+    permissions: frozenset[str] | None = None,
+    expires_at_us: int | None = None,
+    terms: KeyTerms | None = None,
+) -> NewApiKey:
+    """Make a key of the member who calls, for the first of these projects and, by header, for the others.
 
+    It never may more than the member may at the moment of its use.
 
-async def list_keys(store: Store, organization_id: str, *, project_id: str | None = None) -> list[ApiKey]:
-    """Return all keys that are not deleted, oldest first."""
-    found: list[ApiKey] = []
-    while True:
-        after = found[-1].id if found else None
-        page = await store.read(
-            lambda connection, after=after: api_keys.list_api_keys(  # type: ignore[misc]
-                connection, organization_id, project_id=project_id, after=after
-            )
+    Raises:
+        NotFound: there is no such project that the caller may know of.
+        PermissionDenied: the caller may not make keys there, or does not have what the key would get.
+        InvalidRequest: no member calls, or something of what is asked for is wrong, or against the organization's policy.
+    """
+    if not action.caller.principal.member_id:
+        raise InvalidRequest(
+            "A member's key is made by the member: log in, or make a service's key by POST /v1/api-keys/service."
         )
-        found += page
-        if len(page) < 100:
-            return found
+    wanted = tuple(dict.fromkeys(project_ids))
+    if not 1 <= len(wanted) <= PROJECTS_MAX:
+        raise InvalidRequest(f"A key is for 1 to {PROJECTS_MAX} projects.", param="further_project_ids")
+    found = await find_places(action, wanted)
+    return await make_key(action, KeyKind.MEMBER, found, KeyWish(name, permissions, expires_at_us, terms))
 
 
-async def disable_key(store: Store, organization_id: str, key_id: str) -> ApiKey:
-    """Stop a key on every replica within a second.
-
-    Raises:
-        NotFound: the organization has no such key, or it is deleted.
-    """
-    return await store.write(lambda connection: api_keys.disable_api_key(connection, organization_id, key_id))
-
-
-async def enable_key(store: Store, organization_id: str, key_id: str) -> ApiKey:
-    """Let a disabled key work again.
-
-    Raises:
-        NotFound: the organization has no such key, or it is deleted.
-    """
-    return await store.write(lambda connection: api_keys.enable_api_key(connection, organization_id, key_id))
-
-
-async def delete_key(store: Store, organization_id: str, key_id: str) -> ApiKey:
-    """End a key for good; its usage keeps its name.
+async def create_admin_key(
+    action: Action,
+    *,
+    name: str,
+    permissions: frozenset[str] | None = None,
+    expires_at_us: int | None = None,
+    terms: KeyTerms | None = None,
+) -> NewApiKey:
+    """Make a key that administers the organization and cannot call models. Usually it may all that the caller may.
 
     Raises:
-        NotFound: the organization has no such key, or it is deleted.
+        PermissionDenied: the caller may not make keys for the organization, or does not have what the key would get.
+        InvalidRequest: something of what is asked for is wrong, or against the organization's policy.
     """
-    return await store.write(lambda connection: api_keys.delete_api_key(connection, organization_id, key_id))
+    action.require(CREATE, action.organization)
+    wish = KeyWish(name, permissions, expires_at_us, terms)
+    return await make_key(action, KeyKind.ADMIN, [action.organization], wish)
 
 
-class AdminKeyUses:
-    """Writes down when administration keys were used, at most once a minute each; other keys are noted with their usage."""
+async def list_keys(
+    action: Action,
+    *,
+    project_id: str | None = None,
+    member_id: str | None = None,
+    kind: KeyKind | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[ApiKey]:
+    """Return at most `limit` keys that the caller may read, oldest first; deleted ones are not listed.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._noted_us: dict[str, int] = {}
-
-    async def note(self, key: ApiKey) -> None:
-        """Note that a key was used now. A store out of reach is no reason to refuse what was asked for."""
-        now = now_us()
-        if now - self._noted_us.get(key.id, 0) < USE_INTERVAL_US:
-            return
-        self._noted_us[key.id] = now
-        with suppress(StoreUnavailable):
-            await self._store.write(lambda connection: api_keys.note_use(connection, key.organization_id, key.id))
-
-
-def _new_record(organization_id: str, project_id: ProjectId, name: str, expires_at_us: int | None) -> ApiKey:
-    name = name.strip()
-    if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable():
-        raise InvalidRequest(f"A key's name must have 1 to {NAME_LENGTH_MAX} printable characters.", param="name")
-    now = now_us()
-    if expires_at_us is not None and expires_at_us <= now:
-        raise InvalidRequest("The expiry is in the past.", param="expires_at")
-    kind = KeyKind.PROJECT if project_id else KeyKind.ADMIN
-    return ApiKey(
-        organization_id=OrganizationId(organization_id),
-        id=ApiKeyId(f"key_{random_base62(ID_LENGTH)}"),
-        project_id=project_id,
-        name=name,
-        kind=kind,
-        status=KeyStatus.ACTIVE,
-        permissions=INFERENCE_PERMISSIONS if kind is KeyKind.PROJECT else ADMIN_PERMISSIONS,
-        created_at_us=now,
-        expires_at_us=expires_at_us,
-    )
+    Raises:
+        NotFound: there is no such project that the caller may know of.
+        PermissionDenied: the caller may not read keys there, or anywhere.
+    """
+    require_somewhere(action.caller.principal, READ)
+    if project_id is not None:
+        place = await places.place_of_project(action.connection, action.organization_id, project_id)
+        if place is None:
+            raise NotFound(f"There is no project '{project_id}'.")
+        action.require(READ, place)
+    wanted = KeyFilter(project_id, member_id, kind, scopes.reach_of(action.caller.principal, READ))
+    return await api_keys.list_api_keys(action.connection, action.organization_id, wanted, after=after, limit=limit)
 
 
-async def _create(store: Store, pepper: bytes, record: ApiKey) -> NewApiKey:
-    key = write_key(record.id.removeprefix("key_"), random_base62(SECRET_LENGTH))
-    digest = keyed_digest(pepper, key.encode())
-    await store.write(
-        lambda connection: api_keys.create_api_key(connection, record.organization_id, key=record, digest=digest)
-    )
-    return NewApiKey(key, record)
+async def get_key(action: Action, key_id: str) -> ApiKey:
+    """Return a key that is not deleted.
+
+    Raises:
+        NotFound: there is none that the caller may know of.
+    """
+    return await find_key(action, key_id)
+
+
+async def choose_key(action: Action, named: str) -> ApiKey:
+    """Return the key of this id, public part or name; deleted ones by id only.
+
+    Raises:
+        NotFound: there is none that the caller may know of.
+        InvalidRequest: several keys have this name.
+    """
+    key_id = named if named.startswith("key_") else f"key_{named.removeprefix('sk-tk-').partition('-')[0]}"
+    try:
+        return await find_key(action, key_id, is_deleted_good=True)
+    except NotFound:
+        matching = await api_keys.find_by_name(action.connection, action.organization_id, name=named)
+    if not matching:
+        raise NotFound(f"There is no API key '{named}' in this organization.")
+    if len(matching) > 1:
+        ids = ", ".join(key.id for key in matching[:5])
+        raise InvalidRequest(f"Several keys are named '{named}' ({ids}); say which by its id.", param="key")
+    return await find_key(action, matching[0].id)

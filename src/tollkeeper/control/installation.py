@@ -7,14 +7,16 @@ from typing import Any
 
 import msgspec
 
-from tollkeeper.control.api_keys import NAME_LENGTH_MAX, NewApiKey, create_admin_key, create_project_key
-from tollkeeper.domain.errors import ConfigurationError, Conflict, InvalidRequest
+from tollkeeper.control.administration import Action, Secrets, operator
+from tollkeeper.control.api_keys import NewApiKey, create_admin_key, create_service_key
+from tollkeeper.control.names import check_name
+from tollkeeper.control.organizations import create_organization
+from tollkeeper.domain.errors import ConfigurationError, Conflict
 from tollkeeper.domain.tenancy import Organization, Project
+from tollkeeper.kit.secret_sources import SecretUnavailable, read_command
 from tollkeeper.kit.secrets import PEPPER_BYTES, create_pepper, fingerprint, read_pepper
-from tollkeeper.store import installation, organizations, projects
+from tollkeeper.store import audit, installation, organizations
 from tollkeeper.store.engine import Store
-
-DEFAULT_PROJECT = "default"
 
 
 class Initialized(msgspec.Struct, frozen=True):
@@ -26,13 +28,15 @@ class Initialized(msgspec.Struct, frozen=True):
     project_key: NewApiKey
 
 
-def load_pepper(*, text: str, path: Path) -> bytes:
-    """Return the pepper from the settings: given as text, else from its file.
+def load_pepper(*, text: str, path: Path, command: tuple[str, ...] = ()) -> bytes:
+    """Return the pepper from the settings: given as text, else printed by a command, else from its file.
 
     Raises:
-        ConfigurationError: neither holds a pepper.
+        ConfigurationError: what is asked for it holds no pepper.
     """
     try:
+        if not text and command:
+            text = read_command(command, setting="keys.pepper")
         if text:
             pepper = bytes.fromhex(text)
             if len(pepper) != PEPPER_BYTES:
@@ -44,6 +48,8 @@ def load_pepper(*, text: str, path: Path) -> bytes:
             f"There is no pepper file {path}, so no API key can be checked. `tollkeeper init` makes one; "
             "for an existing database restore it from your backup."
         ) from None
+    except SecretUnavailable as error:
+        raise ConfigurationError(str(error)) from None
     except ValueError as error:
         raise ConfigurationError(f"The pepper cannot be read: {error}") from None
 
@@ -62,36 +68,44 @@ async def check_pepper(store: Store, pepper: bytes) -> None:
         )
 
 
-async def initialize(store: Store, *, name: str, timezone: str, pepper_text: str, pepper_path: Path) -> Initialized:
+async def initialize(
+    store: Store,
+    *,
+    name: str,
+    timezone: str,
+    pepper_text: str,
+    pepper_path: Path,
+    pepper_command: tuple[str, ...] = (),
+) -> Initialized:
     """Create an organization, its default project, an administration key and a project key; make the pepper if needed.
 
     Raises:
         Conflict: there is an organization of this name.
         ConfigurationError: the database has keys, but their pepper is not to be found.
     """
-    name = name.strip()
-    if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable():
-        raise InvalidRequest(
-            f"An organization's name must have 1 to {NAME_LENGTH_MAX} printable characters.", param="name"
-        )
+    name = check_name(name)
     known = await store.read(installation.get_installation)
-    if known is None and not pepper_text and not pepper_path.exists():  # noqa: ASYNC240  # a command, not a server
+    is_elsewhere = bool(pepper_text or pepper_command)
+    if known is None and not is_elsewhere and not pepper_path.exists():  # noqa: ASYNC240  # a command, not a server
         create_pepper(pepper_path)
-    pepper = load_pepper(text=pepper_text, path=pepper_path)
+    pepper = load_pepper(text=pepper_text, path=pepper_path, command=pepper_command)
     await check_pepper(store, pepper)
     if any(existing.name == name for existing in await store.read(organizations.list_organizations)):
         raise Conflict(f"There is an organization '{name}' already. `tollkeeper keys create` makes further keys.")
 
-    async def create(connection: Any) -> tuple[Organization, Project]:
+    secrets = Secrets.of(pepper)
+
+    async def create(connection: Any) -> Initialized:
         if known is None:
             await installation.create_installation(connection, pepper_fingerprint=fingerprint(pepper))
-        organization = await organizations.create_organization(connection, name, timezone=timezone)
-        return organization, await projects.create_project(connection, organization.id, name=DEFAULT_PROJECT)
+        name_of_caller = "tollkeeper init"
+        founder = Action(connection, operator("", name=name_of_caller), secrets)
+        founded = await create_organization(founder, name=name, timezone=timezone, is_open=False)
+        organization, project = founded.organization, founded.project
+        action = Action(connection, operator(organization.id, name=name_of_caller), secrets)
+        admin_key = await create_admin_key(action, name="admin")
+        project_key = await create_service_key(action, project_id=project.id, name="default")
+        await audit.append_events(connection, organization.id, action.events, key=secrets.audit_key)
+        return Initialized(organization, project, admin_key, project_key)
 
-    organization, project = await store.write(create)
-    return Initialized(
-        organization,
-        project,
-        await create_admin_key(store, pepper, organization.id, name="admin"),
-        await create_project_key(store, pepper, organization.id, project_id=project.id, name="default"),
-    )
+    return await store.write(create)

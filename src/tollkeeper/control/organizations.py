@@ -1,11 +1,119 @@
-"""Organizations and projects, as the commands name them."""
+"""Organizations: founded by a person or the operator, listed, changed; and, with projects, as the commands name them."""
 
 from __future__ import annotations
 
-from tollkeeper.domain.errors import InvalidRequest, NotFound
-from tollkeeper.domain.tenancy import Organization, Project
-from tollkeeper.store import organizations, projects
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tollkeeper.control.administration import Action, Target
+from tollkeeper.control.names import check_name
+from tollkeeper.domain.access import Principal
+from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
+from tollkeeper.domain.label import LABELS_MAX, check_label
+from tollkeeper.domain.role import ORG_ADMIN, Assignment
+from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization, Project
+from tollkeeper.store import accounts, audit, members, organizations, projects
 from tollkeeper.store.engine import Store
+
+DEFAULT_PROJECT = "default"
+KEY_AGE_MAX_DAYS = 3650
+
+
+class Founded(msgspec.Struct, frozen=True):
+    """A new organization and its default project."""
+
+    organization: Organization
+    project: Project
+
+
+async def create_organization(
+    action: Action, *, name: str, timezone: str = "UTC", language: Language = "en", is_open: bool
+) -> Founded:
+    """Found an organization; the person who asks becomes its org_admin.
+
+    `is_open`: anybody may sign up here, so anybody whose e-mail address is verified may found an organization; else
+    organizations are the operator's to found (`tollkeeper init`), who asks without an account.
+
+    Raises:
+        PermissionDenied: the caller is an API key, the person's address is not verified, or the installation is not open.
+        InvalidRequest: a name or a time zone that is none.
+    """
+    principal = action.caller.principal
+    if not principal.is_operator:
+        await _require_founder(action, is_open=is_open)
+    made = await organizations.create_organization(
+        action.connection, check_name(name), timezone=timezone, language=language
+    )
+    project = await projects.create_project(action.connection, made.id, name=DEFAULT_PROJECT)
+    if principal.account_id:
+        admin = await members.add_member(action.connection, made.id, principal.account_id)
+        assignment = Assignment(ORG_ADMIN, "organization", made.id)
+        await members.assign_role(action.connection, made.id, admin.id, assignment)
+    await _record_founding(action, made, project)
+    return Founded(made, project)
+
+
+async def list_organizations(action: Action, *, after: str | None = None, limit: int = 100) -> list[Organization]:
+    """Return the organizations that a person belongs to, oldest first; an API key's own one.
+
+    Raises:
+        PermissionDenied: it is a service's key, which does not see whom it works for.
+    """
+    principal = action.caller.principal
+    if principal.account_id:
+        return await organizations.list_organizations_of(
+            action.connection, principal.account_id, after=after, limit=limit
+        )
+    action.require("membership", action.organization)
+    own = await organizations.get_organization(action.connection, action.organization_id)
+    return [own] if own is not None and own.id != after else []
+
+
+async def get_organization(action: Action, organization_id: str) -> Organization:
+    """Return the caller's organization.
+
+    Raises:
+        NotFound: it is another one.
+    """
+    _require_own(action, organization_id)
+    action.require("membership", action.organization)
+    found = await organizations.get_organization(action.connection, organization_id)
+    assert found is not None, "a caller's organization is there"
+    return found
+
+
+async def update_organization(
+    action: Action,
+    organization_id: str,
+    *,
+    name: str | UnsetType = UNSET,
+    timezone: str | UnsetType = UNSET,
+    language: Language | UnsetType = UNSET,
+    policy: KeyPolicy | UnsetType = UNSET,
+) -> Organization:
+    """Change the caller's organization; what is UNSET stays. A policy holds for every key on every replica at once.
+
+    Raises:
+        NotFound: it is another one.
+        PermissionDenied: the caller may not manage it.
+        InvalidRequest: a name, time zone or policy that is none.
+    """
+    _require_own(action, organization_id)
+    action.require("org:manage", action.organization)
+    before = await organizations.lock_organization(action.connection, organization_id)
+    wanted = {
+        "name": check_name(name) if name is not UNSET else UNSET,
+        "timezone": timezone,
+        "language": language,
+        "policy": _check_policy(policy) if policy is not UNSET else UNSET,
+    }
+    values = {key: value for key, value in wanted.items() if value is not UNSET and getattr(before, key) != value}
+    if not values:
+        return before
+    changed = await organizations.change_organization(action.connection, organization_id, values)
+    target = Target("organization", changed.id, changed.name)
+    action.record("organization.update", target, before=_shown(before), after=_shown(changed))
+    return changed
 
 
 async def choose_organization(store: Store, named: str | None) -> Organization:
@@ -55,3 +163,52 @@ async def project_names(store: Store, organization_id: str) -> dict[str, str]:
         found += page
         if len(page) < 100:
             return {each.id: each.name for each in found}
+
+
+async def _require_founder(action: Action, *, is_open: bool) -> None:
+    account_id = action.caller.principal.account_id
+    found = await accounts.get_credentials(action.connection, account_id) if account_id else None
+    if found is None:
+        raise PermissionDenied("Only a person who is logged in can found an organization.")
+    if not is_open:
+        raise PermissionDenied(
+            "On this installation organizations are founded by its operator (`tollkeeper init --org NAME`)."
+        )
+    if found.account.email_verified_at_us is None:
+        raise PermissionDenied("Verify your e-mail address first: follow the link that was sent to it.")
+
+
+async def _record_founding(action: Action, made: Organization, project: Project) -> None:
+    """Begin the new organization's own audit log; nobody else's log has a word about it."""
+    principal: Principal = msgspec.structs.replace(action.caller.principal, organization_id=made.id)
+    own = Action(action.connection, msgspec.structs.replace(action.caller, principal=principal), action.secrets)
+    own.record("organization.create", Target("organization", made.id, made.name), after=_shown(made))
+    own.record("project.create", Target("project", project.id, project.name), after={"name": project.name})
+    await audit.append_events(action.connection, made.id, own.events, key=action.secrets.audit_key)
+
+
+def _require_own(action: Action, organization_id: str) -> None:
+    if organization_id != action.organization_id or not action.organization_id:
+        raise NotFound(f"There is no organization '{organization_id}'.")
+
+
+def _check_policy(policy: KeyPolicy) -> KeyPolicy:
+    age = policy.key_age_max_days
+    if age is not None and not 1 <= age <= KEY_AGE_MAX_DAYS:
+        raise InvalidRequest(f"key_age_max_days must be 1 to {KEY_AGE_MAX_DAYS}, or null.", param="policy")
+    names = sorted(set(policy.required_labels))
+    faults = [fault for each in names if (fault := check_label(each, ""))]
+    if faults:
+        raise InvalidRequest(f"required_labels: {faults[0]}.", param="policy")
+    if len(names) > LABELS_MAX:
+        raise InvalidRequest(f"A call has at most {LABELS_MAX} labels, so no more can be required.", param="policy")
+    return msgspec.structs.replace(policy, required_labels=tuple(names))
+
+
+def _shown(organization: Organization) -> dict[str, object]:
+    return {
+        "name": organization.name,
+        "timezone": organization.timezone,
+        "language": organization.language,
+        "policy": msgspec.to_builtins(organization.policy),
+    }

@@ -9,7 +9,9 @@ import msgspec
 from tollkeeper.control.organizations import choose_organization
 from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS
 from tollkeeper.domain.errors import InvalidRequest, NotFound, StoreUnavailable, UnknownDatabase
-from tollkeeper.domain.price import PriceRow, select_rate
+from tollkeeper.domain.price import PriceRow
+from tollkeeper.domain.rate_card import card_of
+from tollkeeper.domain.usage import Dimension, Usage
 from tollkeeper.kit.clock import now_us
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.drafts import PriceDraft, slot_of, to_rows
@@ -113,7 +115,8 @@ def _price_before(book: CompiledBook, row: PriceRow) -> int | None:
         return None
     found = book.find(row.provider, row.model_pattern)
     rates = found.rates(row.valid_from_us, row.tier) if found is not None else None
-    rate = select_rate(rates, row.dimension, row.context_over + 1) if rates else None
+    usage = Usage({Dimension.INPUT: row.context_over + 1})
+    rate = card_of(rates).pick(usage).get(row.dimension) if rates else None
     return rate.price_pico if rate is not None else None
 
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import re
 import zlib
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 import msgspec
 
-from tollkeeper.domain.errors import InvalidApiKey
-from tollkeeper.domain.tenancy import OrganizationId, ProjectId
+from tollkeeper.domain.errors import InvalidApiKey, MismatchedProject
+from tollkeeper.domain.key_terms import FurtherProject, KeyTerms
+from tollkeeper.domain.tenancy import KeyPolicy, OrganizationId, ProjectId
 
 ApiKeyId = NewType("ApiKeyId", str)  # key_<12 base62>, the part of the key that may be shown
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 KEY_PREFIX = "sk-tk-"
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 43, 6
+US_PER_DAY = 86_400_000_000
 _KEY = re.compile(rb"sk-tk-([0-9A-Za-z]{12})-([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 
 
 class KeyKind(StrEnum):
-    PROJECT = "project"  # calls models
+    SERVICE = "service"  # a program's: calls models in a project
+    MEMBER = "member"  # a person's: never more than the person may do
     ADMIN = "admin"  # administers the organization and cannot call models
 
 
@@ -32,7 +35,12 @@ class KeyStatus(StrEnum):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A key's record; the key itself is nowhere. `project_id` is "" for an administration key."""
+    """A key's record; the key itself is nowhere. `project_id` is "" for an administration key.
+
+    No key outlives the organization's policy: `expires_at_us` is the earlier of its own and the policy's. As the
+    directory hands a key out, all of it is what holds now: a member's key has nothing that the member lost, and the key
+    of an archived project is disabled.
+    """
 
     organization_id: OrganizationId
     id: ApiKeyId
@@ -44,6 +52,29 @@ class ApiKey(msgspec.Struct, frozen=True):
     created_at_us: int
     expires_at_us: int | None = None
     last_used_at_us: int | None = None
+    member_id: str = ""
+    team_id: str = ""  # the project's
+    terms: KeyTerms | None = None  # None when nothing more is agreed
+    replaced_by: str = ""  # the key that a rotation made of it
+
+    @property
+    def projects(self) -> tuple[FurtherProject, ...]:
+        """Every project that the key may be used for and what it may do there, its own first."""
+        if not self.project_id:
+            return ()
+        own = FurtherProject(self.project_id, self.team_id, self.permissions)
+        return (own, *(self.terms.further_projects if self.terms else ()))
+
+    @property
+    def project_ids(self) -> tuple[str, ...]:
+        """Every project that the key may be used for, its own first."""
+        return tuple(project.id for project in self.projects)
+
+    def state(self, now_us: int) -> Literal["active", "disabled", "deleted", "expired"]:
+        """Return the key's status, or that it has expired, which disabling and deleting hide."""
+        if self.status is KeyStatus.ACTIVE and self.expires_at_us is not None and now_us >= self.expires_at_us:
+            return "expired"
+        return self.status.value
 
     def check_usable(self, now_us: int) -> None:
         """Pass when the key may be used now.
@@ -57,6 +88,30 @@ class ApiKey(msgspec.Struct, frozen=True):
         if self.expires_at_us is not None and now_us >= self.expires_at_us:
             message = "This API key has expired."
             raise InvalidApiKey(message)
+
+    def in_project(self, project_id: str) -> ApiKey:
+        """Return the key as used for one of its projects: with what it may do there.
+
+        Raises:
+            MismatchedProject: it is not for this project.
+        """
+        if project_id == self.project_id:
+            return self
+        for project in self.projects:
+            if project.id == project_id:
+                return msgspec.structs.replace(
+                    self, project_id=ProjectId(project.id), team_id=project.team_id, permissions=project.permissions
+                )
+        message = "The header OpenAI-Project names a project that this API key is not for."
+        raise MismatchedProject(message)
+
+
+def expiry_under(policy: KeyPolicy, *, created_at_us: int, expires_at_us: int | None) -> int | None:
+    """Return when a key ends: its own expiry, or the greatest age that the organization allows when that is earlier."""
+    if policy.key_age_max_days is None:
+        return expires_at_us
+    oldest_us = created_at_us + policy.key_age_max_days * US_PER_DAY
+    return oldest_us if expires_at_us is None else min(oldest_us, expires_at_us)
 
 
 def write_key(key_id: str, secret: str) -> str:

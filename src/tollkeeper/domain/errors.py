@@ -55,10 +55,40 @@ class InvalidApiKey(TollkeeperError):
     code = "invalid_api_key"
 
 
+class LoginFailed(TollkeeperError):
+    """Who logs in could not be identified; the message says why and holds no secret, code or token."""
+
+    code = "login_failed"
+
+
 class PermissionDenied(TollkeeperError):
     """The key is good but may not do this; the message names the missing permission."""
 
     code = "permission_denied"
+
+
+class ModelNotAllowed(PermissionDenied):
+    """The key is for other models; the message names them."""
+
+    code = "model_not_allowed"
+
+
+class AddressNotAllowed(PermissionDenied):
+    """The key may not be used from where the request came."""
+
+    code = "ip_not_allowed"
+
+
+class MismatchedOrganization(InvalidApiKey):
+    """The header OpenAI-Organization names another organization than the key's."""
+
+    code = "mismatched_organization"
+
+
+class MismatchedProject(InvalidApiKey):
+    """The header OpenAI-Project names a project that the key is not for."""
+
+    code = "mismatched_project"
 
 
 class ModelNotFound(TollkeeperError):
@@ -77,6 +107,18 @@ class Conflict(TollkeeperError):
     """What should be made is there already."""
 
     code = "conflict"
+
+
+class IdempotencyMismatch(Conflict):
+    """The Idempotency-Key was sent before with another request."""
+
+    code = "idempotency_mismatch"
+
+
+class TooManyAttempts(TollkeeperError):
+    """Too many tries in a short time; the field `retry_after_seconds` says when the next one counts."""
+
+    code = "rate_limit_exceeded"
 
 
 class LimitsUnavailable(TollkeeperError):

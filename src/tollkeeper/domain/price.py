@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from tollkeeper.domain.money import amount_nanos
-from tollkeeper.domain.rate_card import card_of
+from tollkeeper.domain.rate_card import Rate, card_of
 from tollkeeper.domain.usage import Charge, ChargeLine, CostState, Usage
 
 STANDARD_TIER = "standard"
@@ -20,19 +20,6 @@ PRICE_TIERS = (STANDARD_TIER, BATCH_TIER, "flex", "priority", "ultrafast", "fast
 """The tiers that a catalogue may price. `fast_mode` is Anthropic's `speed: fast`, which is not its priority tier."""
 
 _TIER_OF_WORD = {"": STANDARD_TIER, "default": STANDARD_TIER, "auto": STANDARD_TIER, "fast": "priority"}
-
-
-class Rate(msgspec.Struct, frozen=True, array_like=True):
-    """The price of one unit of a dimension, for calls whose total input exceeds `context_over` tokens.
-
-    The highest threshold passed wins and applies to the whole call. An inclusive threshold of N is `context_over` N-1.
-    """
-
-    dimension: str
-    price_pico: int
-    context_over: int = 0
-    source: str = ""  # where the price comes from: a catalogue's name, version and model, or the id of an own price
-    follows: str = ""  # the dimension whose price this is, when the dimension has none of its own
 
 
 class DailyWindow(msgspec.Struct, frozen=True, array_like=True):
@@ -153,16 +140,6 @@ def price_ceiling(
     """Return nano-USD that no charge for at most so many tokens exceeds; None when the tier has no price."""
     rates = prices.rates(at_us, tier)
     return None if rates is None else card_of(rates).ceiling_nanos(input_tokens_max, output_tokens_max)
-
-
-def select_rate(rates: tuple[Rate, ...], dimension: str, input_total: int) -> Rate | None:
-    """Return the rate of a dimension whose threshold is the highest that `input_total` exceeds."""
-    passed = [
-        rate
-        for rate in rates
-        if rate.dimension == dimension and (input_total > rate.context_over or rate.context_over == 0)
-    ]
-    return max(passed, key=lambda rate: rate.context_over, default=None)
 
 
 def _within(windows: tuple[DailyWindow, ...], at_us: int) -> bool:

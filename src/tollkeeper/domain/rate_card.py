@@ -1,17 +1,27 @@
-"""A list of rates prepared for use on the path of a call: which rate a dimension has, and the most that tokens can cost."""
+"""Rates, and a list of them prepared for the path of a call: which a dimension has, and the most that tokens can cost."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import msgspec
 
 from tollkeeper.domain.money import PICOS_PER_NANO
 from tollkeeper.domain.usage import INPUT_DIMENSIONS, Dimension, Usage
 
-if TYPE_CHECKING:
-    from tollkeeper.domain.price import Rate
-
 _CARDS_MAX = 4096
 _ROUNDINGS_MAX = len(Dimension)  # each line is rounded once, by half a nano at most
+
+
+class Rate(msgspec.Struct, frozen=True, array_like=True):
+    """The price of one unit of a dimension, for calls whose total input exceeds `context_over` tokens.
+
+    The highest threshold passed wins and applies to the whole call. An inclusive threshold of N is `context_over` N-1.
+    """
+
+    dimension: str
+    price_pico: int
+    context_over: int = 0
+    source: str = ""  # where the price comes from: a catalogue's name, version and model, or the id of an own price
+    follows: str = ""  # the dimension whose price this is, when the dimension has none of its own
 
 
 class RateCard:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from tollkeeper.domain.access import authorise
 from tollkeeper.domain.errors import TollkeeperError, UnsupportedContentType
 from tollkeeper.gateway.client import Client, Receive, Scope, Send
+from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
 from tollkeeper.gateway.wire.openai import Operation
@@ -56,11 +56,12 @@ class Gateway:
         try:
             if client.scope["method"] not in {"GET", "HEAD"}:
                 raise MethodNotAllowed("This route takes GET only.")
-            authorise(await self._pipeline.authenticator.authenticate(client.headers), "models:list")
+            found = await self._pipeline.authenticator.authenticate(client.headers)
+            key = key_in_use(found, client, "models:list", self._pipeline.trusted_proxies)
             if path in {_MODELS, _MODEL_PREFIX}:
-                body = self._models.render()
+                body = self._models.render(key.organization_id, key.terms)
             else:
-                body = self._models.render_one(path.removeprefix(_MODEL_PREFIX))
+                body = self._models.render_one(path.removeprefix(_MODEL_PREFIX), key.organization_id, key.terms)
         except TollkeeperError as error:
             await client.refuse(error)
         else:

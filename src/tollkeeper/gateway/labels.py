@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from tollkeeper.domain.errors import InvalidRequest
-
-LABELS_MAX = 16
-VALUE_LENGTH_MAX = 128
-_NAME = re.compile(r"[\w.\-]{1,64}")
+from tollkeeper.domain.label import LABELS_MAX, check_label
 
 
 def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str]:
@@ -20,11 +15,7 @@ def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str
     """
     if not header and not metadata:
         return {}
-    labels = {
-        name: value
-        for name, value in list(metadata.items())[:LABELS_MAX]
-        if _NAME.fullmatch(name) and len(value) <= VALUE_LENGTH_MAX and value.isprintable()
-    }
+    labels = {name: value for name, value in list(metadata.items())[:LABELS_MAX] if not check_label(name, value)}
     if not header:
         return labels
     try:
@@ -36,10 +27,10 @@ def read_labels(header: bytes | None, metadata: dict[str, str]) -> dict[str, str
         name, value = name.strip(), value.strip()
         if not name and not equals:
             continue
-        if not equals or not _NAME.fullmatch(name):
-            raise _refused("must look like feature=search,purpose=eval: names of letters, digits, _ . -")
-        if len(value) > VALUE_LENGTH_MAX or not value.isprintable():
-            raise _refused(f"has a value for '{name}' of more than {VALUE_LENGTH_MAX} characters, or not printable")
+        if not equals:
+            raise _refused("must look like feature=search,purpose=eval")
+        if fault := check_label(name, value):
+            raise _refused(f"must look like feature=search,purpose=eval: {fault}")
         labels[name] = value
     if len(labels) > LABELS_MAX:
         raise _refused(f"and metadata give more than {LABELS_MAX} labels")

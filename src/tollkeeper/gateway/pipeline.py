@@ -10,23 +10,25 @@ import logging
 
 import msgspec
 
-from tollkeeper.domain.access import authorise
 from tollkeeper.domain.api_key import ApiKey
-from tollkeeper.domain.deployment import Route, RouteTable
+from tollkeeper.domain.deployment import Route
 from tollkeeper.domain.errors import ModelNotFound, TollkeeperError, UpstreamFault
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.client import Client, ClientGoneError
 from tollkeeper.gateway.counting import count_usage
+from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.labels import read_labels
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
 from tollkeeper.ports.ledger import Ledger
 from tollkeeper.ports.limiter import Limiter
 from tollkeeper.ports.prices import Prices
+from tollkeeper.ports.routes import Routes
 from tollkeeper.ports.tokens import TokenCounter
 
 COUNTING_S = 15.0
@@ -37,21 +39,24 @@ class Pipeline(msgspec.Struct, frozen=True):
     """The data plane's parts, wired in `bootstrap`; `handle` is the path of one call."""
 
     authenticator: Authenticator
-    routes: RouteTable
+    routes: Routes
     limiter: Limiter
     ledger: Ledger
     prices: Prices
     relay: Relay
     counter: TokenCounter
     body_bytes_max: int
+    trusted_proxies: Networks = Networks()
 
     async def handle(self, client: Client, operation: wire.Operation) -> None:
         """Take one call through all steps and answer it; every refusal and fault is answered here."""
         try:
-            key = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
-            authorise(key, wire.PERMISSIONS[operation])  # 403
+            found = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
+            key = key_in_use(found, client, wire.PERMISSIONS[operation], self.trusted_proxies)  # 401, 403
             call = wire.parse(operation, await client.body(self.body_bytes_max))  # 400, 413
-            route = self._find_route(call.model)  # 404
+            route = self._find_route(key.organization_id, call.model)  # 404
+            if key.terms is not None:
+                key.terms.check_model(call.model, route.deployments)  # 403
             admission = self.limiter.admit(key, call.model, len(call.body))  # 429
             passage = None
             try:
@@ -64,8 +69,8 @@ class Pipeline(msgspec.Struct, frozen=True):
         except ClientGoneError:
             return
 
-    def _find_route(self, model: str) -> Route:
-        route = self.routes.resolve(model)
+    def _find_route(self, organization_id: str, model: str) -> Route:
+        route = self.routes.of(organization_id).resolve(model)
         if route is None:
             raise ModelNotFound(
                 f"The model '{model}' does not exist here or no provider is configured for it; "
@@ -76,6 +81,9 @@ class Pipeline(msgspec.Struct, frozen=True):
     async def _reserve(self, client: Client, key: ApiKey, call: wire.Call, route: Route) -> Passage:
         """Hold the most that the call can cost at any of its deployments, durably, before anything goes out."""
         deployment, book = route.deployments[0], self.prices.of(key.organization_id)
+        labels = read_labels(client.headers.get(b"x-tollkeeper-labels"), call.metadata)
+        if key.terms is not None:
+            labels = key.terms.complete_labels(labels)
         reservation = Reservation(
             call_id=client.call_id,
             organization_id=key.organization_id,
@@ -89,7 +97,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             started_at_us=client.started_us,
             ceiling_nanos=ceiling_of(route, call, book, at_us=client.started_us),
             end_user=call.end_user,
-            labels=read_labels(client.headers.get(b"x-tollkeeper-labels"), call.metadata),
+            labels=labels,
         )
         await self.ledger.reserve(reservation)
         return Passage(call, reservation, deployment, book, started_ns=client.started_ns)

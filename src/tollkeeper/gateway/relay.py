@@ -38,6 +38,7 @@ _ANSWER_HEADERS = frozenset(
 _PROVIDER_REQUEST_IDS = frozenset({b"x-request-id", b"request-id"})
 _REDACTED = b"[redacted]"
 METERED_BYTES_MAX = 64 * 1024 * 1024
+TARGETS_MAX = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +53,7 @@ class RelaySettings(msgspec.Struct, frozen=True):
 class _Target(msgspec.Struct, frozen=True):
     """What every request of one operation to one provider has in common."""
 
+    provider: Provider
     origin: Origin
     head: bytes
     secret: bytes
@@ -79,7 +81,7 @@ class Relay:
 
     def __init__(self, upstream: Upstream, settings: RelaySettings) -> None:
         self._upstream, self._settings = upstream, settings
-        self._targets: dict[tuple[str, str], _Target] = {}
+        self._targets: dict[tuple[str, str, str], _Target] = {}
         self.drains = 0
 
     async def pass_through(self, client: Client, passage: Passage) -> WholeAnswer | None:
@@ -137,13 +139,25 @@ class Relay:
                 passage.output_texts = meter.output_texts()
 
     def _target(self, provider: Provider, operation: wire.Operation) -> _Target:
-        target = self._targets.get((provider.name, operation))
-        if target is None:
-            target = self._targets[(provider.name, operation)] = self._make_target(provider, operation)
+        """Return what is ready to be sent to a provider. Whose provider it is decides, and which of its secrets.
+
+        Raises:
+            UpstreamFault: its secret could not be opened; no other is sent in its place.
+        """
+        place = (provider.credential_id, provider.name, operation)
+        target = self._targets.get(place)
+        if target is None or target.provider is not provider:
+            if len(self._targets) >= TARGETS_MAX:
+                self._targets.clear()
+            target = self._targets[place] = self._make_target(provider, operation)
         return target
 
     def _make_target(self, provider: Provider, operation: wire.Operation) -> _Target:
-        origin, secret = origin_of(provider.base_url), provider.api_key.encode()
+        if provider.is_sealed_shut:
+            message = f"the key of provider '{provider.name}' cannot be opened; an admin can set it again"
+            raise UpstreamFault("connect", message, sent=False)
+        origin = origin_of(provider.base_url, is_guarded=provider.is_guarded)
+        secret = provider.api_key.encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"accept", b"application/json, text/event-stream"),
@@ -151,7 +165,9 @@ class Relay:
         ]
         if secret:
             headers.append((b"authorization", b"Bearer " + secret))
-        return _Target(origin, self._upstream.render_head(origin, "POST", wire.PATHS[operation], headers), secret)
+        return _Target(
+            provider, origin, self._upstream.render_head(origin, "POST", wire.PATHS[operation], headers), secret
+        )
 
 
 class _Drain:
@@ -175,12 +191,12 @@ class _Drain:
             self._is_draining = False
 
 
-def origin_of(base_url: str) -> Origin:
-    """Take a checked base URL apart."""
+def origin_of(base_url: str, *, is_guarded: bool = False) -> Origin:
+    """Take a checked base URL apart. `is_guarded` when an organization chose it."""
     parts = urlsplit(base_url)
     assert parts.hostname is not None, "settings are checked when they are read"
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Origin(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
+    return Origin(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), is_guarded)
 
 
 def _request(target: _Target, passage: Passage, headers: Mapping[bytes, bytes]) -> UpstreamRequest:

@@ -8,6 +8,7 @@ import sys
 
 _SECRETS = re.compile(
     r"(sk-tk-[0-9A-Za-z]{12}-)[0-9A-Za-z]+"  # our keys: the public id may stay
+    r"|((?:sess|mail)-tk-)[0-9A-Za-z]+"  # sessions, and what links in e-mails carry
     r"|(sk-)[0-9A-Za-z_\-]{8,}"  # providers' keys
     r"|((?:authorization|x-api-key|api-key|x-goog-api-key|cookie|proxy-authorization)['\"]?\s*[:=,]\s*(?:b?['\"])?(?:bearer\s+)?)[^'\"\s,;]+"
     r"|(://[^/\s:@]+:)[^@\s/]+(?=@)",  # passwords in URLs
@@ -33,6 +34,8 @@ def set_up(level: str) -> None:
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.access").disabled = True
+    for driver in ("aiosqlite", "sqlalchemy", "asyncpg"):  # they log statements with their values: addresses, digests
+        logging.getLogger(driver).setLevel(logging.WARNING)
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.setLevel(logging.WARNING if level == "info" else level.upper())
     uvicorn.addFilter(lambda record: "Application startup failed" not in record.getMessage())  # we say why, and once

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from tollkeeper.domain.price import DailyWindow, ModelPrices, PriceVersion, Rate
+from tollkeeper.domain.price import DailyWindow, ModelPrices, PriceVersion
+from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.usage import Dimension
 from tollkeeper.prices.matching import is_match, with_dashed_date
 

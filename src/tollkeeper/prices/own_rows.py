@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tollkeeper.domain.price import ModelPrices, PriceRow, PriceVersion, Rate
+from tollkeeper.domain.price import ModelPrices, PriceRow, PriceVersion
+from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.usage import Dimension
 
 _Slot = tuple[str, str, int]  # dimension, tier, threshold

@@ -1,7 +1,9 @@
 """Keys in memory for the data plane, kept at most 1 s behind the store by polling its numbered list of changes.
 
 Only digests that exist take room among the keys; unknown ones have a small memory of their own, so that guessing
-cannot push good keys out. A look-up that was under way when a change arrived is not remembered.
+cannot push good keys out. A look-up that was under way when a change arrived is not remembered. A key is dropped when
+it changes, when its project or its member does, and with all others when its organization does; the numbers of the
+changes have no gaps, so whoever finds one has missed rows that were pruned, and forgets everything.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING
 from tollkeeper.domain.errors import DirectoryUnavailable, StoreUnavailable
 from tollkeeper.kit.clock import monotonic_s
 from tollkeeper.kit.tasks import TaskGroup
-from tollkeeper.store import api_keys, revision
+from tollkeeper.store import key_lookup, revision
+from tollkeeper.store.held_keys import HeldKeys, Stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +42,7 @@ class StoreDirectory:
     def __init__(self, store: Store, *, staleness_max_s: float = 300.0) -> None:
         self._store = store
         self._staleness_max_s = staleness_max_s
-        self._keys = _Keys(KEYS_MAX)
+        self._keys = HeldKeys(KEYS_MAX)
         self._unknown: dict[bytes, float] = {}  # digest -> when to ask again
         self._lookups: dict[bytes, asyncio.Task[ApiKey | None]] = {}
         self._tasks = TaskGroup()
@@ -106,9 +109,16 @@ class StoreDirectory:
     def _forget(self, changes: list[revision.Change]) -> None:
         self._generation += 1
         kinds = {change.kind for change in changes}
+        if changes[0].number != self._number + 1:
+            self._keys.clear()
+            self._unknown.clear()
+            kinds |= self._on_change.keys()
+        stale: dict[str, Stale] = {}  # by organization: a thousand changes of one cost one pass over its keys
         for change in changes:
-            if change.kind == "api_key":
-                self._keys.drop(change.organization_id, change.entity_id)
+            if change.kind in Stale.KINDS:
+                stale.setdefault(change.organization_id, Stale()).add(change.kind, change.entity_id)
+        for organization_id, what in stale.items():
+            self._keys.drop(organization_id, what)
         if "api_key" in kinds:
             self._unknown.clear()  # one of them may have just been made
         self._number = changes[-1].number
@@ -118,10 +128,10 @@ class StoreDirectory:
 
     async def _look_up(self, digest: bytes) -> ApiKey | None:
         generation = self._generation
-        key = await self._store.read(lambda connection: api_keys.find_by_digest(connection, digest))
+        key = await self._store.read(lambda connection: key_lookup.find_by_digest(connection, digest))
         if generation != self._generation:
             # What was read may be older than a change already dealt with. Read once more, and remember neither.
-            return await self._store.read(lambda connection: api_keys.find_by_digest(connection, digest))
+            return await self._store.read(lambda connection: key_lookup.find_by_digest(connection, digest))
         if key is not None:
             self._keys.put(digest, key)
         else:
@@ -143,42 +153,6 @@ class StoreDirectory:
                 if not self._is_reachable:
                     _log.warning("changes to keys can be read again")
                 self._is_reachable = True
-
-
-class _Keys:
-    """Keys by digest, at most `count_max`, the least recently used half dropped when full."""
-
-    def __init__(self, count_max: int) -> None:
-        self._half_max = count_max // 2
-        self._young: dict[bytes, ApiKey] = {}
-        self._old: dict[bytes, ApiKey] = {}
-        self._digests: dict[tuple[str, str], bytes] = {}  # (organization, key id) -> digest of each key held
-
-    def get(self, digest: bytes) -> ApiKey | None:
-        key = self._young.get(digest)
-        if key is None and (key := self._old.pop(digest, None)) is not None:
-            self.put(digest, key)
-        return key
-
-    def put(self, digest: bytes, key: ApiKey) -> None:
-        if len(self._young) >= self._half_max:
-            for dropped in self._old.values():
-                self._digests.pop((dropped.organization_id, dropped.id), None)
-            self._old, self._young = self._young, {}
-        self._old.pop(digest, None)
-        self._young[digest] = key
-        self._digests[key.organization_id, key.id] = digest
-
-    def drop(self, organization_id: str, key_id: str) -> None:
-        digest = self._digests.pop((organization_id, key_id), None)
-        if digest is not None:
-            self._young.pop(digest, None)
-            self._old.pop(digest, None)
-
-    def clear(self) -> None:
-        self._young.clear()
-        self._old.clear()
-        self._digests.clear()
 
 
 if TYPE_CHECKING:

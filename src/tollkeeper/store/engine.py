@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import event
@@ -11,12 +12,16 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tollkeeper.domain.errors import ConfigurationError
+from tollkeeper.kit.clock import monotonic_s
+from tollkeeper.store.database_file import DatabaseFile
 from tollkeeper.store.faults import as_unavailable, is_retryable
 from tollkeeper.store.usage_postgres import PostgresUsageWriter
 from tollkeeper.store.usage_sqlite import SqliteUsageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    import aiosqlite
 
     from tollkeeper.domain.usage import UsageRecord
     from tollkeeper.ports.ledger import UsageStore
@@ -33,6 +38,7 @@ POSTGRES_SETTINGS = {
 }
 _CONNECT_TIMEOUT_S = 5
 _POOL_SIZE, _POOL_OVERFLOW = 4, 4
+_WAL_RETRY_S = 0.005
 
 
 class Store:
@@ -46,9 +52,10 @@ class Store:
         self.dialect = url.get_backend_name()
         self.url = url
         self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(url)
+        self._file = DatabaseFile(str(url.database)) if self.dialect == "sqlite" else None
         self._usage = (
-            SqliteUsageWriter(str(url.database), busy_timeout_ms=BUSY_TIMEOUT_MS)
-            if self.dialect == "sqlite"
+            SqliteUsageWriter(self._file, busy_timeout_ms=BUSY_TIMEOUT_MS)
+            if self._file is not None
             else PostgresUsageWriter(
                 url.set(drivername="postgresql").render_as_string(hide_password=False), POSTGRES_SETTINGS
             )
@@ -86,6 +93,15 @@ class Store:
         if not records:
             return 0
         return await with_attempts(lambda: self._usage.insert(records, slot))
+
+    def check_file(self) -> None:
+        """Pass when the database is no file, or still the file that was found first.
+
+        Raises:
+            StoreUnavailable: it is gone, or another one has its name.
+        """
+        if self._file is not None:
+            self._file.check()
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -163,10 +179,23 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # SQLAlchemy's adapter, untyped
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    connection.run_async(_set_up_sqlite)
+
+
+async def _set_up_sqlite(connection: aiosqlite.Connection) -> None:
+    give_up_s = monotonic_s() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # A file's first change of mode makes a read lock a write lock. When two connections do that at once, SQLite
+            # fails one of them without waiting: its busy time-out is for those who hold no lock yet.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic_s() > give_up_s:
+                raise
+            await asyncio.sleep(_WAL_RETRY_S)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+        await connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Any) -> None:  # sqlalchemy.Connection, by an untyped event

@@ -1,64 +1,175 @@
-"""Projects of an organization: create, get, find by name, list."""
+"""Projects of an organization: create, get, find by name, list, change, archive. Every change is numbered."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, tuple_
+import msgspec
+from sqlalchemy import and_, insert, or_, select, tuple_, update
 
-from tollkeeper.domain.errors import Conflict
+from tollkeeper.domain.budget import ModelLimit, QuotaAlert
+from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.tenancy import OrganizationId, Project, ProjectId
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
-from tollkeeper.store.schema import project
+from tollkeeper.store.conflicts import execute_unique
+from tollkeeper.store.revision import record_change
+from tollkeeper.store.schema_tenancy import project
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-_COLUMNS = (project.c.organization_id, project.c.id, project.c.name, project.c.created_at_us)
+_COLUMNS = (
+    project.c.organization_id,
+    project.c.id,
+    project.c.name,
+    project.c.created_at_us,
+    project.c.team_id,
+    project.c.archived_at_us,
+)
 
 
-async def create_project(connection: AsyncConnection, organization_id: str, *, name: str) -> Project:
+class Reach(msgspec.Struct, frozen=True):
+    """Which projects a caller may know of: those of these teams, and these."""
+
+    team_ids: tuple[str, ...]
+    project_ids: tuple[str, ...]
+
+
+class ProjectLimits(msgspec.Struct, frozen=True):
+    """What a project asks of its budget beside the amount."""
+
+    quota_alerts: tuple[QuotaAlert, ...] = ()
+    model_limits: dict[str, ModelLimit] = {}
+
+
+async def create_project(
+    connection: AsyncConnection, organization_id: str, *, name: str, team_id: str | None = None
+) -> Project:
     """Create a project.
 
     Raises:
         Conflict: the organization has a project of this name.
     """
-    if await find_project(connection, organization_id, name=name) is not None:
-        message = f"A project named '{name}' exists already."
-        raise Conflict(message)
-    made = Project(OrganizationId(organization_id), ProjectId(new_id("proj")), name, now_us())
-    await connection.execute(
-        insert(project).values(
-            organization_id=made.organization_id, id=made.id, name=made.name, created_at_us=made.created_at_us
-        )
-    )
+    made = Project(OrganizationId(organization_id), ProjectId(new_id("proj")), name, now_us(), team_id or "")  # type: ignore[arg-type]
+    row = {"organization_id": organization_id, "id": made.id, "name": name, "created_at_us": made.created_at_us}
+    await execute_unique(connection, insert(project).values(**row, team_id=team_id), message=_taken(name))
     return made
 
 
 async def get_project(connection: AsyncConnection, organization_id: str, project_id: str) -> Project | None:
-    """Return a project of the organization; None when it has none of this id."""
-    query = select(*_COLUMNS).where(project.c.organization_id == organization_id, project.c.id == project_id)
-    row = (await connection.execute(query)).one_or_none()
-    return Project(*row) if row else None
+    """Return a project of the organization, archived ones included; None when it has none of this id."""
+    return await _one(connection, organization_id, project.c.id == project_id)
 
 
 async def find_project(connection: AsyncConnection, organization_id: str, *, name: str) -> Project | None:
     """Return a project by its name; None when the organization has none of this name."""
-    query = select(*_COLUMNS).where(project.c.organization_id == organization_id, project.c.name == name)
-    row = (await connection.execute(query)).one_or_none()
-    return Project(*row) if row else None
+    return await _one(connection, organization_id, project.c.name == name)
+
+
+async def find_projects(connection: AsyncConnection, organization_id: str, named: Sequence[str]) -> list[Project]:
+    """Return the projects in use that have one of these ids or names."""
+    query = select(*_COLUMNS).where(
+        project.c.organization_id == organization_id,
+        project.c.archived_at_us.is_(None),
+        or_(project.c.id.in_(named), project.c.name.in_(named)),
+    )
+    return [_to_project(row) for row in await connection.execute(query)]
 
 
 async def list_projects(
-    connection: AsyncConnection, organization_id: str, *, after: str | None = None, limit: int = 100
+    connection: AsyncConnection,
+    organization_id: str,
+    *,
+    team_id: str | None = None,
+    reach: Reach | None = None,
+    after: str | None = None,
+    limit: int = 100,
 ) -> list[Project]:
-    """Return at most `limit` projects, oldest first, those behind the id `after`."""
-    query = select(*_COLUMNS).where(project.c.organization_id == organization_id)
+    """Return at most `limit` projects that are not archived, oldest first, those behind the id `after`."""
+    query = select(*_COLUMNS).where(project.c.organization_id == organization_id, project.c.archived_at_us.is_(None))
+    if team_id is not None:
+        query = query.where(project.c.team_id == team_id)
+    if reach is not None:
+        query = query.where(or_(project.c.team_id.in_(reach.team_ids), project.c.id.in_(reach.project_ids)))
     if after is not None:
         position = select(project.c.created_at_us, project.c.id).where(
             project.c.organization_id == organization_id, project.c.id == after
         )
         query = query.where(tuple_(project.c.created_at_us, project.c.id) > position.scalar_subquery())
     query = query.order_by(project.c.created_at_us, project.c.id).limit(limit)
-    return [Project(*row) for row in await connection.execute(query)]
+    return [_to_project(row) for row in await connection.execute(query)]
+
+
+async def read_names(connection: AsyncConnection, organization_id: str) -> dict[str, str]:
+    """Return the names of all projects of an organization by their ids, archived ones included."""
+    query = select(project.c.id, project.c.name).where(project.c.organization_id == organization_id)
+    return {row.id: row.name for row in await connection.execute(query)}
+
+
+async def change_project(
+    connection: AsyncConnection, organization_id: str, project_id: str, values: Mapping[str, Any]
+) -> Project:
+    """Change columns of a project that is not archived: name, team_id, archived_at_us.
+
+    Raises:
+        NotFound: the organization has no such project.
+        Conflict: it has another project of this name.
+    """
+    mine = and_(
+        project.c.organization_id == organization_id, project.c.id == project_id, project.c.archived_at_us.is_(None)
+    )
+    changed = update(project).where(mine).values(**values).returning(*_COLUMNS)
+    row = (await execute_unique(connection, changed, message=_taken(str(values.get("name", ""))))).one_or_none()
+    if row is None:
+        message = f"There is no project '{project_id}'."
+        raise NotFound(message)
+    await record_change(connection, "project", organization_id=organization_id, entity_id=project_id)
+    return _to_project(row)
+
+
+async def read_limits(
+    connection: AsyncConnection, organization_id: str, project_ids: Sequence[str]
+) -> dict[str, ProjectLimits]:
+    """Return the limits of projects by their ids."""
+    query = select(project.c.id, project.c.quota_alerts, project.c.model_limits).where(
+        project.c.organization_id == organization_id, project.c.id.in_(project_ids)
+    )
+    return {
+        row.id: ProjectLimits(
+            msgspec.json.decode(row.quota_alerts, type=tuple[QuotaAlert, ...]),
+            msgspec.json.decode(row.model_limits, type=dict[str, ModelLimit]),
+        )
+        for row in await connection.execute(query)
+    }
+
+
+async def write_limits(
+    connection: AsyncConnection, organization_id: str, project_id: str, limits: ProjectLimits
+) -> None:
+    """Replace the limits of a project."""
+    await connection.execute(
+        update(project)
+        .where(project.c.organization_id == organization_id, project.c.id == project_id)
+        .values(
+            quota_alerts=msgspec.json.encode(limits.quota_alerts).decode(),
+            model_limits=msgspec.json.encode(limits.model_limits, order="sorted").decode(),
+        )
+    )
+
+
+async def _one(connection: AsyncConnection, organization_id: str, condition: Any) -> Project | None:
+    query = select(*_COLUMNS).where(project.c.organization_id == organization_id, condition)
+    row = (await connection.execute(query)).one_or_none()
+    return _to_project(row) if row else None
+
+
+def _to_project(row: Row[Any, *tuple[Any, ...]]) -> Project:
+    return Project(row.organization_id, row.id, row.name, row.created_at_us, row.team_id or "", row.archived_at_us)
+
+
+def _taken(name: str) -> str:
+    return f"A project named '{name}' exists already."

@@ -8,7 +8,7 @@ minutes); no call is missing or counted twice.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -53,17 +53,21 @@ def days_of(from_us: int, to_us: int, timezone: str) -> list[Day]:
         raise InvalidRequest(message, param="timezone") from error
     if to_us - from_us > DAYS_MAX * 24 * US_PER_HOUR:
         raise InvalidRequest(f"A report by day covers at most {DAYS_MAX} days.", param="from")
-    date = utc(from_us).astimezone(zone).date()
+    day = utc(from_us).astimezone(zone).date()
     days: list[Day] = []
     start_us = from_us
     while start_us < to_us:
-        date += timedelta(days=1)
-        # A midnight that a clock change skips falls on the change itself: fold 0 takes the offset before it.
-        midnight = datetime(date.year, date.month, date.day, tzinfo=zone)
-        end_us = min(int(midnight.timestamp()) * 1_000_000, to_us)
+        day += timedelta(days=1)
+        end_us = min(midnight_us(day, zone), to_us)
         days.append(Day(_ceil_hour(start_us), _ceil_hour(end_us), start_us, end_us))
         start_us = end_us
     return days
+
+
+def midnight_us(day: date, zone: ZoneInfo) -> int:
+    """Return when a day begins; a midnight that a clock change skips falls on the change itself."""
+    at = datetime(day.year, day.month, day.day, tzinfo=zone)  # fold 0 takes the offset before the change
+    return int(at.timestamp()) * 1_000_000
 
 
 def _ceil_hour(at_us: int) -> int:

@@ -5,38 +5,20 @@ An amount is of the priced calls; `unpriced_requests` or `unpriced_quantity` bes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Integer, Select, Table, and_, column, func, select, values
 
-from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.store.report_buckets import US_PER_HOUR, days_of, hours_of
-from tollkeeper.store.schema import Int, charge_rollup, label_rollup, usage_rollup
+from tollkeeper.store.report_queries import MAPPED, KeyOwner, Line, Report, Scope, Source, query_of
+from tollkeeper.store.schema import charge_rollup, label_rollup, usage_rollup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import ColumnElement, FromClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-Bucket = Literal["all", "hour", "day"]
-CALL_COLUMNS = ("project_id", "api_key_id", "provider", "model", "operation", "service_tier")
+__all__ = ["CostRow", "KeyOwner", "LabelRow", "Report", "Scope", "UsageRow"]
+
+CALL_COLUMNS = ("project_id", "api_key_id", "provider", "model", "operation", "service_tier", *MAPPED)
 """What usage and costs can be grouped and filtered by. Usage also by cost_state, costs also by dimension."""
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What is asked: calls of [from_us, to_us) by UTC hours, see `report_buckets`; `timezone` matters for days.
-
-    `filters` maps a column to the values that are let in. Groups are ordered by time, then by their values.
-    """
-
-    from_us: int
-    to_us: int
-    bucket: Bucket = "all"
-    timezone: str = "UTC"
-    group_by: tuple[str, ...] = ()
-    filters: dict[str, tuple[str, ...]] = {}
 
 
 class UsageRow(msgspec.Struct, frozen=True):
@@ -57,8 +39,6 @@ class UsageRow(msgspec.Struct, frozen=True):
     amount_nanos: int
     unpriced_requests: int
     latency_us_total: int
-    first_byte_us_total: int
-    overhead_us_total: int
 
 
 class CostRow(msgspec.Struct, frozen=True):
@@ -88,26 +68,55 @@ class LabelRow(msgspec.Struct, frozen=True):
     output_tokens_total: int
 
 
-async def report_usage(connection: AsyncConnection, organization_id: str, report: Report) -> list[UsageRow]:
-    """Return requests, tokens, amounts and times of an organization's calls.
+_USAGE = Source(
+    usage_rollup,
+    (*CALL_COLUMNS, "cost_state"),
+    (
+        "requests",
+        "errors",
+        "input_tokens_total",
+        "output_tokens_total",
+        "amount_nanos",
+        "unpriced_requests",
+        "latency_us_total",
+    ),
+)
+_COSTS = Source(charge_rollup, (*CALL_COLUMNS, "dimension"), ("quantity", "unpriced_quantity", "amount_nanos"))
+_LABELS = Source(
+    label_rollup,
+    ("project_id", "model", "team_id", "label_key", "label_value"),
+    ("requests", "unpriced_requests", "amount_nanos", "input_tokens_total", "output_tokens_total"),
+)
+
+
+async def report_calls(connection: AsyncConnection, organization_id: str, report: Report) -> list[UsageRow]:
+    """Return requests, tokens, amounts and times of an organization's calls, without their quantities.
 
     Raises:
         InvalidRequest: a column that is not known here, or a time range that makes no sense.
     """
-    allowed = (*CALL_COLUMNS, "cost_state")
-    sums = await _sum_up(connection, organization_id, report, _Source(usage_rollup, allowed))
+    lines = await _read(connection, organization_id, report, _USAGE)
+    return [UsageRow(line.from_us, line.to_us, line.group, {}, *line.sums) for line in lines]
+
+
+async def report_usage(connection: AsyncConnection, organization_id: str, report: Report) -> list[UsageRow]:
+    """Return requests, tokens, amounts, times and quantities of an organization's calls.
+
+    Raises:
+        InvalidRequest: a column that is not known here, or a time range that makes no sense.
+    """
+    assert report.limit is None, "quantities are read for all lines"
+    rows = await report_calls(connection, organization_id, report)
     if "cost_state" in report.group_by or "cost_state" in report.filters:
-        return [UsageRow(*position, {}, *measures) for position, measures in sums]
+        return rows
     by_dimension = msgspec.structs.replace(report, group_by=(*report.group_by, "dimension"))
-    source = _Source(charge_rollup, (*CALL_COLUMNS, "dimension"))
     quantities: dict[tuple[Any, ...], dict[str, int]] = {}
-    for (from_us, to_us, group), measures in await _sum_up(connection, organization_id, by_dimension, source):
-        dimension = group.pop("dimension")
+    for line in await _read(connection, organization_id, by_dimension, _COSTS):
+        dimension = line.group.pop("dimension")
         if dimension:
-            quantities.setdefault((from_us, to_us, *group.values()), {})[dimension] = measures[0]
+            quantities.setdefault((line.from_us, *line.group.values()), {})[dimension] = line.sums[0]
     return [
-        UsageRow(from_us, to_us, group, quantities.get((from_us, to_us, *group.values()), {}), *measures)
-        for (from_us, to_us, group), measures in sums
+        msgspec.structs.replace(row, quantities=quantities.get((row.from_us, *row.group.values()), {})) for row in rows
     ]
 
 
@@ -117,8 +126,8 @@ async def report_costs(connection: AsyncConnection, organization_id: str, report
     Raises:
         InvalidRequest: a column that is not known here, or a time range that makes no sense.
     """
-    source = _Source(charge_rollup, (*CALL_COLUMNS, "dimension"))
-    return [CostRow(*position, *sums) for position, sums in await _sum_up(connection, organization_id, report, source)]
+    lines = await _read(connection, organization_id, report, _COSTS)
+    return [CostRow(line.from_us, line.to_us, line.group, *line.sums) for line in lines]
 
 
 async def report_labels(
@@ -127,84 +136,17 @@ async def report_labels(
     """Return the calls that carry a label, by its values (`label_value` in `group`); others are not in the report.
 
     Raises:
-        InvalidRequest: grouped or filtered by something else than project_id, model and label_value.
+        InvalidRequest: grouped or filtered by something else than team_id, project_id, model and label_value.
     """
     report = msgspec.structs.replace(
         report,
         group_by=(*report.group_by, *(() if "label_value" in report.group_by else ("label_value",))),
         filters={**report.filters, "label_key": (label,)},
     )
-    source = _Source(label_rollup, ("project_id", "model", "label_key", "label_value"))
-    return [LabelRow(*position, *sums) for position, sums in await _sum_up(connection, organization_id, report, source)]
+    lines = await _read(connection, organization_id, report, _LABELS)
+    return [LabelRow(line.from_us, line.to_us, line.group, *line.sums) for line in lines]
 
 
-class _Source(NamedTuple):
-    table: Table
-    allowed: tuple[str, ...]
-
-    @property
-    def measures(self) -> list[str]:
-        return [measure.name for measure in self.table.columns if not measure.primary_key]
-
-
-_Position = tuple[int, int, dict[str, str]]
-"""The bucket's start and end in microseconds, and the group."""
-
-
-async def _sum_up(
-    connection: AsyncConnection, organization_id: str, report: Report, source: _Source
-) -> list[tuple[_Position, list[int]]]:
-    for name in (*report.group_by, *report.filters):
-        if name not in source.allowed:
-            message = f"'{name}' is not known here; use one of {', '.join(source.allowed)}."
-            raise InvalidRequest(message, param="group_by" if name in report.group_by else "filters")
-    query, positions = _bucketed(report, source)
-    table = source.table
-    query = query.where(table.c.organization_id == organization_id)
-    query = query.where(*(table.c[name].in_(wanted) for name, wanted in report.filters.items()))
-    rows = (await connection.execute(query)).all()
-    first_measure = 1 + len(report.group_by)
-    return [
-        (
-            (*_times(row[0], positions), dict(zip(report.group_by, row[1:first_measure], strict=True))),
-            [int(value) for value in row[first_measure:]],
-        )
-        for row in rows
-    ]
-
-
-def _bucketed(report: Report, source: _Source) -> tuple[Select[Any], Sequence[tuple[int, int]] | None]:
-    """Return the grouped query, and where its buckets lie; None when a bucket's number is its hour."""
-    table = source.table
-    from_hour, to_hour = hours_of(report.from_us, report.to_us)
-    in_range: ColumnElement[bool] = and_(table.c.hour >= from_hour, table.c.hour < to_hour)
-    source_rows: FromClause = table
-    positions: Sequence[tuple[int, int]] | None = None
-    bucket: ColumnElement[int]
-    if report.bucket == "hour":
-        bucket = table.c.hour
-    elif report.bucket == "day":
-        days = days_of(report.from_us, report.to_us, report.timezone)
-        positions = [(day.from_us, day.to_us) for day in days]
-        numbered = [(number, day.from_hour, day.to_hour) for number, day in enumerate(days)]
-        columns = (column("number", Integer), column("from_hour", Int), column("to_hour", Int))
-        day_table = values(*columns).data(numbered).cte("day")
-        bucket = day_table.c.number
-        source_rows = table.join(
-            day_table, and_(table.c.hour >= day_table.c.from_hour, table.c.hour < day_table.c.to_hour)
-        )
-    else:
-        positions = [(report.from_us, report.to_us)]
-        bucket = func.min(0)
-    groups = [table.c[name] for name in report.group_by]
-    sums = [func.sum(table.c[name]) for name in source.measures]
-    query = select(bucket, *groups, *sums).select_from(source_rows).where(in_range)
-    grouped = groups if report.bucket == "all" else [bucket, *groups]
-    query = query.group_by(*grouped).order_by(*grouped) if grouped else query.having(func.count() > 0)
-    return query, positions
-
-
-def _times(number: int, positions: Sequence[tuple[int, int]] | None) -> tuple[int, int]:
-    if positions is None:
-        return number * US_PER_HOUR, (number + 1) * US_PER_HOUR
-    return positions[number]
+async def _read(connection: AsyncConnection, organization_id: str, report: Report, source: Source) -> list[Line]:
+    query = query_of(organization_id, report, source)
+    return [query.line(row) for row in await connection.execute(query.statement)]

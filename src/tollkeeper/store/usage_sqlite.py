@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from tollkeeper.store import rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
-from tollkeeper.store.readiness import DatabaseFile
 from tollkeeper.store.schema import usage_record
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
 
     from tollkeeper.domain.usage import UsageRecord
+    from tollkeeper.store.database_file import DatabaseFile
 
 # Sizes that repeat are prepared once. 256 rows of 20 columns stay far below SQLite's 32,766 variables (3.32 and later).
 _CHUNK_ROWS = (256, 64, 16, 4, 1)
@@ -35,9 +35,8 @@ WHERE organization_id = :organization_id AND id = :id AND (last_used_at_us IS NU
 class SqliteUsageWriter:
     """Satisfies the store's need for usage inserts; safe to call from several tasks, which then take turns."""
 
-    def __init__(self, path: str, *, busy_timeout_ms: int) -> None:
-        self._path = path
-        self._file = DatabaseFile(path)
+    def __init__(self, file: DatabaseFile, *, busy_timeout_ms: int) -> None:
+        self._file = file
         self._busy_timeout_ms = busy_timeout_ms
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usage-writer")
         self._connection: sqlite3.Connection | None = None
@@ -95,9 +94,10 @@ class SqliteUsageWriter:
         self._file.check()  # connecting would make a new, empty file in the place of a lost one
         if self._connection is None:
             self._connection = sqlite3.connect(
-                self._path, timeout=self._busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
+                self._file.path, timeout=self._busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
             )
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            # WAL is a property of the file, and the store's connections have set it by the time that there are tables.
+            for pragma in ("synchronous = FULL", "foreign_keys = ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
         return self._connection
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import re
-from importlib.resources import files
 from string import Template
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-_TEXTS = {
+from tollkeeper.web.languages import Language, choose_language
+from tollkeeper.web.page import LOGO, STYLE, page_headers, read_part
+
+_TEXTS: dict[Language, dict[str, str]] = {
     "en": {
         "state": "Running",
         "lead": "One address for every AI provider. Each call is metered, and its cost is known to the last digit.",
@@ -22,6 +22,7 @@ _TEXTS = {
         "costs_title": "See what it cost",
         "api_link": "Administration API",
         "ready_link": "Readiness",
+        "sign_in_link": "Sign in",
     },
     "ko": {
         "state": "실행 중",
@@ -32,51 +33,27 @@ _TEXTS = {
         "costs_title": "비용 확인하기",
         "api_link": "관리 API 명세",
         "ready_link": "준비 상태",
+        "sign_in_link": "로그인",
     },
 }
-_DEFAULT = "en"
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
-_page = files(__package__).joinpath("home.html").read_text("utf-8")
-_style = re.search(r"<style>(.*?)</style>", _page, re.DOTALL)
-assert _style is not None
-_style_digest = base64.b64encode(hashlib.sha256(_style.group(1).encode()).digest()).decode()
-_HEADERS = {
-    # nothing is loaded from anywhere; the one inline style is let in by its digest
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_style_digest}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "vary": "accept-language",
-    "cache-control": "no-cache",
-}
+_page = Template(read_part("home.html"))
 
 
-def home_page(request: Request) -> Response:
+def home_page(request: Request, *, has_accounts: bool = False) -> Response:
     """Render the page in the language that the browser likes best."""
     language = choose_language(request.headers.get("accept-language", ""))
     texts = {name: html.escape(text) for name, text in _TEXTS[language].items()}
-    body = Template(_page).substitute(texts, lang=language, base_url=f"{_origin(request)}/v1")
-    return Response(body, headers=_HEADERS | {"content-language": language}, media_type="text/html")
-
-
-def choose_language(accepted: str) -> str:
-    """Return the language of ours that an Accept-Language header likes best; English when it likes none."""
-    best, best_weight = _DEFAULT, 0
-    for part in accepted.split(","):
-        name, _, weight_text = part.strip().partition(";")
-        language = name.strip().lower().partition("-")[0]
-        if language in _TEXTS and (weight := _weight(weight_text)) > best_weight:
-            best, best_weight = language, weight
-    return best
-
-
-def _weight(text: str) -> int:
-    """Read `q=0.8` in thousandths (RFC 9110, 12.4.2); nothing stands for 1, nonsense for 0."""
-    if not text.strip():
-        return 1000
-    match = re.fullmatch(r"q=([01])(?:\.([0-9]{0,3}))?", text.strip().replace(" ", "").lower())
-    return int(match.group(1)) * 1000 + int((match.group(2) or "").ljust(3, "0")) if match else 0
+    body = _page.substitute(
+        texts,
+        lang=language,
+        style=STYLE,
+        logo=LOGO,
+        base_url=f"{_origin(request)}/v1",
+        sign_in=f'<a href="sign-in">{texts["sign_in_link"]}</a>' if has_accounts else "",
+    )
+    return Response(body, headers=page_headers(language), media_type="text/html")
 
 
 def _origin(request: Request) -> str:

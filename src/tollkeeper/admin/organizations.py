@@ -1,0 +1,164 @@
+"""/v1/organizations: found one, list one's own, get and change the caller's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from msgspec import UNSET
+from pydantic import Field
+
+from tollkeeper.admin.permissions import requires
+from tollkeeper.admin.shapes import (
+    After,
+    Limit,
+    ListPage,
+    Name,
+    Shape,
+    administration_of,
+    answer,
+    id_path,
+    list_answer,
+    shown_time,
+)
+from tollkeeper.control import organizations
+from tollkeeper.control.account_rules import AccountRules
+from tollkeeper.control.administration import Caller
+from tollkeeper.control.people import as_person
+from tollkeeper.domain.label import LABELS_MAX
+from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization
+
+router = APIRouter(tags=["organizations"])
+OrganizationPath = Annotated[str, id_path("org", "org_0123456789ABCDEFGHIJ")]
+Timezone = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=64, description="An IANA name; it decides where days begin.", examples=["Asia/Seoul"]
+    ),
+]
+LabelName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PolicyShape(Shape):
+    """What the organization asks of its keys and calls. A policy is replaced as a whole."""
+
+    key_age_max_days: Annotated[int, Field(ge=1, le=organizations.KEY_AGE_MAX_DAYS)] | None = None
+    is_key_expiry_required: bool = False
+    required_labels: list[LabelName] = Field(default_factory=list, max_length=LABELS_MAX)
+
+
+class OrganizationBody(Shape):
+    name: Name
+    timezone: Timezone = "UTC"
+    language: Language = "en"
+
+
+class OrganizationChanges(Shape):
+    """What is left out, or null, stays as it is."""
+
+    name: Name | None = None
+    timezone: Timezone | None = None
+    language: Language | None = None
+    policy: PolicyShape | None = None
+
+
+class OrganizationAnswer(Shape):
+    object: Literal["organization"]
+    id: str
+    name: str
+    timezone: str
+    language: Language
+    policy: PolicyShape
+    created_at: str
+
+
+class FoundedAnswer(OrganizationAnswer):
+    default_project_id: str
+
+
+@router.post("/v1/organizations", response_model=FoundedAnswer, summary="Found an organization, as a person")
+async def create_organization(
+    request: Request, body: OrganizationBody, caller: Annotated[Caller, Depends(requires("login"))]
+) -> Response:
+    """Make an organization with a default project. Whoever asks becomes its org_admin.
+
+    Where `accounts.sign_up` is "open", everybody with a verified e-mail address may; elsewhere it is the operator's.
+    """
+    made = await administration_of(request).change(
+        as_person(caller),
+        organizations.create_organization,
+        name=body.name,
+        timezone=body.timezone,
+        language=body.language,
+        is_open=_rules_of(request).sign_up == "open",
+    )
+    return answer({**_shown(made.organization), "default_project_id": made.project.id})
+
+
+@router.get("/v1/organizations", response_model=ListPage[OrganizationAnswer], summary="List one's organizations")
+async def list_organizations(
+    request: Request,
+    caller: Annotated[Caller, Depends(requires("login"))],
+    after: After = None,
+    limit: Limit = 20,
+) -> Response:
+    """List the organizations that a person belongs to; for an API key the one that it is of."""
+    found = await administration_of(request).look(
+        caller, organizations.list_organizations, after=after, limit=limit + 1
+    )
+    return list_answer(found, limit, _shown)
+
+
+@router.get("/v1/organizations/{organization_id}", response_model=OrganizationAnswer, summary="Get the organization")
+async def get_organization(
+    request: Request, organization_id: OrganizationPath, caller: Annotated[Caller, Depends(requires("membership"))]
+) -> Response:
+    return answer(
+        _shown(await administration_of(request).look(caller, organizations.get_organization, organization_id))
+    )
+
+
+@router.put("/v1/organizations/{organization_id}", response_model=OrganizationAnswer, summary="Change the organization")
+async def update_organization(
+    request: Request,
+    organization_id: OrganizationPath,
+    body: OrganizationChanges,
+    caller: Annotated[Caller, Depends(requires("org:manage"))],
+) -> Response:
+    changed = await administration_of(request).change(
+        caller,
+        organizations.update_organization,
+        organization_id,
+        name=UNSET if body.name is None else body.name,
+        timezone=UNSET if body.timezone is None else body.timezone,
+        language=UNSET if body.language is None else body.language,
+        policy=UNSET if body.policy is None else _policy_of(body.policy),
+    )
+    return answer(_shown(changed))
+
+
+def _rules_of(request: Request) -> AccountRules:
+    """Return the rules for accounts; an application without any lets nobody found an organization."""
+    people = getattr(request.app.state, "people", None)
+    rules: AccountRules = people.rules if people is not None else AccountRules()
+    return rules
+
+
+def _policy_of(shape: PolicyShape) -> KeyPolicy:
+    return KeyPolicy(shape.key_age_max_days, shape.is_key_expiry_required, tuple(shape.required_labels))
+
+
+def _shown(organization: Organization) -> dict[str, Any]:
+    return {
+        "object": "organization",
+        "id": organization.id,
+        "name": organization.name,
+        "timezone": organization.timezone,
+        "language": organization.language,
+        "policy": {
+            "key_age_max_days": organization.policy.key_age_max_days,
+            "is_key_expiry_required": organization.policy.is_key_expiry_required,
+            "required_labels": list(organization.policy.required_labels),
+        },
+        "created_at": shown_time(organization.created_at_us),
+    }

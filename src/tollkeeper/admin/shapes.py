@@ -1,0 +1,159 @@
+"""What the administration's routes share: strict bodies, list pages, times, amounts, the refusals in /openapi.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from fastapi import Path, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from tollkeeper.control.administration import Administration
+from tollkeeper.control.names import NAME_LENGTH_MAX
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.money import NANOS_PER_USD
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+
+
+def _only_text(value: object) -> object:
+    """Let through what may be ISO 8601: pydantic alone reads a bare number as Unix seconds."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("it must be a time such as 2027-01-31T09:00:00Z")
+    return value
+
+
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_only_text),
+    Field(description="ISO 8601 with its offset: 2027-01-31T09:00:00Z."),
+]
+Usd = Annotated[
+    Decimal,
+    Field(ge=0, le=1_000_000_000, max_digits=19, decimal_places=9),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1_000_000_000}),
+]
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: PostgreSQL cannot even compare a text with one."""
+After = Annotated[str | None, Query(max_length=64, pattern=PLAIN, description="The id that the page begins behind.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The most that the page may hold.")]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Shape(BaseModel):
+    """A body or an answer: nothing in it is unknown, and no text holds U+0000, which PostgreSQL cannot store or compare."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_nul(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            each = (
+                [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+            )
+            if any(isinstance(text, str) and "\0" in text for text in [name, *each]):
+                raise InvalidRequest(f"'{name.replace(chr(0), '')}' must not hold the character U+0000.", param=name)
+        return given
+
+
+class ListPage(Shape, Generic[R]):
+    object: Literal["list"]
+    data: list[R]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class ErrorDetail(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    type: str
+    code: str
+    param: str | None
+    message: str
+    request_id: str
+
+
+class Refusal(Shape):
+    """What every refusal looks like; some say more beside."""
+
+    error: ErrorDetail
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": description}
+    for status, description in (
+        (400, "The request is not understood; `param` names the field."),
+        (401, "No credential, or one that is not good."),
+        (403, "The caller may not do this; the message names the missing permission."),
+        (404, "There is no such thing, or the caller may not know of it."),
+        (409, "It contradicts what there is."),
+        (413, "The body is too large."),
+        (415, "The body is not JSON."),
+        (503, "The database is out of reach; nothing was changed."),
+    )
+}
+
+
+def id_path(prefix: str, example: str) -> Any:
+    """Return the path parameter of an id: bounded, and shown with an example."""
+    return Path(min_length=1, max_length=64, pattern=PLAIN, description=f"{prefix}_…", examples=[example])
+
+
+def administration_of(request: Request) -> Administration:
+    """Return the application's administration."""
+    found: Administration = request.app.state.administration
+    return found
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """Answer with JSON. Decimals become numbers with all their digits; a secret in it must not be kept by anybody."""
+    return Response(_encoder.encode(body), status, {"cache-control": "no-store"}, "application/json")
+
+
+def list_answer(found: Sequence[T], limit: int, show: Callable[[T], dict[str, Any]]) -> Response:
+    """Answer with a page of `found`, of which one more than `limit` was asked for to know whether there is more."""
+    page = found[:limit]
+    data = [show(each) for each in page]
+    ids = [str(each["id"]) for each in data]
+    return answer(
+        {
+            "object": "list",
+            "data": data,
+            "has_more": len(found) > limit,
+            "first_id": ids[0] if ids else None,
+            "last_id": ids[-1] if ids else None,
+        }
+    )
+
+
+def time_us(at: datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def shown_time(at_us: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the second when it has no fraction."""
+    if at_us is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
+
+
+def nanos_of(usd: Decimal) -> int:
+    """Return dollars as nano-dollars, exactly: the schema lets in nine decimals."""
+    nanos = usd * NANOS_PER_USD
+    assert nanos == int(nanos), "more than nine decimals were let in"
+    return int(nanos)
+
+
+def usd_of(nanos: int) -> Decimal:
+    """Return nano-dollars as dollars, exactly."""
+    return (Decimal(nanos) / NANOS_PER_USD).normalize() + 0

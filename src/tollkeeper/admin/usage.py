@@ -1,0 +1,232 @@
+"""/v1/usage: calls added up by what the caller likes, within what the caller may see, and single records."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field
+
+from tollkeeper.admin.permissions import requires
+from tollkeeper.admin.shapes import Shape, Time, administration_of, answer, shown_time, time_us
+from tollkeeper.admin.usage_cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
+from tollkeeper.admin.usage_sums import Milliseconds, OptionalUsd, mean_ms, shown_usd
+from tollkeeper.control import usage, usage_lines
+from tollkeeper.control.administration import Caller
+from tollkeeper.control.usage_lines import LinePage, Question, UsageLine
+from tollkeeper.control.usage_records import describe_record
+from tollkeeper.kit.clock import now_us, utc
+
+router = APIRouter(tags=["usage"])
+Asking = Annotated[Caller, Depends(requires("membership"))]
+_US_PER_DAY = 86_400_000_000
+_DAYS = 30
+_Word = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Words = Annotated[list[_Word] | None, Field(max_length=100)]
+
+
+class UsageQuery(Shape):
+    """GET /v1/usage."""
+
+    from_: Annotated[Time | None, Field(alias="from", description="Without it, 30 days before `to`.")] = None
+    to: Annotated[Time | None, Field(description="Exclusive; without it, now.")] = None
+    group_by: Annotated[
+        list[_Word],
+        Field(
+            default_factory=list,
+            max_length=16,
+            description="team, project, key, member, model, provider, operation, label:NAME, day or hour; several "
+            "with commas. By hour a time range may have 31 days, else 400.",
+        ),
+    ]
+    timezone: Annotated[
+        str | None, Field(max_length=64, description="Where days begin; without it, the organization's timezone.")
+    ] = None
+    team_ids: _Words = None
+    project_ids: _Words = None
+    api_key_ids: _Words = None
+    member_ids: _Words = None
+    models: Annotated[_Words, Field(description="As the provider names what served.")] = None
+    providers: _Words = None
+    operations: _Words = None
+    after: Annotated[
+        str | None,
+        Field(max_length=CURSOR_LENGTH_MAX, description="`last_id` of the page before, with the same query."),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    def filters(self) -> dict[str, tuple[str, ...]]:
+        """Return the filters as the reports take them: column -> the values that are let in."""
+        asked = {
+            "team_id": self.team_ids,
+            "project_id": self.project_ids,
+            "api_key_id": self.api_key_ids,
+            "member_id": self.member_ids,
+            "model": self.models,
+            "provider": self.providers,
+            "operation": self.operations,
+        }
+        return {column: tuple(wanted) for column, wanted in asked.items() if wanted is not None}
+
+
+class UsageLineAnswer(Shape):
+    """A line has only the fields that it is grouped by."""
+
+    object: Literal["usage.line"]
+    start_time: str
+    end_time: str
+    day: Annotated[str, Field(description="The date in the timezone.")] = ""
+    hour: Annotated[str, Field(description="When the UTC hour begins.")] = ""
+    team_id: str | None = None
+    team_name: str | None = None
+    project_id: str | None = None
+    project_name: str | None = None
+    api_key_id: str | None = None
+    api_key_name: str | None = None
+    member_id: Annotated[str | None, Field(description="Null for keys that belong to no person.")] = None
+    member_name: str | None = None
+    model: str = ""
+    provider: str = ""
+    operation: str = ""
+    label: Annotated[str | None, Field(description="Null for calls without this label.")] = None
+    requests: int
+    errors: Annotated[int | None, Field(description="Null by label: nobody counts them.")]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: OptionalUsd
+    unpriced_requests: Annotated[int, Field(description="Calls that `cost_usd` leaves out: no price is known.")]
+    avg_latency_ms: Milliseconds
+
+
+class UsageAnswer(Shape):
+    object: Literal["list"]
+    data: list[UsageLineAnswer]
+    has_more: bool
+    first_id: Annotated[str | None, Field(description="Opaque.")]
+    last_id: Annotated[str | None, Field(description="Opaque; the next page is `after` it.")]
+    timezone: str
+
+
+class ChargeLineAnswer(Shape):
+    dimension: str
+    quantity: int
+    price_pico: Annotated[int, Field(description="Pico-dollars per unit.")]
+    amount_nanos: int
+    amount_usd: Annotated[Decimal, Field(description="Exact.")]
+    source: str
+
+
+class UsageRecordAnswer(Shape):
+    object: Literal["usage.record"]
+    request_id: str
+    call_id: str
+    organization_id: str
+    project_id: str
+    project_name: str | None
+    team_id: str | None
+    team_name: str | None
+    api_key_id: str
+    api_key_name: str | None
+    operation: str
+    model_asked: str
+    model_served: str
+    provider: str
+    status: int
+    outcome: str
+    is_stream: bool
+    started_at: str
+    started_at_us: int
+    latency_us: int
+    first_byte_us: int
+    overhead_us: int
+    service_tier: str
+    quantities: dict[str, int]
+    reasoning_tokens: int
+    is_estimated: bool
+    lines: list[ChargeLineAnswer]
+    amount_nanos: int | None
+    amount_usd: OptionalUsd
+    cost_state: str
+    reason: str
+    end_user: str
+    labels: dict[str, str]
+    provider_request_id: str
+
+
+@router.get("/v1/usage", response_model=UsageAnswer, summary="Requests, tokens and costs, grouped")
+async def list_usage(request: Request, query: Annotated[UsageQuery, Query()], caller: Asking) -> Response:
+    administration = administration_of(request)
+    to_us = time_us(query.to) if query.to is not None else now_us()
+    from_us = time_us(query.from_) if query.from_ is not None else to_us - _DAYS * _US_PER_DAY
+    question = Question(
+        usage_lines.parse_grouping(query.group_by),
+        from_us,
+        to_us,
+        query.timezone,
+        query.filters(),
+        read_cursor(query.after),
+        query.limit,
+    )
+    page = await administration.look(caller, usage_lines.list_lines, question)
+    return answer(_shown_page(page, question))
+
+
+@router.get("/v1/usage/{request_id}", response_model=UsageRecordAnswer, summary="Get the usage record of one call")
+async def get_usage(
+    request: Request,
+    request_id: Annotated[str, Path(min_length=1, max_length=64, description="What the call's x-request-id said.")],
+    caller: Asking,
+) -> Response:
+    record, names = await administration_of(request).look(caller, usage.get_record, request_id)
+    return answer(
+        {
+            **describe_record(record),
+            "started_at": shown_time(record.started_at_us),
+            "project_name": names["project_id"].get(record.project_id),
+            "team_id": next(iter(names["team_id"]), None),
+            "team_name": next(iter(names["team_id"].values()), None),
+            "api_key_name": names["api_key_id"].get(record.api_key_id),
+        }
+    )
+
+
+def _shown_page(page: LinePage, question: Question) -> dict[str, Any]:
+    return {
+        "object": "list",
+        "data": [_shown(line, page, question) for line in page.lines],
+        "has_more": page.has_more,
+        "first_id": write_cursor(page.after[0]) if page.after else None,
+        "last_id": write_cursor(page.after[-1]) if page.after else None,
+        "timezone": page.timezone,
+    }
+
+
+def _shown(line: UsageLine, page: LinePage, question: Question) -> dict[str, Any]:
+    group: dict[str, Any] = {}
+    if question.grouping.bucket == "day":
+        group["day"] = utc(line.from_us).astimezone(ZoneInfo(page.timezone)).date().isoformat()
+    elif question.grouping.bucket == "hour":
+        group["hour"] = shown_time(line.from_us)
+    for column, value in line.group.items():
+        if column == "label_value":
+            group["label"] = value
+        elif column in page.names:
+            group[column] = value or None
+            group[f"{column.removesuffix('_id')}_name"] = page.names[column].get(value or "")
+        else:
+            group[column] = value
+    return {
+        "object": "usage.line",
+        "start_time": shown_time(line.from_us),
+        "end_time": shown_time(line.to_us),
+        **group,
+        "requests": line.requests,
+        "errors": line.errors,
+        "input_tokens": line.input_tokens,
+        "output_tokens": line.output_tokens,
+        "cost_usd": shown_usd(line.amount_nanos or 0, line.requests, line.unpriced_requests),
+        "unpriced_requests": line.unpriced_requests,
+        "avg_latency_ms": mean_ms(line.latency_us_total, line.requests),
+    }

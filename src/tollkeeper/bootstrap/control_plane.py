@@ -1,0 +1,95 @@
+"""Wires the administration: accounts by the settings, e-mail, OpenID providers, and the background jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from tollkeeper import config
+from tollkeeper.control.account_rules import AccountRules
+from tollkeeper.control.administration import Administration
+from tollkeeper.control.leases import Leases
+from tollkeeper.control.outbox import Delivery
+from tollkeeper.control.people import People
+from tollkeeper.identity.issuers import Issuer, google, microsoft
+from tollkeeper.jobs.deliver_outbox import deliver_outbox
+from tollkeeper.jobs.expiry_warnings import expiry_warnings
+from tollkeeper.jobs.prune import prune
+from tollkeeper.jobs.schedule import Schedule
+from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
+
+
+def make_people(configuration: config.Configuration, administration: Administration) -> People:
+    """Return what logins lean on, by the settings."""
+    accounts = configuration.settings.accounts
+    rules = AccountRules(
+        public_url=configuration.public_url,
+        sign_up=accounts.sign_up,
+        sends_email=bool(configuration.settings.email.host),
+        session_s=accounts.session_hours * 3600,
+        invitation_s=accounts.invitation_days * 86_400,
+        reset_s=accounts.reset_minutes * 60,
+        verification_s=accounts.verification_hours * 3600,
+    )
+    return People(administration, rules, issuers=[_issuer(each) for each in configuration.oidc])
+
+
+def make_schedule(configuration: config.Configuration, administration: Administration) -> Schedule:
+    """Return the background jobs, not started yet.
+
+    Raises:
+        ConfigurationError: the sender of e-mails is no address.
+    """
+    store, vault = administration.store, administration.secrets.vault
+    claim_s = int(configuration.settings.email.timeout_s) + 60  # nobody else takes an e-mail that is being sent
+    jobs = [
+        deliver_outbox(Delivery(store, vault, _sender(configuration), claim_s=claim_s)),
+        expiry_warnings(
+            store, vault, days=configuration.settings.keys.expiry_warning_days, public_url=configuration.public_url
+        ),
+        prune(store),
+    ]
+    return Schedule(Leases(store), jobs)
+
+
+def _sender(configuration: config.Configuration) -> SmtpSender | None:
+    email = configuration.settings.email
+    if not email.host:
+        return None
+    ca_file = configuration.settings.upstream.ca_file
+    settings = SmtpSettings(
+        host=email.host,
+        port=email.port,
+        security=email.security,
+        username=email.username,
+        password=configuration.email_password,
+        sender=email.sender,
+        timeout_s=email.timeout_s,
+        ca_file=Path(ca_file) if ca_file else None,
+    )
+    return SmtpSender(settings)
+
+
+def _issuer(provider: config.OidcProvider) -> Issuer:
+    id_, secret, domains = provider.client_id, provider.client_secret, provider.allowed_domains
+    if provider.preset == "google":
+        made = google(client_id=id_, client_secret=secret, allowed_domains=domains)
+    elif provider.preset == "microsoft":
+        made = microsoft(
+            client_id=id_,
+            client_secret=secret,
+            directory=provider.issuer.split("/")[-2],
+            is_email_trusted=provider.is_email_trusted,
+            allowed_domains=domains,
+        )
+    else:
+        made = Issuer(
+            name=provider.name,
+            issuer=provider.issuer,
+            client_id=id_,
+            client_secret=secret,
+            is_email_trusted=provider.is_email_trusted,
+            allowed_domains=domains,
+        )
+    return msgspec.structs.replace(made, name=provider.name)

@@ -1,0 +1,133 @@
+"""Wires the path of a call: journal, upstream client, relay, pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tollkeeper import config
+from tollkeeper.domain.errors import ConfigurationError
+from tollkeeper.gateway.asgi import Gateway
+from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.models import ModelList
+from tollkeeper.gateway.pipeline import Pipeline
+from tollkeeper.gateway.relay import Relay, RelaySettings
+from tollkeeper.journal.ledger import JournaledLedger, open_ledger
+from tollkeeper.journal.settings import JournalSettings
+from tollkeeper.kit import clock
+from tollkeeper.kit.address_guard import AddressGuard
+from tollkeeper.ports.limiter import AdmitAll
+from tollkeeper.ports.prices import Prices
+from tollkeeper.ports.routes import Routes
+from tollkeeper.ports.upstream import Deadlines
+from tollkeeper.store.engine import Store
+from tollkeeper.tokens.worker import TokenCounterProcess
+from tollkeeper.upstream.client import UpstreamClient
+from tollkeeper.upstream.dial import tls_context
+from tollkeeper.upstream.pool import PoolLimits
+from tollkeeper.upstream.proxy import from_environment
+
+_log = logging.getLogger(__name__)
+Closers = list[Callable[[], Awaitable[object]]]
+"""What is to be closed at the end, the last one first."""
+
+
+class DataPlane(msgspec.Struct, frozen=True):
+    """What serves calls, and the ledger that says whether it admits any."""
+
+    gateway: Gateway
+    ledger: JournaledLedger
+
+
+async def make_data_plane(
+    configuration: config.Configuration,
+    store: Store,
+    authenticator: Authenticator,
+    routes: Routes,
+    prices: Prices,
+    closers: Closers,
+) -> DataPlane:
+    """Open the journal and wire everything; what needs closing is added to `closers`.
+
+    Raises:
+        TollkeeperError: the journal or a file of the settings is not as it must be; the message says what to do.
+    """
+    settings = configuration.settings
+    ledger = await _open_ledger(settings.journal, store)
+    closers.append(lambda: _close_ledger(ledger, timeout_s=settings.server.shutdown_grace_s))
+    counter = TokenCounterProcess()
+    closers.append(counter.aclose)
+    client = _upstream_client(configuration)
+    closers.append(client.aclose)
+    upstream = settings.upstream
+    relay = Relay(
+        client,
+        RelaySettings(
+            deadlines=Deadlines(upstream.connect_s, upstream.first_byte_s, upstream.idle_s, upstream.total_s),
+            answer_bytes_max=upstream.answer_bytes_max,
+            drain_s=upstream.drain_s,
+            drains_max=upstream.drains_max,
+            client_stall_s=settings.server.client_stall_s,
+        ),
+    )
+    pipeline = Pipeline(
+        authenticator,
+        routes,
+        AdmitAll(),
+        ledger,
+        prices,
+        relay,
+        counter,
+        settings.server.body_bytes_max,
+        configuration.trusted_proxies,
+    )
+    gateway = Gateway(pipeline, ModelList(routes, created_s=clock.now_us() // 1_000_000))
+    closers.append(lambda: _wait_for_calls(gateway))
+    return DataPlane(gateway, ledger)
+
+
+async def _open_ledger(journal: config.Journal, store: Store) -> JournaledLedger:
+    settings = JournalSettings(
+        directory=Path(journal.directory), durability=journal.durability, segment_bytes=journal.segment_bytes
+    )
+    with _blaming("journal.directory", journal.directory):
+        return await open_ledger(settings, store)
+
+
+def _upstream_client(configuration: config.Configuration) -> UpstreamClient:
+    upstream = configuration.settings.upstream
+    with _blaming("upstream.ca_file", upstream.ca_file):
+        tls = tls_context(Path(upstream.ca_file) if upstream.ca_file else None)
+    return UpstreamClient(
+        limits=PoolLimits(connections_max=upstream.connections_max),
+        proxies=from_environment(configuration.proxies),
+        tls=tls,
+        guard=AddressGuard(configuration.private_networks),
+    )
+
+
+@contextmanager
+def _blaming(setting: str, value: str) -> Iterator[None]:
+    """Let the operating system's refusal of a file name the setting that it comes from."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{setting}: '{value}' cannot be used: {error.strerror or error}") from error
+
+
+async def _close_ledger(ledger: JournaledLedger, *, timeout_s: float) -> None:
+    if not await ledger.aclose(timeout_s):
+        _log.warning("usage is left in the journal; the next start writes it into the database")
+
+
+async def _wait_for_calls(gateway: Gateway) -> None:
+    """Let calls whose tasks were cancelled at the end of the grace period settle what they owe."""
+    for _ in range(200):
+        if not gateway.in_flight:
+            return
+        await asyncio.sleep(0.1)

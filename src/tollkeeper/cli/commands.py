@@ -1,0 +1,54 @@
+"""The table of the sub-commands of `tollkeeper`: what each is called, where it is, and what it does."""
+
+from __future__ import annotations
+
+from tollkeeper.cli.lazy import Entry
+
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry(
+        "demo:demo",
+        "Start the gateway, send real traffic through it, print what each call cost, and keep serving until Ctrl-C.",
+    ),
+    "serve": Entry(
+        "serve:serve",
+        "Serve. SIGTERM and Ctrl-C stop accepting, let calls in flight finish, write everything down and exit 0.",
+    ),
+    "init": Entry(
+        "init:init",
+        "Create an organization with its default project, an administration key and a project key, shown once.",
+    ),
+    "apply": Entry(
+        "apply:apply",
+        "Make an organization be as its file says: show what would change, ask, and do all of it or nothing.",
+    ),
+    "export": Entry(
+        "export:export",
+        "Write an organization as YAML, without any secret: applied again, there is nothing to change.",
+    ),
+    "orgs": Entry("orgs:app", "List, show and change organizations."),
+    "teams": Entry("teams:app", "List, create, rename and delete teams."),
+    "projects": Entry("projects:app", "List, create, show, change and delete projects."),
+    "members": Entry("members:app", "List, invite and remove people, and give them roles."),
+    "roles": Entry("roles:app", "List roles; create, change and delete own ones."),
+    "keys": Entry("keys:app", "Create, change, rotate, stop and delete API keys."),
+    "budgets": Entry(
+        "budgets:app",
+        "List, set, divide and delete budgets. This version keeps them and holds no call to them yet.",
+    ),
+    "access": Entry("access:app", "Say who may do what, and why."),
+    "providers": Entry("providers:app", "Set, list and delete the providers that an organization brings."),
+    "prices": Entry("prices:app", "List and show prices; add own ones over the catalogue's."),
+    "usage": Entry("usage:usage", "Show requests, tokens and their cost; the last 30 days unless said otherwise."),
+    "costs": Entry("costs:costs", "Show costs and each part's share; this month unless said otherwise."),
+    "estimate": Entry(
+        "estimate:estimate",
+        "Say what calls would cost, exactly: token counts or a request file, on one model or on all.",
+    ),
+    "audit": Entry("audit:app", "List, export and verify the audit log."),
+    "db": Entry("db:app", "Upgrade and verify the database."),
+    "simulate": Entry(
+        "simulate:simulate",
+        "Start the provider simulator: an OpenAI look-alike that keeps its own exact bill. `--port 9090`, `--help`.",
+        {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    ),
+}

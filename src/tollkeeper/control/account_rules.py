@@ -1,0 +1,41 @@
+"""What an installation decides about its accounts: who may sign up, how long things last, and the links in its e-mails."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SignUp = Literal["closed", "invited", "open"]
+Page = Literal["verify-email", "reset-password", "accept-invitation"]
+"""The pages that links in e-mails lead to; each takes `?token=`."""
+
+
+class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that accounts go by. `public_url` is where people reach this installation, without a slash at its end.
+
+    `sign_up`: nobody new, those who hold an invitation, or anybody. Without `sends_email` no address can be verified, so
+    that only links which the operator hands over let people in.
+    """
+
+    public_url: str = "http://127.0.0.1:8080"
+    sign_up: SignUp = "invited"
+    sends_email: bool = False
+    session_s: int = 12 * 3600
+    invitation_s: int = 7 * 86_400
+    reset_s: int = 3600
+    verification_s: int = 48 * 3600
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach this installation by TLS, so that its cookies must not travel otherwise."""
+        return self.public_url.startswith("https://")
+
+    def link(self, page: Page, token: str) -> str:
+        """Return the whole address of a page for who holds a token."""
+        return self.public_url + path_of(page, token)
+
+
+def path_of(page: Page, token: str) -> str:
+    """Return the part of a link that follows the public URL."""
+    return f"/{page}?token={token}"

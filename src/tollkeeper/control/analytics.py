@@ -1,0 +1,133 @@
+"""Analytics of an organization, a team or a project over a period: totals, by day, the dearest models, projects, keys, members."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tollkeeper.control.administration import Action
+from tollkeeper.control.usage_access import Level, level_at, owner_of
+from tollkeeper.control.usage_lines import Names, names_of
+from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.tenancy import Place, ScopeKind
+from tollkeeper.kit.clock import utc
+from tollkeeper.store import organizations, places
+from tollkeeper.store.report_buckets import US_PER_HOUR, days_of, midnight_us
+from tollkeeper.store.usage_breakdowns import CallSums, Part, break_down
+from tollkeeper.store.usage_reports import Report, Scope
+
+LINES_MAX = 100
+DAYS_MAX, HOURS_MAX = 365, 168
+_PERIOD = re.compile(r"([1-9][0-9]{0,2})([dh])")
+_PARTS: dict[Level, tuple[Part, ...]] = {
+    Level.FULL: ("model", "project_id", "api_key_id", "member_id"),
+    Level.AGGREGATE: ("model", "project_id"),
+    Level.OWN: ("model", "project_id", "api_key_id"),
+}
+
+
+class Breakdown(msgspec.Struct, frozen=True):
+    """The dearest lines by their value, at most `LINES_MAX`, and what all others come to."""
+
+    lines: dict[str, CallSums]
+    others: CallSums
+
+
+class Analytics(msgspec.Struct, frozen=True):
+    """The calls of a place in [from_us, to_us). A part that the caller may not see is not there; days are local dates."""
+
+    place: Place
+    level: Level
+    from_us: int
+    to_us: int
+    timezone: str
+    total: CallSums
+    parts: dict[Part, Breakdown]
+    days: list[tuple[str, CallSums]]
+    names: Names
+
+
+async def analyze(action: Action, kind: ScopeKind, place_id: str, *, period: str) -> Analytics:
+    """Return what a place's calls of the last days or hours come to, as far as the caller may see them.
+
+    Calls count for the team that their project is in now; archived projects count too.
+
+    Raises:
+        NotFound: there is no such place that the caller may know of.
+        PermissionDenied: the caller may see nothing of its calls.
+        InvalidRequest: no period such as 30d.
+    """
+    place = await _find_place(action, kind, place_id)
+    level = level_at(action, place)
+    organization = await organizations.get_organization(action.connection, action.organization_id)
+    assert organization is not None, "its callers are gone with it"
+    from_us, to_us = period_of(period, action.now_us, organization.timezone)
+    report = Report(
+        from_us,
+        to_us,
+        filters={} if place.kind == "organization" else {f"{place.kind}_id": (place.id,)},
+        within=(Scope(None, owner_of(action.caller.principal)),) if level is Level.OWN else None,
+    )
+    found = await break_down(action.connection, action.organization_id, report, parts=_PARTS[level], limit=LINES_MAX)
+    total = CallSums.total(found.hours.values())
+    days = days_of(from_us, to_us, organization.timezone)
+    zone = ZoneInfo(organization.timezone)
+    return Analytics(
+        place,
+        level,
+        from_us,
+        to_us,
+        organization.timezone,
+        total,
+        {part: Breakdown(lines, total.less(lines.values())) for part, lines in found.parts.items()},
+        [
+            (
+                utc(day.from_us).astimezone(zone).date().isoformat(),
+                CallSums.total(
+                    sums for hour in range(day.from_hour, day.to_hour) if (sums := found.hours.get(hour)) is not None
+                ),
+            )
+            for day in days
+        ],
+        await names_of(
+            action.connection,
+            action.organization_id,
+            [{part: value} for part, lines in found.parts.items() for value in lines],
+        ),
+    )
+
+
+def period_of(text: str, now_us: int, timezone: str) -> tuple[int, int]:
+    """Return [from, to) of the last days, today included, or hours, this one included.
+
+    Raises:
+        InvalidRequest: no period such as 30d or 24h, or too long a one.
+    """
+    match = _PERIOD.fullmatch(text)
+    count = int(match.group(1)) if match else 0
+    is_hours = match is not None and match.group(2) == "h"
+    if match is None or count > (HOURS_MAX if is_hours else DAYS_MAX):
+        message = f"A period is a number of days from 1d to {DAYS_MAX}d, or of hours from 1h to {HOURS_MAX}h."
+        raise InvalidRequest(message, param="period")
+    to_us = now_us + 1  # a call of this very moment is in
+    if is_hours:
+        return (now_us // US_PER_HOUR - count + 1) * US_PER_HOUR, to_us
+    zone = ZoneInfo(timezone)
+    today = utc(now_us).astimezone(zone).date()
+    return midnight_us(today - timedelta(days=count - 1), zone), to_us
+
+
+async def _find_place(action: Action, kind: ScopeKind, place_id: str) -> Place:
+    found: Place | None = None
+    if kind == "team":
+        found = await places.place_of_team(action.connection, action.organization_id, place_id)
+    elif kind == "project":
+        found = await places.place_of_project(action.connection, action.organization_id, place_id)
+    elif place_id == action.organization_id:
+        found = action.organization
+    if found is None:
+        raise NotFound(f"There is no {kind} '{place_id}'.")
+    return found

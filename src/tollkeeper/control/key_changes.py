@@ -1,0 +1,150 @@
+"""Changes of an api key: permissions, terms, expiry, name, stopping it, letting it work again, deleting it."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tollkeeper.control.administration import Action, Target
+from tollkeeper.control.key_making import check_expiry, check_terms, policy_of, shown_key, target_of
+from tollkeeper.control.key_rights import (
+    CREATE,
+    DELETE,
+    find_key,
+    is_own,
+    places_of,
+    require_change,
+    require_handing_out,
+    require_no_limits,
+)
+from tollkeeper.control.names import check_name
+from tollkeeper.domain.api_key import ApiKey, KeyStatus
+from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
+from tollkeeper.domain.key_terms import KeyTerms, RateLimit, check_permissions
+from tollkeeper.store import api_keys
+from tollkeeper.store.api_keys import KeyChanges
+
+
+class KeyUpdate(msgspec.Struct, frozen=True):
+    """What is to change of a key; UNSET stays as it is. Empty lists let everything in."""
+
+    name: str | UnsetType = UNSET
+    add_permissions: frozenset[str] = frozenset()
+    remove_permissions: frozenset[str] = frozenset()
+    expires_at_us: int | UnsetType | None = UNSET
+    is_disabled: bool | UnsetType = UNSET
+    allowed_ips: tuple[str, ...] | UnsetType = UNSET
+    allowed_models: tuple[str, ...] | UnsetType = UNSET
+    rate_limit: RateLimit | UnsetType = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
+
+
+async def update_key(action: Action, key_id: str, wanted: KeyUpdate) -> ApiKey:
+    """Change a key; on every replica within a second.
+
+    Raises:
+        NotFound: there is no such key that the caller may know of.
+        PermissionDenied: the caller may not change it so.
+        InvalidRequest: something of what is wanted is wrong, or against the organization's policy.
+        Conflict: it was replaced by another key, so its expiry stands.
+    """
+    key = await find_key(action, key_id, is_locked=True)
+    await require_change(action, key)
+    await require_no_limits(action)
+    name = key.name if wanted.name is UNSET else check_name(wanted.name)
+    changes = KeyChanges(
+        name=UNSET if name == key.name else name,
+        status=await _new_status(action, key, wanted),
+        permissions=await _new_permissions(action, key, wanted),
+        expires_at_us=await _new_expiry(action, key, wanted),
+        terms=_new_terms(key, wanted),
+    )
+    if changes == KeyChanges():
+        return key
+    changed = await api_keys.change_api_key(action.connection, action.organization_id, key_id, changes)
+    before, after = shown_key(key), shown_key(changed)
+    different = [name for name in after if before[name] != after[name]]
+    action.record(
+        "api_key.update",
+        target_of(changed),
+        before={name: before[name] for name in different},
+        after={name: after[name] for name in different},
+    )
+    return changed
+
+
+async def delete_key(action: Action, key_id: str) -> ApiKey:
+    """End a key for good; its usage keeps its name.
+
+    Raises:
+        NotFound: there is no such key that the caller may know of.
+        PermissionDenied: the caller may not delete keys in all its projects.
+    """
+    key = await find_key(action, key_id, is_locked=True)
+    for place in await places_of(action, key):
+        action.require(DELETE, place)
+    deleted = await api_keys.change_api_key(
+        action.connection, action.organization_id, key_id, KeyChanges(status=KeyStatus.DELETED)
+    )
+    action.record("api_key.delete", target_of(key), before=shown_key(key))
+    return deleted
+
+
+async def disable_member_keys(action: Action, member_id: str) -> int:
+    """Stop all keys of a member, and return how many. Whoever asks has checked that the caller may remove the member."""
+    ids = await api_keys.disable_member_keys(action.connection, action.organization_id, member_id)
+    for key_id in ids:
+        action.record("api_key.disable", Target("api_key", key_id), after={"member_id": member_id})
+    return len(ids)
+
+
+async def _new_status(action: Action, key: ApiKey, wanted: KeyUpdate) -> KeyStatus | UnsetType:
+    """Letting a stopped key work again is giving its permissions away; its owner alone cannot undo an admin's stop."""
+    if wanted.is_disabled is UNSET or wanted.is_disabled == (key.status is KeyStatus.DISABLED):
+        return UNSET
+    if wanted.is_disabled:
+        return KeyStatus.DISABLED
+    if is_own(action, key):
+        for place in await places_of(action, key):
+            action.require(CREATE, place)
+    await require_handing_out(action, key, key.permissions)
+    return KeyStatus.ACTIVE
+
+
+async def _new_permissions(action: Action, key: ApiKey, wanted: KeyUpdate) -> frozenset[str] | UnsetType:
+    added = check_permissions(wanted.add_permissions, param="add_permissions")
+    removed = check_permissions(wanted.remove_permissions, param="remove_permissions")
+    if both := sorted(added & removed):
+        raise InvalidRequest(f"'{both[0]}' is to be added and removed.", param="remove_permissions")
+    permissions = (key.permissions | added) - removed
+    if not permissions:
+        raise InvalidRequest("A key needs at least one permission; disable or delete it.", param="remove_permissions")
+    if added - key.permissions:
+        await require_handing_out(action, key, added - key.permissions)
+    return UNSET if permissions == key.permissions else permissions
+
+
+async def _new_expiry(action: Action, key: ApiKey, wanted: KeyUpdate) -> int | UnsetType | None:
+    expires_at_us = wanted.expires_at_us
+    if expires_at_us is UNSET or expires_at_us == key.expires_at_us:
+        return UNSET
+    if key.replaced_by:
+        raise Conflict(f"This key was replaced by {key.replaced_by}; its expiry stands.")
+    expires_at_us = check_expiry(action, await policy_of(action), expires_at_us)
+    if key.expires_at_us is not None and (expires_at_us is None or expires_at_us > key.expires_at_us):
+        maker = await require_no_limits(action)
+        if maker is not None and maker.expires_at_us is not None:
+            raise PermissionDenied("An API key that expires cannot let keys live longer.", missing_permission=CREATE)
+        await require_handing_out(action, key, key.permissions)
+    return expires_at_us
+
+
+def _new_terms(key: ApiKey, wanted: KeyUpdate) -> KeyTerms | UnsetType | None:
+    terms = msgspec.structs.replace(key.terms or KeyTerms(), required_labels=())
+    changes = {
+        name: value
+        for name in ("allowed_ips", "allowed_models", "rate_limit", "labels")
+        if (value := getattr(wanted, name)) is not UNSET
+    }
+    changed = check_terms(msgspec.structs.replace(terms, **changes), terms.further_projects)
+    return UNSET if (changed or KeyTerms()) == terms else changed

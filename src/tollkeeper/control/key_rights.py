@@ -1,0 +1,138 @@
+"""Who may do what with which api key: keys that a caller may know of, may change, and may hand out the secret of."""
+
+from __future__ import annotations
+
+from tollkeeper.control.administration import Action
+from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, PrincipalKind, decide
+from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
+from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
+from tollkeeper.domain.key_terms import KeyTerms, RateLimit
+from tollkeeper.domain.tenancy import Place
+from tollkeeper.store import api_keys, places
+
+CREATE, LIMITED, READ, DELETE = "api_key:create", "api_key:create:limited", "api_key:read", "api_key:delete"
+
+
+async def find_key(action: Action, key_id: str, *, is_locked: bool = False, is_deleted_good: bool = False) -> ApiKey:
+    """Return a key that the caller may know of: its own, or one where it may read, make or delete keys.
+
+    Locked, nobody else changes it until the end of the action.
+
+    Raises:
+        NotFound: there is none that the caller may know of.
+    """
+    find = api_keys.lock_api_key if is_locked else api_keys.get_api_key
+    key = await find(action.connection, action.organization_id, key_id)
+    if key is None or (key.status is KeyStatus.DELETED and not is_deleted_good) or not _is_known(action, key):
+        raise NotFound(f"There is no API key '{key_id}'.")
+    return key
+
+
+async def find_places(action: Action, project_ids: tuple[str, ...]) -> list[Place]:
+    """Return the places of projects in which the caller may make keys.
+
+    Raises:
+        NotFound: there is no such project that the caller may know of.
+        PermissionDenied: the caller may not make keys there.
+    """
+    found: list[Place] = []
+    for project_id in project_ids:
+        place = await places.place_of_project(action.connection, action.organization_id, project_id, is_in_use=True)
+        if place is None:
+            raise NotFound(f"There is no project '{project_id}'.")
+        action.require(LIMITED, place)  # who may make any key may make these
+        found.append(place)
+    return found
+
+
+async def places_of(action: Action, key: ApiKey) -> list[Place]:
+    """Return every place that a key is for: the organization for an administration key, else its projects."""
+    if key.kind is KeyKind.ADMIN:
+        return [action.organization]
+    further = key.terms.further_projects if key.terms else ()
+    found = [Place(key.organization_id, key.team_id, key.project_id)]
+    for project in further:
+        place = await places.place_of_project(action.connection, action.organization_id, project.id)
+        assert place is not None, "a key is for projects of its organization, and projects stay"
+        found.append(place)
+    return found
+
+
+def is_own(action: Action, key: ApiKey) -> bool:
+    """Tell whether a key is of the person who calls, or whose key calls."""
+    return key.kind is KeyKind.MEMBER and key.member_id == action.caller.principal.member_id
+
+
+async def require_change(action: Action, key: ApiKey) -> None:
+    """Pass when the caller may change a key: any with `api_key:create` in all its projects, else only its own.
+
+    Raises:
+        PermissionDenied: the caller may not.
+    """
+    everywhere = await places_of(action, key)
+    if is_own(action, key):
+        action.require(LIMITED, everywhere[0])
+        return
+    for place in everywhere:
+        action.require(CREATE, place)
+
+
+async def require_handing_out(action: Action, key: ApiKey, permissions: frozenset[str]) -> None:
+    """Pass when the caller may let a key have permissions that it does not have at this moment.
+
+    Raises:
+        PermissionDenied: the caller does not have them all itself in all the key's projects.
+    """
+    for place in await places_of(action, key):
+        require_grantable(action, key.kind, permissions, place)
+
+
+def require_grantable(action: Action, kind: KeyKind, permissions: frozenset[str], place: Place) -> None:
+    """Pass when the caller may give a key of this kind permissions at a place.
+
+    Raises:
+        PermissionDenied: the caller does not have them.
+        InvalidRequest: an administration key would call models.
+    """
+    if kind is KeyKind.ADMIN:
+        wrong = sorted(permissions - ADMIN_PERMISSIONS)
+        if wrong:
+            raise InvalidRequest(
+                f"An administration key cannot call models: '{wrong[0]}' is for keys of a project.", param="permissions"
+            )
+        if CREATE in permissions:
+            permissions |= INFERENCE_PERMISSIONS  # it hands these out, although it cannot use them
+    action.require_grantable(permissions, place)
+
+
+async def require_no_limits(action: Action) -> ApiKey | None:
+    """Pass when the caller is no key that is limited itself; returns the key of a project that calls, if one does.
+
+    Keys that a limited key makes or changes would not be limited as it is: it would have given away what it has not.
+
+    Raises:
+        PermissionDenied: the calling key may only be used from some addresses, for some models or at some rate.
+    """
+    principal = action.caller.principal
+    if principal.kind is not PrincipalKind.API_KEY:
+        return None
+    key = await api_keys.get_api_key(action.connection, action.organization_id, principal.id)
+    if key is None or key.kind is KeyKind.ADMIN:
+        return None
+    terms = key.terms or KeyTerms()
+    if terms.allowed_ips or terms.allowed_models or terms.rate_limit != RateLimit():
+        raise PermissionDenied(
+            "An API key with allowed_ips, allowed_models or a rate_limit of its own cannot make or change keys; log in, "
+            "or use an administration key.",
+            missing_permission=CREATE,
+        )
+    return key
+
+
+def _is_known(action: Action, key: ApiKey) -> bool:
+    if is_own(action, key):
+        return True
+    place = action.organization
+    if key.kind is not KeyKind.ADMIN:
+        place = Place(key.organization_id, key.team_id, key.project_id)
+    return any(decide(action.caller.principal, name, place).is_allowed for name in (READ, CREATE, DELETE))

@@ -1,0 +1,232 @@
+"""How a report becomes one query over a rollup: which calls it takes in, their buckets and groups, the lines it returns.
+
+Teams and members are not in the rollups: a call counts for the team that its project is in now, and for the member
+whose key it was made with ("" when the project has no team, the key no member).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import Integer, and_, case, false, func, literal, literal_column, or_, select, true, tuple_
+
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.store.columns import Int
+from tollkeeper.store.projects import Reach
+from tollkeeper.store.report_buckets import US_PER_HOUR, Day, days_of, hours_of
+from tollkeeper.store.schema_tenancy import api_key, project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table
+
+Bucket = Literal["all", "hour", "day"]
+_DAY_HOURS = 24
+
+
+class _Mapping(NamedTuple):
+    """Where a column that is not in a rollup comes from."""
+
+    source: str
+    owner: Table
+    column: ColumnElement[Any]
+
+
+MAPPED = {
+    "team_id": _Mapping("project_id", project, project.c.team_id),
+    "member_id": _Mapping("api_key_id", api_key, api_key.c.member_id),
+}
+
+
+class KeyOwner(msgspec.Struct, frozen=True):
+    """Whose keys: a member's, and one key by itself; "" is none."""
+
+    member_id: str = ""
+    api_key_id: str = ""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Calls in these teams and projects (None: everywhere), with all keys or with those of an owner only."""
+
+    reach: Reach | None = None
+    owner: KeyOwner | None = None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What is asked: calls of [from_us, to_us) by UTC hours, see `report_buckets`; `timezone` matters for days.
+
+    `filters` maps a column to the values that are let in; `within` lets calls in that one of its scopes has. Lines are
+    ordered by time, then by their values, or the dearest first. With `after` they are those behind a line of the first
+    bucket with these values.
+    """
+
+    from_us: int
+    to_us: int
+    bucket: Bucket = "all"
+    timezone: str = "UTC"
+    group_by: tuple[str, ...] = ()
+    filters: dict[str, tuple[str, ...]] = {}
+    within: tuple[Scope, ...] | None = None
+    is_dearest_first: bool = False
+    after: tuple[str, ...] | None = None
+    limit: int | None = None
+
+
+class Source(NamedTuple):
+    """A rollup, what it can be grouped and filtered by, and which of its sums are read."""
+
+    table: Table
+    allowed: tuple[str, ...]
+    measures: tuple[str, ...]
+
+
+class Line(NamedTuple):
+    """One line of an answer: the bucket's start and end in microseconds, the group, the sums in the order of their source."""
+
+    from_us: int
+    to_us: int
+    group: dict[str, str]
+    sums: list[int]
+
+
+class Query(NamedTuple):
+    """A query whose rows are a bucket's number, the group's values and the sums; and where its buckets lie."""
+
+    statement: Select[Any]
+    positions: Sequence[tuple[int, int]] | None  # None when a bucket's number is its hour
+    group_by: tuple[str, ...]
+
+    def line(self, row: Sequence[Any]) -> Line:
+        """Read one of its rows."""
+        number, first_sum = row[0], 1 + len(self.group_by)
+        hour_us = number * US_PER_HOUR
+        from_us, to_us = (hour_us, hour_us + US_PER_HOUR) if self.positions is None else self.positions[number]
+        group = dict(zip(self.group_by, row[1:first_sum], strict=True))
+        return Line(from_us, to_us, group, [int(value) for value in row[first_sum:]])
+
+
+def query_of(organization_id: str, report: Report, source: Source) -> Query:
+    """Return the query that answers a report.
+
+    Raises:
+        InvalidRequest: a column that is not known, or a time range that makes no sense.
+    """
+    for name in (*report.group_by, *report.filters):
+        if name not in source.allowed:
+            message = f"'{name}' is not known here; use one of {', '.join(source.allowed)}."
+            raise InvalidRequest(message, param="group_by" if name in report.group_by else "filters")
+    table = source.table
+    bucket, positions, first = _bucket(report, table)
+    names = dict.fromkeys(MAPPED[name].source if name in MAPPED else name for name in report.group_by)
+    grouped = [table.c[name] for name in names]
+    statement = select(
+        bucket.label("bucket"), *grouped, *(func.sum(table.c[each]).label(each) for each in source.measures)
+    )
+    statement = statement.where(*calls_of(organization_id, report, table))
+    if report.bucket != "all":
+        statement = statement.group_by("bucket", *grouped)  # by its label: its parameters are no constants to a planner
+    else:
+        statement = statement.group_by(*grouped) if grouped else statement.having(func.count() > 0)
+    lines = statement.subquery("line")
+    if any(name in MAPPED for name in report.group_by):
+        lines = _mapped(lines, organization_id, report, source)
+    groups = [lines.c[name] for name in report.group_by]
+    by_amount = [lines.c.amount_nanos.desc(), lines.c.requests.desc()] if report.is_dearest_first else []
+    whole = select(lines.c.bucket, *groups, *(lines.c[each] for each in source.measures))
+    if report.after is not None:
+        place = [
+            literal(first, Integer),
+            *(literal(value, column.type) for value, column in zip(report.after, groups, strict=True)),
+        ]
+        whole = whole.where(tuple_(lines.c.bucket, *groups) > tuple_(*place))
+    return Query(whole.order_by(lines.c.bucket, *by_amount, *groups).limit(report.limit), positions, report.group_by)
+
+
+def calls_of(organization_id: str, report: Report, table: Table) -> list[ColumnElement[bool]]:
+    """Return the conditions that let a report's calls in.
+
+    Raises:
+        InvalidRequest: a time range that makes no sense.
+    """
+    from_hour, to_hour = hours_of(report.from_us, report.to_us)
+    conditions = [table.c.organization_id == organization_id, table.c.hour >= from_hour, table.c.hour < to_hour]
+    for name, wanted in report.filters.items():
+        if name in MAPPED:
+            mapping = MAPPED[name]
+            conditions.append(table.c[mapping.source].in_(_ids(organization_id, mapping.column, wanted)))
+        else:
+            conditions.append(table.c[name].in_(wanted))
+    if report.within is not None:
+        conditions.append(or_(false(), *(_within(organization_id, scope, table) for scope in report.within)))
+    return conditions
+
+
+def _within(organization_id: str, scope: Scope, table: Table) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = true()
+    if scope.reach is not None:
+        of_teams = _ids(organization_id, project.c.team_id, scope.reach.team_ids)
+        found = or_(table.c.project_id.in_(scope.reach.project_ids), table.c.project_id.in_(of_teams))
+    if scope.owner is not None:
+        of_member = _ids(organization_id, api_key.c.member_id, (scope.owner.member_id,))
+        found = and_(found, or_(table.c.api_key_id == scope.owner.api_key_id, table.c.api_key_id.in_(of_member)))
+    return found
+
+
+def _ids(organization_id: str, column: ColumnElement[Any], wanted: Sequence[str]) -> Select[Any]:
+    """Return the ids of the projects or keys whose column has one of these values, of which "" is none."""
+    owner = project if column is project.c.team_id else api_key
+    known = [value for value in wanted if value]
+    return select(owner.c.id).where(owner.c.organization_id == organization_id, column.in_(known))
+
+
+def _mapped(lines: Subquery, organization_id: str, report: Report, source: Source) -> Subquery:
+    """Return the lines by team and member instead of by project and key."""
+    joined: FromClause = lines
+    groups: list[ColumnElement[Any]] = []
+    for name in report.group_by:
+        mapping = MAPPED.get(name)
+        if mapping is None:
+            groups.append(lines.c[name])
+            continue
+        owner = mapping.owner
+        joined = joined.outerjoin(
+            owner, and_(owner.c.organization_id == organization_id, owner.c.id == lines.c[mapping.source])
+        )
+        groups.append(func.coalesce(mapping.column, literal_column("''")).label(name))
+    sums = (func.sum(lines.c[each]).label(each) for each in source.measures)
+    statement = select(lines.c.bucket, *groups, *sums).select_from(joined)
+    return statement.group_by(lines.c.bucket, *groups).subquery("mapped_line")
+
+
+def _bucket(report: Report, table: Table) -> tuple[ColumnElement[int], Sequence[tuple[int, int]] | None, int]:
+    """Return the number of an hour's bucket, where the buckets lie, and the first one's number."""
+    if report.bucket == "hour":
+        return table.c.hour, None, hours_of(report.from_us, report.to_us)[0]
+    if report.bucket == "all":
+        return literal_column("0", Integer), [(report.from_us, report.to_us)], 0
+    days = days_of(report.from_us, report.to_us, report.timezone)
+    return _day_number(table.c.hour, days), [(day.from_us, day.to_us) for day in days], 0
+
+
+def _day_number(hour: ColumnElement[int], days: Sequence[Day]) -> ColumnElement[int]:
+    """Return the number of the day that an hour belongs to: days of 24 hours are counted, others named one by one.
+
+    A join with the days would look at every hour again for each of them.
+    """
+    runs: list[tuple[int, Day]] = []  # the first day of each run, with its number
+    for number, day in enumerate(days):
+        first = runs[-1] if runs else None
+        is_next = first is not None and day.from_hour == first[1].from_hour + _DAY_HOURS * (number - first[0])
+        is_regular = first is not None and first[1].to_hour - first[1].from_hour <= _DAY_HOURS
+        if not (is_next and is_regular and day.to_hour - day.from_hour <= _DAY_HOURS):
+            runs.append((number, day))
+    numbers = []
+    for position, (number, day) in enumerate(runs):
+        end = runs[position + 1][1].from_hour if position + 1 < len(runs) else days[-1].to_hour
+        counted: ColumnElement[int] = literal(number, Int)
+        if day.to_hour - day.from_hour <= _DAY_HOURS:
+            counted = counted + (hour - day.from_hour) // _DAY_HOURS
+        numbers.append((hour < end, counted))
+    return case(*numbers)

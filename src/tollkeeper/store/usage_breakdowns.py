@@ -1,0 +1,105 @@
+"""The calls of a time range broken down several ways at once: by hour, and the dearest models, projects, keys, members.
+
+One look at the rollup serves all of them: the calls that a breakdown is about are often few among those to be read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+from sqlalchemy import Select, Text, and_, cast, func, literal, literal_column, select, union_all
+
+from tollkeeper.store.report_queries import calls_of
+from tollkeeper.store.schema import usage_rollup
+from tollkeeper.store.schema_tenancy import api_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import CTE, ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from tollkeeper.store.report_queries import Report
+
+Part = Literal["model", "project_id", "api_key_id", "member_id"]
+_OF_KEYS = {"api_key_id", "member_id"}
+
+
+class CallSums(NamedTuple):
+    """Calls added up. `amount_nanos` is of those that are priced."""
+
+    requests: int = 0
+    errors: int = 0
+    input_tokens_total: int = 0
+    output_tokens_total: int = 0
+    amount_nanos: int = 0
+    unpriced_requests: int = 0
+    latency_us_total: int = 0
+
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """Add up."""
+        return cls(*map(sum, zip(cls(), *parts, strict=True)))
+
+    def less(self, parts: Iterable[Self]) -> Self:
+        """Return what remains when parts are taken away."""
+        return type(self)(*(whole - sum(rest) for whole, *rest in zip(self, *parts, strict=True)))
+
+
+class Breakdowns(NamedTuple):
+    """`hours` by their number since 1970; the lines of each part by their value, the dearest first. Value "" is none."""
+
+    hours: dict[int, CallSums]
+    parts: dict[Part, dict[str, CallSums]]
+
+
+async def break_down(
+    connection: AsyncConnection, organization_id: str, report: Report, *, parts: Sequence[Part], limit: int
+) -> Breakdowns:
+    """Return the calls of a report by hour, and the dearest `limit` lines of each part.
+
+    Of the report its time range, filters and scopes count.
+
+    Raises:
+        InvalidRequest: a time range that makes no sense.
+    """
+    has_keys = not _OF_KEYS.isdisjoint(parts)
+    names = ["hour", *(part for part in parts if part not in _OF_KEYS), *(["api_key_id"] if has_keys else [])]
+    columns = [usage_rollup.c[name] for name in (*names, *CallSums._fields)]
+    calls = select(*columns).where(*calls_of(organization_id, report, usage_rollup)).cte("call")
+    by_hour = select(
+        literal("hour", Text).label("part"), cast(calls.c.hour, Text).label("value"), *_sums(calls.c)
+    ).group_by(calls.c.hour)
+    queries = [by_hour]
+    keys = select(calls.c.api_key_id, *_sums(calls.c)).group_by(calls.c.api_key_id).cte("key") if has_keys else calls
+    for part in parts:
+        if part == "member_id":
+            lines = _by_member(keys, organization_id).subquery()
+        elif part == "api_key_id":
+            lines = select(keys.c.api_key_id.label("value"), *(keys.c[name] for name in CallSums._fields)).subquery()
+        else:
+            lines = select(calls.c[part].label("value"), *_sums(calls.c)).group_by(calls.c[part]).subquery()
+        dearest = (lines.c.amount_nanos.desc(), lines.c.requests.desc(), lines.c.value)
+        top = select(literal(part, Text).label("part"), *lines.c).order_by(*dearest).limit(limit).subquery()
+        queries.append(select(*top.c))
+    found = Breakdowns({}, {part: {} for part in parts})
+    for part, value, *sums in await connection.execute(union_all(*queries)):
+        read = CallSums(*map(int, sums))
+        if part == "hour":
+            found.hours[int(value)] = read
+        else:
+            found.parts[part][value] = read
+    return found
+
+
+def _by_member(keys: CTE, organization_id: str) -> Select[Any]:
+    """Return the calls by whose key they were made with, from those by key."""
+    owned = keys.outerjoin(
+        api_key, and_(api_key.c.organization_id == organization_id, api_key.c.id == keys.c.api_key_id)
+    )
+    member = func.coalesce(api_key.c.member_id, literal_column("''")).label("value")
+    return select(member, *_sums(keys.c)).select_from(owned).group_by(member)
+
+
+def _sums(columns: Any) -> list[ColumnElement[Any]]:
+    return [func.sum(columns[name]).label(name) for name in CallSums._fields]

@@ -1,0 +1,58 @@
+"""The pages of accounts: where e-mails and logins lead to. A page holds no secret and nobody's name; its script asks for both."""
+
+from __future__ import annotations
+
+import html
+import json
+from functools import cache
+from string import Template
+from typing import Literal, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tollkeeper.web.account_texts import ERRORS, PAGES, PROVIDERS, SCRIPT, SHARED
+from tollkeeper.web.languages import Language, choose_language
+from tollkeeper.web.page import LOGO, STYLE, page_headers, read_part
+
+AccountPage = Literal["sign-in", "sign-up", "forgot-password", "reset-password", "verify-email", "accept-invitation"]
+ACCOUNT_PAGES: tuple[AccountPage, ...] = get_args(AccountPage)
+
+_frame = Template(read_part("account.html"))
+_script = read_part("account.js")
+
+
+def account_page(request: Request, *, name: AccountPage) -> Response:
+    """Answer a page in the language that the browser likes best. Nothing of the request is in it, least of all a token."""
+    language = choose_language(request.headers.get("accept-language", ""))
+    headers = page_headers(language, script=_script) | {"cross-origin-opener-policy": "same-origin"}
+    return Response(_render(name, language), headers=headers, media_type="text/html")
+
+
+@cache
+def _render(name: AccountPage, language: Language) -> bytes:
+    said = {each: html.escape(text) for each, text in {**SHARED[language], **PAGES[language][name]}.items()}
+    content = Template(read_part(f"forms/{name}.html")).substitute(said)
+    page = _frame.substitute(
+        said,
+        lang=language,
+        name=name,
+        style=STYLE,
+        logo=LOGO,
+        content=content,
+        script=_script,
+        script_texts=_script_texts(name, language),
+    )
+    return page.encode()
+
+
+def _script_texts(name: AccountPage, language: Language) -> str:
+    """Return the texts that the script shows, as JSON that cannot end its element."""
+    own = PAGES[language][name]
+    texts = {
+        **SCRIPT[language],
+        "sent": own.get("sent", ""),
+        "errors": {**ERRORS[language][""], **ERRORS[language].get(name, {})},
+        "providers": PROVIDERS,
+    }
+    return json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c")

@@ -1,0 +1,22 @@
+"""Which pages there are: path -> what renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tollkeeper.web.account_pages import ACCOUNT_PAGES, account_page
+from tollkeeper.web.home import home_page
+
+Page = Callable[[Request], Response]
+
+
+def make_pages(*, has_accounts: bool) -> dict[str, Page]:
+    """Return the pages of a process; without accounts (it only forwards calls) there is nobody who could sign in."""
+    pages: dict[str, Page] = {"/": partial(home_page, has_accounts=has_accounts)}
+    if has_accounts:
+        pages |= {f"/{name}": partial(account_page, name=name) for name in ACCOUNT_PAGES}
+    return pages

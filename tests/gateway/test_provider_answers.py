@@ -1,0 +1,61 @@
+"""What a provider's answer may look like, and what of it never reaches a client: our key with that provider."""
+
+from __future__ import annotations
+
+import pytest
+from tests.fakes.gateway import DONE, PROVIDER_KEY, USAGE_CHUNK, FakeGateway, answer, chat, chunk
+from tests.fakes.upstream import JSON, Script
+
+SECRET = PROVIDER_KEY.encode()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.mark.parametrize("content_type", [b"Text/Event-Stream", b"TEXT/EVENT-STREAM; charset=UTF-8"])
+async def test_a_stream_is_known_by_its_content_type_in_any_case(gateway: FakeGateway, content_type: bytes) -> None:
+    script = Script(headers=((b"content-type", content_type),), steps=[chunk("four"), USAGE_CHUNK, DONE])
+    gateway.upstream.scripts.append(script)
+    client = await gateway.call(chat(stream=True))
+    assert client.body == chunk("four") + DONE
+    assert gateway.ledger.only.amount_nanos == 30
+
+
+async def test_our_key_is_taken_out_of_a_streams_events(gateway: FakeGateway) -> None:
+    gateway.will_stream(chunk(f"your key is {PROVIDER_KEY}"), USAGE_CHUNK, DONE)
+    client = await gateway.call(chat(stream=True))
+    assert SECRET not in client.body
+    assert b"your key is [redacted]" in client.body
+
+
+@pytest.mark.parametrize("status", [200, 401])
+async def test_our_key_is_taken_out_of_headers(gateway: FakeGateway, status: int) -> None:
+    headers = (JSON, (b"openai-model", b"for " + SECRET))
+    body = b'{"error":{"message":"no"}}' if status != 200 else b"{}"
+    gateway.upstream.scripts.append(Script(status, headers, [body]))
+    client = await gateway.call()
+    assert client.headers["openai-model"] == "for [redacted]"
+
+
+async def test_our_key_is_taken_out_of_a_refusal(gateway: FakeGateway) -> None:
+    gateway.will_answer(b'{"error":{"message":"bad key ' + SECRET + b'"}}', 401)
+    assert (await gateway.call()).body == b'{"error":{"message":"bad key [redacted]"}}'
+
+
+@pytest.mark.parametrize(("status", "is_logged"), [(401, True), (403, True), (400, False), (429, False), (500, False)])
+async def test_a_provider_that_refuses_our_key_is_a_warning_for_the_operator(
+    gateway: FakeGateway, caplog: pytest.LogCaptureFixture, status: int, is_logged: bool
+) -> None:
+    gateway.will_answer(b'{"error":{"message":"no"}}', status)
+    await gateway.call()
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert logged == ([f"provider 'openai' refused our key with {status}"] if is_logged else [])
+    assert PROVIDER_KEY not in caplog.text
+
+
+async def test_a_good_answer_passes_unchanged(gateway: FakeGateway, caplog: pytest.LogCaptureFixture) -> None:
+    gateway.will_answer(answer())
+    assert (await gateway.call()).status == 200
+    assert caplog.records == []
