@@ -43,11 +43,17 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 @dataclass(slots=True)
 class Shot:
-    """What goes over one connection. `must_succeed` marks a good call; `pause_at` waits a little in the middle."""
+    """What goes over one connection. `must_succeed` marks a good call; `pause_at` waits a little in the middle.
+
+    `must_be_refused`: whoever sends it has no good credential and asks for what is not public.
+    `is_whole`: an answer is worth waiting for.
+    """
 
     kind: str
     data: bytes
     must_succeed: bool = False
+    must_be_refused: bool = False
+    is_whole: bool = False
     pause_at: int | None = None
     pause_s: float = 0.0
     closes_half: bool = False

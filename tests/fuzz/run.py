@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from tests.fuzz.hostile import HostileMaker, Shot
 from tests.live.databases import read_records
@@ -18,8 +21,23 @@ from tests.live.processes import GatewayProcess, Process, SimulatorProcess
 CONCURRENCY = 32
 GOOD_S = 60.0  # a good call must be answered, however busy the machine
 SILENCE_S = 0.15  # half a request gets no answer: this long is waited for one
+WHOLE_S = 10.0
 RSS_GROWTH_MAX_MB = 120
 WARM_UP = 0.2  # of all requests, before memory is measured first
+_MOVING = (
+    "usage",
+    "rollup",
+    "audit_",
+    "job_lease",
+    "login_flow",
+    "api_key",
+    "change",
+    "revision",
+    "label",
+    "sqlite_",
+    "slot",
+)
+"""Tables that calls, refused logins and background jobs write; keys note when they were used."""
 ERROR_FIELDS = {"message", "type", "param", "code"}
 SERVER_ERRORS = {502, 503, 504}
 
@@ -50,16 +68,29 @@ class FuzzReport:
         return "\n".join(f"  {what:<40} {figure}" for what, figure in rows)
 
 
+class Maker(Protocol):
+    """Makes one shot after the other."""
+
+    def next(self) -> Shot: ...
+
+
 def run_fuzz(
-    folder: Path, database_url: str, *, requests: int, seed: int, progress: Callable[[str], None] = lambda _: None
+    folder: Path,
+    database_url: str,
+    *,
+    requests: int,
+    seed: int,
+    progress: Callable[[str], None] = lambda _: None,
+    maker_of: Callable[[int, str], Maker] = HostileMaker,
 ) -> FuzzReport:
-    """Fire `requests` shots at a gateway on an empty database and judge what it did."""
+    """Fire `requests` shots at a gateway on an empty SQLite database and judge what it did."""
     simulator = SimulatorProcess(folder)
     gateway = GatewayProcess(folder, simulator, database_url).start()
     report = FuzzReport()
+    before = _kept(database_url)
     started = time.monotonic()
     try:
-        asyncio.run(_Gunner(gateway, report, HostileMaker(seed, gateway.key), progress).fire(requests))
+        asyncio.run(_Gunner(gateway, report, maker_of(seed, gateway.key), progress).fire(requests))
         report.seconds = time.monotonic() - started
         assert isinstance(gateway.process, Process)
         if gateway.process.popen.poll() is not None:
@@ -73,6 +104,9 @@ def run_fuzz(
     if report.verdict.records != report.verdict.lines:
         report.problems.append("a call was recorded that was not made, or made and not recorded")
     report.problems += report.verdict.faults
+    after = _kept(database_url)
+    if changed := [name for name in before if after.get(name) != before[name]]:
+        report.problems.append(f"the database is not as it was: {', '.join(changed)}")
     if "Traceback" in gateway.log:
         report.problems.append(f"a traceback in the log:\n{gateway.log[gateway.log.index('Traceback') :][:3000]}")
     if len(report.rss_mb) == 2 and report.rss_mb[1] - report.rss_mb[0] > RSS_GROWTH_MAX_MB:
@@ -120,6 +154,8 @@ class _Gunner:
         report.good += shot.must_succeed
         if shot.must_succeed and status != 200:
             report.problems.append(f"a good call was answered {status} {received[:300]!r}")
+        if shot.must_be_refused and 200 <= status < 400:
+            report.problems.append(f"let in: sent {shot.data[:600]!r}; got {received[:600]!r}")
         if found := _what_is_wrong(status, head, body):
             report.problems.append(f"{shot.kind}: {found}; sent {shot.data[:300]!r}; got {received[:600]!r}")
 
@@ -133,7 +169,9 @@ class _Gunner:
             writer.write(shot.data[shot.pause_at or 0 :])
             if shot.closes_half:
                 writer.write_eof()
-            async with asyncio.timeout(GOOD_S if shot.must_succeed else SILENCE_S) as limit:
+            async with asyncio.timeout(
+                GOOD_S if shot.must_succeed else WHOLE_S if shot.is_whole else SILENCE_S
+            ) as limit:
                 while not _is_whole(received, is_head=shot.is_head) and (piece := await reader.read(65_536)):
                     received += piece
                     limit.reschedule(asyncio.get_running_loop().time() + GOOD_S)  # an answer that began must end
@@ -151,6 +189,14 @@ class _Gunner:
         status = Path(f"/proc/{self._gateway.process.popen.pid}/status")
         lines = status.read_text().splitlines() if status.exists() else []
         return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def _kept(database_url: str) -> dict[str, list[str]]:
+    """Return the rows of every table that neither good calls nor the passing of time change."""
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        kept = [name for name in names if not name.startswith(_MOVING)]
+        return {name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}"))) for name in kept}
 
 
 class _EndlessAnswerError(Exception):

@@ -16,12 +16,14 @@ from tollkeeper.domain.tenancy import ScopeKind
 
 router = APIRouter(tags=["analytics"])
 Asking = Annotated[Caller, Depends(requires("membership"))]
+_PERIOD_PATTERN = r"^(([1-9]|[1-9]\d|[12]\d\d|3[0-5]\d|36[0-5])d|([1-9]|[1-9]\d|1[0-5]\d|16[0-8])h)$"  # the document's; the use case refuses
 Period = Annotated[
     str,
     Query(
         max_length=8,
         description="1d to 365d: the last days in the organization's timezone, today included. 1h to 168h: hours.",
         examples=["30d"],
+        json_schema_extra={"pattern": _PERIOD_PATTERN},
     ),
 ]
 _TOP_MODELS = 5

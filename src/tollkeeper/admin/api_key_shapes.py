@@ -36,9 +36,11 @@ Expiry = Annotated[
     ),
 ]
 Permissions = Annotated[
-    list[Annotated[str, Field(max_length=64)]],
+    list[Annotated[str, Field(max_length=64, json_schema_extra={"enum": sorted(PERMISSIONS)})]],
     Field(
-        max_length=len(PERMISSIONS), description="Left out: all permissions for calls that the caller may give away."
+        max_length=len(PERMISSIONS),
+        json_schema_extra={"minItems": 1},
+        description="Left out: all permissions for calls that the caller may give away.",
     ),
 ]
 PermissionChanges = Annotated[

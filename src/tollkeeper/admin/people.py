@@ -13,7 +13,15 @@ from tollkeeper.control.people import People, Visit
 from tollkeeper.domain.account import EMAIL_LENGTH_MAX, Account
 from tollkeeper.domain.errors import PermissionDenied
 
-Email = Annotated[str, Field(min_length=3, max_length=EMAIL_LENGTH_MAX, examples=["jimin@example.com"])]
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=EMAIL_LENGTH_MAX,
+        examples=["jimin@example.com"],
+        json_schema_extra={"format": "email"},
+    ),
+]
 Password = Annotated[str, Field(min_length=1, max_length=1024, examples=["three quiet rivers"])]
 LinkToken = Annotated[str, Field(min_length=1, max_length=100, description="What the link of the e-mail carries.")]
 Language = Literal["en", "ko"]

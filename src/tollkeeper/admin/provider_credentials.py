@@ -38,6 +38,7 @@ BaseUrl = Annotated[
     Field(
         min_length=1,
         max_length=BASE_URL_LENGTH_MAX,
+        json_schema_extra={"pattern": "^https://[^/?#@\\\\ ]+(/[^?#]*)?$"},
         description="https://host/v1; the kind's usual address when it is left out. Another one needs the secret again.",
     ),
 ]

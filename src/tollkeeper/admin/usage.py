@@ -176,7 +176,15 @@ async def list_usage(request: Request, query: Annotated[UsageQuery, Query()], ca
 @router.get("/v1/usage/{request_id}", response_model=UsageRecordAnswer, summary="Get the usage record of one call")
 async def get_usage(
     request: Request,
-    request_id: Annotated[str, Path(min_length=1, max_length=64, description="What the call's x-request-id said.")],
+    request_id: Annotated[
+        str,
+        Path(
+            min_length=1,
+            max_length=64,
+            description="What the call's x-request-id said.",
+            json_schema_extra={"pattern": "^req_[0-9a-f]{32}$"},
+        ),
+    ],
     caller: Asking,
 ) -> Response:
     record, names = await administration_of(request).look(caller, usage.get_record, request_id)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tollkeeper.cli.audit_report import as_object, print_reports, secrets_of, verify_all
+from tollkeeper.cli.audit_report import as_object, print_reports, verify_all
 from tollkeeper.cli.context import (
     ConfigOption,
     DatabaseOption,
@@ -23,8 +23,10 @@ from tollkeeper.cli.context import (
     load,
     organization_of,
     print_json,
+    secrets_of,
     with_store,
 )
+from tollkeeper.cli.operator import user_name
 from tollkeeper.config import Configuration
 from tollkeeper.control import audit
 from tollkeeper.control.administration import Administration, Caller, operator
@@ -161,7 +163,7 @@ async def _administration(
 ) -> tuple[Administration, Caller]:
     secrets = await secrets_of(configuration, store)
     organization_id = INSTALLATION if is_installation else (await organization_of(store, org)).id
-    return Administration(store, secrets), operator(organization_id, name="command line")
+    return Administration(store, secrets), operator(organization_id, name=user_name())
 
 
 def _filter(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from tollkeeper.cli.context import secrets_of
 from tollkeeper.config import Configuration
-from tollkeeper.control.administration import Secrets
 from tollkeeper.control.audit_verification import ChainReport, KeptHeads, verify_chains
-from tollkeeper.control.installation import check_pepper, load_pepper
 from tollkeeper.store.engine import Store
 
 _HEADS_SHOWN_MAX = 20
@@ -91,15 +89,3 @@ def print_reports(reports: list[ChainReport]) -> None:
         print("--json prints the heads of all logs.")
     state = f"{broken:,} of them not as they were written" if broken else "as they were written"
     print(f"{events:,} audit events in {len(reports):,} logs: {state}.")
-
-
-async def secrets_of(configuration: Configuration, store: Store) -> Secrets:
-    """Return what the installation's pepper is good for.
-
-    Raises:
-        ConfigurationError: there is no pepper, or it is not this database's.
-    """
-    keys = configuration.settings.keys
-    pepper = load_pepper(text=keys.pepper, path=Path(keys.pepper_file), command=keys.pepper_command)
-    await check_pepper(store, pepper)
-    return Secrets.of(pepper)

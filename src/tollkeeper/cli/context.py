@@ -12,6 +12,8 @@ import msgspec
 import typer
 
 from tollkeeper import config
+from tollkeeper.control.administration import Secrets
+from tollkeeper.control.installation import check_pepper, load_pepper
 from tollkeeper.control.opening import open_store
 from tollkeeper.control.organizations import choose_organization
 from tollkeeper.domain.tenancy import Organization
@@ -62,6 +64,18 @@ async def organization_of(store: Store, named: str | None) -> Organization:
         NotFound: there is none of this id or name.
     """
     return await choose_organization(store, named)
+
+
+async def secrets_of(configuration: config.Configuration, store: Store) -> Secrets:
+    """Return what the installation's pepper is good for.
+
+    Raises:
+        ConfigurationError: there is no pepper, or it is not this database's.
+    """
+    keys = configuration.settings.keys
+    pepper = load_pepper(text=keys.pepper, path=Path(keys.pepper_file), command=keys.pepper_command)
+    await check_pepper(store, pepper)
+    return Secrets.of(pepper)
 
 
 def print_json(value: Any) -> None:

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 
-from tollkeeper.cli.audit_report import secrets_of
-from tollkeeper.cli.context import organization_of, with_store
+from tollkeeper.cli.context import organization_of, secrets_of, with_store
 from tollkeeper.config import Configuration
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action, Administration, Caller, operator

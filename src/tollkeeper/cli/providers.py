@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tollkeeper.cli.audit_report import secrets_of
 from tollkeeper.cli.context import (
     ConfigOption,
     DatabaseOption,
@@ -20,13 +19,13 @@ from tollkeeper.cli.context import (
     OrganizationOption,
     day,
     load,
-    organization_of,
     print_json,
     with_store,
 )
+from tollkeeper.cli.operator import operator_of
 from tollkeeper.config import Configuration
 from tollkeeper.control import provider_credentials as providers
-from tollkeeper.control.administration import Action, Administration, Caller, operator
+from tollkeeper.control.administration import Action, Administration, Caller
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.provider_credential import ProviderCredential
@@ -143,9 +142,8 @@ def delete(
 
 
 async def _administration(configuration: Configuration, store: Store, org: str | None) -> tuple[Administration, Caller]:
-    secrets = await secrets_of(configuration, store)
-    organization = await organization_of(store, org)
-    return Administration(store, secrets), operator(organization.id, name="command line")
+    found = await operator_of(configuration, store, org)
+    return found.administration, found.caller
 
 
 def _read(source: SecretSource) -> str:

@@ -86,6 +86,8 @@ def _require_overseer(action: Action, place: Place) -> None:
 
 async def _find_subject(action: Action, asked: str) -> _Subject:
     caller = action.caller.principal
+    if asked == caller.id and caller.member_id and not asked.startswith("key_"):
+        asked = caller.member_id
     if asked.startswith("key_"):
         return await _subject_of_key(action, asked)
     if caller.is_operator and asked == caller.id:

@@ -26,6 +26,7 @@ from tollkeeper.store.engine import Store
 P = ParamSpec("P")
 T = TypeVar("T")
 
+OPERATOR_ID = "operator"
 _ATTEMPTS_MAX = 3
 
 
@@ -82,6 +83,7 @@ class Action:
         self.organization_id = caller.organization_id
         self.now_us = now_us()
         self.events: list[AuditEvent] = []
+        self.asked: tuple[str, Place] | None = None  # the permission that was asked for first, and where
 
     @property
     def organization(self) -> Place:
@@ -96,6 +98,7 @@ class Action:
             PermissionDenied: the caller may not.
         """
         access.require(self.caller.principal, permission, place)
+        self.asked = self.asked or (permission, place)
 
     def require_grantable(self, permissions: frozenset[str], place: Place) -> None:
         """Pass when the caller may give these permissions away there.
@@ -133,6 +136,13 @@ class Action:
         )
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """What a request brought about, encoded, and what was asked of its caller first."""
+
+    result: bytes
+    asked: tuple[str, Place] | None
+
+
 class _RepeatedError(Exception):
     """The same request is done by another transaction at this moment."""
 
@@ -161,7 +171,7 @@ class Administration:
             action = Action(connection, caller, self.secrets)
             result = await step(action, *args, **kwargs)
             await audit.append_events(connection, caller.organization_id, action.events, key=self.secrets.audit_key)
-            await self._remember(connection, caller, result)
+            await self._remember(connection, caller, action.asked, result)
             return result
 
         for _ in range(_ATTEMPTS_MAX):
@@ -202,23 +212,30 @@ class Administration:
                 f"The Idempotency-Key '{repetition.key}' came before with another request; use a new key for a new request."
             )
         plain = self.secrets.vault.open(found.sealed_result, bound_to=_binding(caller, repetition))
-        return (msgspec.msgpack.decode(plain, type=get_type_hints(step)["return"]),)
+        kept = msgspec.msgpack.decode(plain, type=_Kept)
+        if kept.asked is not None:  # who lost the right since is not shown again what it brought about
+            access.require(caller.principal, *kept.asked)
+        return (msgspec.msgpack.decode(kept.result, type=get_type_hints(step)["return"]),)
 
-    async def _remember(self, connection: Any, caller: Caller, result: object) -> None:
+    async def _remember(self, connection: Any, caller: Caller, asked: tuple[str, Place] | None, result: object) -> None:
         repetition = caller.repetition
         if repetition is None:
             return
-        sealed = self.secrets.vault.seal(msgspec.msgpack.encode(result), bound_to=_binding(caller, repetition))
-        kept = idempotency.Remembered(repetition.fingerprint, sealed)
+        kept = _Kept(msgspec.msgpack.encode(result), asked)
+        sealed = self.secrets.vault.seal(msgspec.msgpack.encode(kept), bound_to=_binding(caller, repetition))
         if not await idempotency.remember_result(
-            connection, caller.organization_id, caller.principal.id, repetition.key, result=kept
+            connection,
+            caller.organization_id,
+            caller.principal.id,
+            repetition.key,
+            result=idempotency.Remembered(repetition.fingerprint, sealed),
         ):
             raise _RepeatedError
 
 
 def operator(organization_id: str, *, name: str) -> Caller:
     """Return the caller that the command line is: whoever can open the database may do everything."""
-    return Caller(Principal(PrincipalKind.OPERATOR, "operator", name, organization_id))
+    return Caller(Principal(PrincipalKind.OPERATOR, OPERATOR_ID, name, organization_id))
 
 
 def _binding(caller: Caller, repetition: Repetition) -> tuple[str, ...]:

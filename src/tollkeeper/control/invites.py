@@ -9,12 +9,14 @@ import msgspec
 from tollkeeper.control import messages
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action, Caller, Target
+from tollkeeper.control.callers import find_principal
 from tollkeeper.control.people import People, Visit, as_person, is_mail_token, new_mail_token
 from tollkeeper.control.roles import require_assignable
 from tollkeeper.control.scopes import reach_of
-from tollkeeper.domain.access import require_somewhere
+from tollkeeper.domain.access import Principal, decide, held, require_somewhere
 from tollkeeper.domain.account import Account, normalise_email
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from tollkeeper.domain.permission import with_implied
 from tollkeeper.domain.role import Assignment
 from tollkeeper.domain.tenancy import Place, ScopeKind
 from tollkeeper.kit.clock import now_us
@@ -213,7 +215,7 @@ async def accept_invite(people: People, caller: Caller, token: str) -> Member:
 async def join(action: Action, account: Account, *, digest: bytes) -> Member:
     """Use an invitation of the account's address up: make the person a member with its roles.
 
-    The permission is the invitation's: who gave it was asked for theirs.
+    The permission is the inviter's, who must have it still: an invitation never outlives the right that it was made with.
 
     Raises:
         InvalidRequest: it is used, withdrawn or too old.
@@ -223,6 +225,7 @@ async def join(action: Action, account: Account, *, digest: bytes) -> Member:
     accepted = await invites.accept_invite(action.connection, digest, now_us=action.now_us)
     if accepted is None or accepted.email != account.email or accepted.organization_id != action.organization_id:
         raise _not_open()
+    inviter = await find_principal(action, accepted.invited_by)
     for each in accepted.assignments:
         await roles.hold_role(action.connection, accepted.organization_id, each.role_id)
         if (
@@ -230,6 +233,7 @@ async def join(action: Action, account: Account, *, digest: bytes) -> Member:
             is None
         ):
             raise Conflict(f"The {each.scope_kind} that the invitation is for is gone; ask for another invitation.")
+    await _require_still_granted(action, inviter, accepted)
     await accounts.verify_email(action.connection, account.id, now_us=action.now_us)
     member = await members.find_member(action.connection, accepted.organization_id, account_id=account.id)
     if member is None or member.status != members.ACTIVE:
@@ -241,6 +245,15 @@ async def join(action: Action, account: Account, *, digest: bytes) -> Member:
     (state,) = await _states(action, [accepted], is_all=True)
     action.record("invite.accept", _target(accepted), after={"member_id": joined.id, **_shown(state)})
     return joined
+
+
+async def _require_still_granted(action: Action, inviter: Principal | None, accepted: Invite) -> None:
+    for each, place in zip(accepted.assignments, await _places(action, accepted.assignments), strict=True):
+        role = await roles.get_role(action.connection, accepted.organization_id, each.role_id)
+        if inviter is None or role is None or not decide(inviter, "member:manage", place).is_allowed:
+            raise _not_open()
+        if with_implied(role.permissions) - held(inviter, place) - inviter.may_hand_out:
+            raise _not_open()
 
 
 async def _find_invite(people: People, token: str, *, address: str) -> Invite:

@@ -106,7 +106,7 @@ def require_grantable(action: Action, kind: KeyKind, permissions: frozenset[str]
 
 
 async def require_no_limits(action: Action) -> ApiKey | None:
-    """Pass when the caller is no key that is limited itself; returns the key of a project that calls, if one does.
+    """Pass when the caller is no key that is limited itself; returns the key that calls, if one does.
 
     Keys that a limited key makes or changes would not be limited as it is: it would have given away what it has not.
 
@@ -117,13 +117,13 @@ async def require_no_limits(action: Action) -> ApiKey | None:
     if principal.kind is not PrincipalKind.API_KEY:
         return None
     key = await api_keys.get_api_key(action.connection, action.organization_id, principal.id)
-    if key is None or key.kind is KeyKind.ADMIN:
+    if key is None:
         return None
     terms = key.terms or KeyTerms()
     if terms.allowed_ips or terms.allowed_models or terms.rate_limit != RateLimit():
         raise PermissionDenied(
             "An API key with allowed_ips, allowed_models or a rate_limit of its own cannot make or change keys; log in, "
-            "or use an administration key.",
+            "or use a key without them.",
             missing_permission=CREATE,
         )
     return key

@@ -42,7 +42,7 @@ async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> 
         raise InvalidRequest(f"grace_seconds must be from 0 to {GRACE_S_MAX:,} (30 days).", param="grace_seconds")
     old = await find_key(action, key_id, is_locked=True)
     await require_change(action, old)
-    await require_no_limits(action)
+    maker = await require_no_limits(action)
     if old.kind is KeyKind.MEMBER and not (is_own(action, old) or action.caller.principal.is_operator):
         raise PermissionDenied(
             "A person's key can be rotated by that person only, for the new one would be yours; disable or delete it."
@@ -50,6 +50,9 @@ async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> 
     await require_handing_out(action, old, old.permissions)
     _require_rotatable(old)
     record = await _successor(action, old)
+    if maker is not None and maker.expires_at_us is not None:  # a key that ends cannot make one that lives longer
+        capped = min(record.expires_at_us or maker.expires_at_us, maker.expires_at_us)
+        record = msgspec.structs.replace(record, expires_at_us=capped)
     ends_at_us = action.now_us + grace_seconds * 1_000_000
     if old.expires_at_us is not None:
         ends_at_us = min(ends_at_us, old.expires_at_us)

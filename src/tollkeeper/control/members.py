@@ -132,9 +132,14 @@ async def remove_member(action: Action, member_id: str) -> MemberState:
     before = (await _states(action, [found]))[0]
     disabled = await api_keys.disable_member_keys(action, member_id)
     await members.remove_member(action.connection, action.organization_id, member_id)
-    for inviter in (member_id, found.account_id):  # what the person offered ends with what the person had
-        await invites.revoke_invites_of(action.connection, action.organization_id, invited_by=inviter)
-    shown = {"roles": [msgspec.to_builtins(each) for each in before.roles], "keys_disabled": disabled}
+    revoked = await invites.revoke_invites_of(  # neither what was sent to the person nor by the person outlives this
+        action.connection, action.organization_id, email=found.email, inviters=(member_id, found.account_id)
+    )
+    shown = {
+        "roles": [msgspec.to_builtins(each) for each in before.roles],
+        "keys_disabled": disabled,
+        "invites_revoked": revoked,
+    }
     action.record("member.remove", _target(found), before=shown)
     removed = await members.get_member(action.connection, action.organization_id, member_id)
     assert removed is not None, "its row stays"

@@ -124,12 +124,15 @@ async def revoke_invite(connection: AsyncConnection, organization_id: str, invit
     return await _change(connection, _pending(organization_id, invite_id), {"status": InviteStatus.REVOKED.value})
 
 
-async def revoke_invites_of(connection: AsyncConnection, organization_id: str, *, invited_by: str) -> int:
-    """Withdraw what somebody has invited and nobody accepted; returns how many."""
-    mine = (invite.c.organization_id == organization_id, invite.c.invited_by == invited_by)
+async def revoke_invites_of(
+    connection: AsyncConnection, organization_id: str, *, email: str, inviters: Sequence[str]
+) -> list[str]:
+    """Withdraw what nobody accepted of what an address was invited to, or these principals have invited; returns the ids."""
+    concerned = or_(invite.c.email == email, invite.c.invited_by.in_(inviters))
     is_pending = invite.c.status == InviteStatus.PENDING.value
-    revoked = update(invite).where(*mine, is_pending).values(status=InviteStatus.REVOKED.value)
-    return (await connection.execute(revoked)).rowcount
+    revoked = update(invite).where(invite.c.organization_id == organization_id, is_pending, concerned)
+    rows = await connection.execute(revoked.values(status=InviteStatus.REVOKED.value).returning(invite.c.id))
+    return sorted(row.id for row in rows)
 
 
 async def accept_invite(connection: AsyncConnection, digest: bytes, *, now_us: int) -> Invite | None:

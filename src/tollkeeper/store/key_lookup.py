@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.key_terms import FurtherProject
@@ -15,6 +15,7 @@ from tollkeeper.store.members import read_grants
 from tollkeeper.store.schema_tenancy import api_key, project
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.access import Grant
@@ -25,7 +26,16 @@ async def find_by_digest(connection: AsyncConnection, digest: bytes) -> ApiKey |
 
     The only query that learns the organization by a digest; a second and a third one follow for a member's key.
     """
-    row = (await connection.execute(select_keys().where(api_key.c.digest == digest))).one_or_none()
+    return await _find(connection, api_key.c.digest == digest)
+
+
+async def find_by_id(connection: AsyncConnection, organization_id: str, key_id: str) -> ApiKey | None:
+    """Return a key of the organization as it holds now, whatever its status; None when it has none of this id."""
+    return await _find(connection, and_(api_key.c.organization_id == organization_id, api_key.c.id == key_id))
+
+
+async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> ApiKey | None:
+    row = (await connection.execute(select_keys().where(condition))).one_or_none()
     if row is None:
         return None
     key = to_api_key(row)
