@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +16,7 @@ from tests.live.processes import GatewayProcess
 
 TIMEOUT_S = 30
 MESSAGES = [{"role": "user", "content": "hello"}]
+NUMBERS = itertools.count(1)
 
 
 class Client:
@@ -72,13 +76,13 @@ def admin(gateway: GatewayProcess) -> Client:
 
 
 @pytest.fixture
-def team(admin: Client, request: pytest.FixtureRequest) -> str:
-    return str(admin.post("/v1/teams", {"name": request.node.name[:60]})["id"])
+def team(admin: Client) -> str:
+    return str(admin.post("/v1/teams", {"name": f"team {next(NUMBERS)}"})["id"])
 
 
 @pytest.fixture
-def project(admin: Client, team: str, request: pytest.FixtureRequest) -> str:
-    return str(admin.post(f"/v1/teams/{team}/projects", {"name": f"p {request.node.name[:60]}"})["id"])
+def project(admin: Client, team: str) -> str:
+    return str(admin.post(f"/v1/teams/{team}/projects", {"name": f"project {next(NUMBERS)}"})["id"])
 
 
 @pytest.fixture
@@ -118,15 +122,22 @@ def test_a_budget_is_divided_whole_or_not_at_all(admin: Client, team: str, gatew
     admin.post("/v1/organizations/quota/allocate", whole)
     admin.post("/v1/organizations/quota/allocate", _allocation(team, {"one": 200, ids[1]: 100}))
     assert [admin.get(f"/v1/projects/{one}")["monthly_budget_usd"] for one in ids] == [200, 100]
-    too_much = admin.send("POST", "/v1/organizations/quota/allocate", _allocation(team, {"one": 150, "two": 200}))
-    assert 400 <= too_much.status_code < 500, "no override is said, so the parent's budget holds"
-    assert too_much.json()["error"]["message"]
-    unknown = admin.send("POST", "/v1/organizations/quota/allocate", _allocation(team, {"one": 1, "nobody": 1}))
+    options = ("--admin", "--permission", "quota:manage", "--permission", "quota:read", "--json")
+    key = json.loads(gateway.tollkeeper("keys", "create", "--name", "without override", *options))["key"]
+    limited = Client(gateway, key)
+    too_much = limited.send("POST", "/v1/organizations/quota/allocate", _allocation(team, {"one": 150, "two": 200}))
+    assert 400 <= too_much.status_code < 500, "without quota:override the parent's budget holds"
+    assert refused(too_much, too_much.status_code, too_much.json()["error"]["type"])["message"]
+    unknown = limited.send("POST", "/v1/organizations/quota/allocate", _allocation(team, {"one": 1, "nobody": 1}))
     assert 400 <= unknown.status_code < 500
     assert [admin.get(f"/v1/projects/{one}")["monthly_budget_usd"] for one in ids] == [200, 100]
+    admin.post("/v1/organizations/quota/allocate", _allocation(team, {"one": 150, "two": 200}))
+    assert [admin.get(f"/v1/projects/{one}")["monthly_budget_usd"] for one in ids] == [150, 200]
 
 
-def test_a_service_key_is_made_with_all_its_limits_and_used(admin: Client, project: str, gateway: GatewayProcess) -> None:
+def test_a_service_key_is_made_with_all_its_limits_and_used(
+    admin: Client, project: str, gateway: GatewayProcess
+) -> None:
     ends = (datetime.now(UTC) + timedelta(days=90)).replace(microsecond=123000)
     body: dict[str, Any] = {
         "name": "prod",
@@ -148,9 +159,8 @@ def test_a_service_key_is_made_with_all_its_limits_and_used(admin: Client, proje
     assert float(answer.headers["x-tollkeeper-cost-usd"]) > 0
     kept = admin.get(f"/v1/api-keys/{made['id']}")
     assert "key" not in kept
-    assert {name: kept[name] for name in ("rate_limit", "allowed_ips", "allowed_models")} == {
-        name: body[name] for name in ("rate_limit", "allowed_ips", "allowed_models")
-    }
+    assert (kept["rate_limit"], kept["allowed_models"]) == (body["rate_limit"], ["gpt-4o-mini"])
+    assert [ipaddress.ip_network(one) for one in kept["allowed_ips"]] == [ipaddress.ip_network("127.0.0.1/32")]
 
 
 def test_a_key_is_changed(admin: Client, service_key: dict[str, Any], gateway: GatewayProcess) -> None:
@@ -163,7 +173,8 @@ def test_a_key_is_changed(admin: Client, service_key: dict[str, Any], gateway: G
     assert (changed["allowed_ips"], changed["allowed_models"]) == (["10.0.0.0/8"], ["gpt-4o*"])
     changed = admin.put(path, {"expires_at": "2099-01-31T00:00:00.500Z", "disabled": True})
     assert _moment(changed["expires_at"]).year == 2099
-    refused(Client(gateway, service_key["key"]).call(), 401, "invalid_request", "invalid_api_key")
+    error = refused(Client(gateway, service_key["key"]).call(), 401, "invalid_request", "invalid_api_key")
+    assert "disabled" in error["message"]
 
 
 @pytest.mark.parametrize("grace_seconds", [None, 0, 3600])
@@ -221,9 +232,7 @@ def test_what_a_key_may_not_do_is_refused_by_its_name(admin: Client, project: st
         body = {"name": str(sorted(limits)), "project_id": project, "permissions": ["chat:create"], **limits}
         return Client(gateway, admin.post("/v1/api-keys/service", body)["key"])
 
-    error = refused(
-        key(permissions=["models:list"]).call(), 403, "permission_denied", "permission_denied"
-    )
+    error = refused(key(permissions=["models:list"]).call(), 403, "permission_denied", "permission_denied")
     assert "chat:create" in error["message"]
     refused(key(allowed_models=["gpt-4o"]).call(), 403, "permission_denied", "model_not_allowed")
     refused(key(allowed_ips=["10.0.0.0/8"]).call(), 403, "permission_denied", "ip_not_allowed")

@@ -6,14 +6,19 @@ import asyncio
 import os
 import re
 import shutil
+import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.admin.admin_factories import serving
+import uvicorn
+from fastapi import FastAPI
 from tests.security.matrix import secured_app
 from tests.security.realms import Realm, open_realm
 
+from tollkeeper.gateway.server_protocol import ServerProtocol
 from tollkeeper.store.engine import Store
 
 SEED = 1
@@ -36,10 +41,24 @@ async def run_schemathesis(
 ) -> SchemaReport:
     """Let schemathesis ask with the credential of `admin` or `org_admin` of a realm."""
     realm = await open_realm(store, "Aardvark")
-    async with secured_app(store) as app, serving(app) as address:
-        return await _ask(
-            address.removesuffix("/v1"), realm, who=who, options=options, folder=folder, timeout_s=requests_max_s
-        )
+    async with secured_app(store) as app, _serving(app) as origin:
+        return await _ask(origin, realm, who=who, options=options, folder=folder, timeout_s=requests_max_s)
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncIterator[str]:
+    """Serve by the product's own protocol: what is no HTTP is answered by it, not by the application."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", http=ServerProtocol))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
 
 
 async def _ask(

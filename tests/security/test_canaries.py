@@ -134,8 +134,8 @@ def test_no_secret_comes_out_anywhere(stage: Stage):
     assert any(where.startswith("journal") for where in left)
 
 
-def _people(stage: Stage) -> tuple[str, str, str]:
-    """Sign up, prove, log in, forget, reset, change, invite, accept, each once wrong and once right."""
+def _strangers(stage: Stage) -> tuple[str, str]:
+    """Sign up, prove, log in, forget, reset, each once wrong and once right; returns a session and its password."""
     ask, secret, new = stage.visitor.ask, stage.visitor.secret, stage.canaries.new
     first = new("sign-up password", "quiet-canary-sign-up-river")
     body = {"email": "kim@example.com", "password": first, "name": "Kim"}
@@ -175,6 +175,13 @@ def _people(stage: Stage) -> tuple[str, str, str]:
         named="second session",
         at="token",
     )
+    return session, second
+
+
+def _people(stage: Stage) -> tuple[str, str, str]:
+    """Change the password, found an organization, invite, accept; returns a session, the organization, its project."""
+    ask, secret, new = stage.visitor.ask, stage.visitor.secret, stage.canaries.new
+    session, second = _strangers(stage)
     third = new("changed password", "quiet-canary-changed-river")
     ask("PUT", "/v1/account/password", session, {"current": new("wrong current password"), "new": third})
     assert ask("PUT", "/v1/account/password", session, {"current": second, "new": third}).status_code == 200

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
 from tests.accounts.people_factories import Town, running_town
 from tests.security.realms import new_session
-from tests.tenancy.company import Company, Person, add_account, found_company
+from tests.tenancy.company import PEPPER, Company, Person, add_account, found_company
 
 from tollkeeper.admin.shapes import shown_time
 from tollkeeper.control import api_keys, members
+from tollkeeper.control.administration import Action
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.key_terms import KeyTerms, check_models
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.secrets import keyed_digest
+from tollkeeper.store import audit, engine, invites, organizations, projects, revision
+from tollkeeper.store import members as member_rows
 from tollkeeper.store.engine import Store
-
-DAY_US = 86_400_000_000
 
 
 @dataclass
@@ -128,7 +136,6 @@ async def test_a_key_that_expires_gets_no_longer_living_key_by_rotating(site: Si
         None, api_keys.create_service_key, project_id=project.id, name="forever", permissions=frozenset({"chat:create"})
     )
     answer = await site.key_client(short.key).post(f"/v1/api-keys/{forever.record.id}/rotate", json={})
-    print(answer.text)
     if answer.status_code == 200:
         assert answer.json()["expires_at"] is not None
         assert answer.json()["expires_at"] <= "2026-11-23"
@@ -177,14 +184,10 @@ async def test_sessions_keys_and_old_resets_end_with_a_removal(site: Site) -> No
     assert (await client.get("/v1/projects")).status_code in (403, 404)
     repeated = await client.post("/v1/api-keys/service", json={"name": "s", "project_id": project.id}, headers=idem)
     assert repeated.status_code in (403, 404), repeated.text
-    import asyncio
-
     await asyncio.sleep(1)
     assert (await site.key_client(key).get("/v1/projects")).status_code == 401
     # restored with less: the old key stays disabled
-    from tollkeeper.store import members as rows
-
-    await company.store.write(lambda c: rows.add_member(c, company.id, eve.account_id))
+    await company.store.write(lambda c: member_rows.add_member(c, company.id, eve.account_id))
     await company.change(None, members.give_role, eve.member_id, role="developer", scope_id=project.id)
     assert (await site.key_client(key).get("/v1/projects")).status_code == 401
     mine = [each for each in (await client.get("/v1/api-keys")).json()["data"] if each["kind"] == "member"]
@@ -202,5 +205,136 @@ async def test_a_replay_by_another_principal_or_without_the_right_gives_nothing(
     assert first.status_code == 200
     await company.change(None, members.take_role, dev.member_id, role="developer", scope_id=project.id)
     again = await client.post("/v1/api-keys/service", json=body, headers=idem)
-    print("after losing the right:", again.status_code, again.text[:80])
     assert again.status_code in (403, 404)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("what", ["rename", "archive", "budget", "no budget"])
+async def test_a_lead_does_nothing_to_a_project_that_has_just_left_the_team(site: Site, what: str) -> None:
+    company = site.company
+    mine, other = await company.team("A"), await company.team("B")
+    project = await company.project("p", mine, monthly_usd=1)
+    lead = await site.client(await company.hire("lead", ("team_admin", mine.id)))
+    calls = {
+        "rename": ("PUT", f"/v1/projects/{project.id}", {"name": "stolen"}),
+        "archive": ("DELETE", f"/v1/projects/{project.id}", None),
+        "budget": ("PUT", "/v1/budgets", {"scope": project.id, "amount_usd": 99, "period": "monthly"}),
+        "no budget": ("DELETE", f"/v1/budgets/{project.id}?period=monthly", None),
+    }
+    is_moved = asyncio.Event()
+
+    async def move(connection: Any) -> None:
+        await organizations.lock_organization(connection, company.id)
+        await projects.change_project(connection, company.id, project.id, {"team_id": other.id})
+        is_moved.set()
+        await asyncio.sleep(0.5)  # meanwhile the lead asks, and waits for the lock
+
+    moving = asyncio.create_task(company.store.write(move))
+    await is_moved.wait()
+    method, path, body = calls[what]
+    answer = await lead.request(method, path, json=body)
+    await moving
+    assert answer.status_code in (403, 404), answer.text
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("path", ["/v1/api-keys", "/v1/api-keys/service", "/v1/api-keys/admin", "/v1/invites"])
+async def test_what_a_member_asks_for_during_the_removal_is_not_done_after_it(site: Site, path: str) -> None:
+    company = site.company
+    project = await company.project("p")
+    await company.hire("boss", ("org_admin", company.id))
+    eve = await company.hire("eve", ("org_admin", company.id))
+    client = await site.client(eve)
+    body = {"name": "k"} if path.endswith("admin") else {"name": "k", "project_id": project.id}
+    if path == "/v1/invites":
+        body = {"email": "eve2@example.com", "role": "org_admin"}
+    is_removed = asyncio.Event()
+
+    async def remove(connection: Any) -> None:
+        action = Action(connection, company.operator, company.administration.secrets)
+        await members.remove_member(action, eve.member_id)
+        is_removed.set()
+        await asyncio.sleep(0.5)
+        await audit.append_events(connection, company.id, action.events, key=action.secrets.audit_key)
+
+    removing = asyncio.create_task(company.store.write(remove))
+    await is_removed.wait()
+    answer = await client.post(path, json=body)
+    await removing
+    assert answer.status_code in (401, 403, 404), answer.text
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_accepting_and_removing_the_inviter_wait_in_one_order(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = site.company
+    await company.hire("boss", ("org_admin", company.id))
+    mallory = await company.hire("mallory", ("org_admin", company.id))
+    client = await site.client(mallory)
+    assert (await client.post("/v1/invites", json={"email": "n@example.com", "role": "viewer"})).status_code == 200
+    digest = keyed_digest(PEPPER, (await site.token_of("n@example.com")).encode())
+    given_up: list[BaseException] = []
+
+    def give_up(error: BaseException) -> bool:
+        given_up.append(error)
+        return False
+
+    monkeypatch.setattr(engine, "is_retryable", give_up)
+    is_accepted = asyncio.Event()
+
+    async def accept(connection: Any) -> None:
+        await invites.accept_invite(connection, digest, now_us=now_us())
+        is_accepted.set()
+        await asyncio.sleep(0.3)
+        await revision.record_change(connection, "member", organization_id=company.id, entity_id="mem_new")
+
+    accepting = asyncio.create_task(company.store.write(accept))
+    await is_accepted.wait()
+    await asyncio.gather(accepting, company.change(None, members.remove_member, mallory.member_id))
+    assert given_up == []
+
+
+async def test_a_project_named_like_a_team_keeps_nobody_from_allotting_to_the_team(site: Site) -> None:
+    company = site.company
+    mine, other = await company.team("A"), await company.team("B")
+    lead = await site.client(await company.hire("lead", ("team_admin", mine.id)))
+    await lead.post(f"/v1/teams/{mine.id}/projects", json={"name": other.id})
+    boss = await site.client(await company.hire("boss", ("org_admin", company.id)))
+    wanted = {"target": other.id, "type": "monthly_budget", "amount_usd": 1, "reset_period": "monthly"}
+    answer = await boss.post("/v1/organizations/quota/allocate", json={"team_id": company.id, "allocations": [wanted]})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_an_admin_of_a_project_gains_nothing_beyond_it(site: Site) -> None:
+    company = site.company
+    mine, other = await company.team("A"), await company.team("B")
+    project, foreign = await company.project("p", mine), await company.project("q", other)
+    me = await company.hire("me", ("team_admin", project.id))
+    client = await site.client(me)
+    further = {"name": "k", "project_id": project.id, "further_project_ids": [foreign.id]}
+    attempts = [
+        ("PUT", f"/v1/members/{me.member_id}/roles", {"role": "org_admin"}),
+        ("PUT", f"/v1/members/{me.member_id}/roles", {"role": "team_admin", "scope": mine.id}),
+        ("PUT", f"/v1/members/{me.member_id}/roles", {"role": "viewer", "scope": foreign.id}),
+        ("PUT", f"/v1/projects/{project.id}", {"team_id": other.id}),
+        ("PUT", f"/v1/projects/{project.id}", {"monthly_budget_usd": 999}),
+        ("POST", "/v1/api-keys/admin", {"name": "k"}),
+        ("POST", "/v1/api-keys/service", {"name": "k", "project_id": foreign.id}),
+        ("POST", "/v1/api-keys", further),
+        ("POST", "/v1/invites", {"email": "me2@example.com", "role": "team_admin", "scope": mine.id}),
+        ("POST", "/v1/roles", {"name": "r", "permissions": ["chat:create"]}),
+        ("GET", f"/v1/projects/{foreign.id}", None),
+        ("GET", "/v1/audit-log", None),
+    ]
+    for method, path, body in attempts:
+        answer = await client.request(method, path, json=body)
+        assert answer.status_code in (403, 404), (method, path, body, answer.text)
+
+
+def test_no_list_of_models_takes_long_to_be_read() -> None:
+    worst = [f"{'*a' * 126}*{number:03}" for number in range(100)]
+    started_s = time.perf_counter()
+    with contextlib.suppress(InvalidRequest):
+        KeyTerms(allowed_models=check_models(worst)).allows_model("a" * 256)
+    assert time.perf_counter() - started_s < 0.2

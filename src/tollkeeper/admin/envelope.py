@@ -40,8 +40,7 @@ class Envelope:
             await send(message)
 
         try:
-            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-                raise InvalidRequest("The address of a request must not hold the character U+0000.")
+            _check_address(scope)
             await handed.read(dict(scope["headers"]))
             await self._app(scope, handed, send_with_id)
         except Exception as error:
@@ -102,3 +101,18 @@ def without_brackets(query: bytes) -> bytes:
         bare = name.removesuffix(b"[]").removesuffix(b"%5B%5D").removesuffix(b"%5b%5d")
         parts.append(bare + equals + value)
     return b"&".join(parts)
+
+
+def _check_address(scope: Scope) -> None:
+    """Pass when neither path nor query holds U+0000: PostgreSQL cannot even compare a text with one.
+
+    Raises:
+        InvalidRequest: one does; `param` names the parameter of the query.
+    """
+    message = "The address of a request must not hold the character U+0000."
+    if "\0" in scope["path"]:
+        raise InvalidRequest(message)
+    query: bytes = scope["query_string"]
+    if b"%00" in query:
+        found = next(part for part in query.split(b"&") if b"%00" in part)
+        raise InvalidRequest(message, param=found.partition(b"=")[0].decode("latin-1")[:64])

@@ -97,6 +97,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         (409, "It contradicts what there is."),
         (413, "The body is too large."),
         (415, "The body is not JSON."),
+        (429, "Too many attempts; `retry_after_seconds` and the header say when the next one counts."),
         (503, "The database is out of reach; nothing was changed."),
     )
 }
