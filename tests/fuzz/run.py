@@ -26,6 +26,7 @@ RSS_GROWTH_MAX_MB = 120
 WARM_UP = 0.2  # of all requests, before memory is measured first
 _MOVING = (
     "usage",
+    "charge",
     "rollup",
     "audit_",
     "job_lease",

@@ -18,10 +18,12 @@ from fastapi import FastAPI
 from tests.security.matrix import secured_app
 from tests.security.realms import Realm, open_realm
 
-from tollkeeper.gateway.server_protocol import ServerProtocol
+from tollkeeper.gateway.server_protocol import Bounds, ServerProtocol
 from tollkeeper.store.engine import Store
 
 SEED = 1
+HEAD_BYTES_MAX = 65_536
+REQUEST_S = 30.0
 ENDS_THE_SESSION = r"^/v1/auth/logout$"
 """Asked as a person it would end the session that asks; the other tests ask it."""
 _GENERATED = re.compile(r"(\d[\d,]*) generated")
@@ -48,6 +50,7 @@ async def run_schemathesis(
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncIterator[str]:
     """Serve by the product's own protocol: what is no HTTP is answered by it, not by the application."""
+    ServerProtocol.bounds = Bounds(HEAD_BYTES_MAX, REQUEST_S, REQUEST_S)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", http=ServerProtocol))

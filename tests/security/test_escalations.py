@@ -332,6 +332,17 @@ async def test_an_admin_of_a_project_gains_nothing_beyond_it(site: Site) -> None
         assert answer.status_code in (403, 404), (method, path, body, answer.text)
 
 
+async def test_a_key_no_longer_knows_a_project_where_its_member_has_no_role_left(site: Site) -> None:
+    company = site.company
+    first, second = await company.project("p"), await company.project("q")
+    eve = await company.hire("eve", ("developer", first.id), ("developer", second.id))
+    key = await company.change(eve, api_keys.create_member_key, project_ids=(first.id, second.id), name="k")
+    client = site.key_client(key.key)
+    await company.change(None, members.take_role, eve.member_id, role="developer", scope_id=second.id)
+    assert (await client.get(f"/v1/projects/{first.id}")).status_code == 200
+    assert (await client.get(f"/v1/projects/{second.id}")).status_code == 404
+
+
 def test_no_list_of_models_takes_long_to_be_read() -> None:
     worst = [f"{'*a' * 126}*{number:03}" for number in range(100)]
     started_s = time.perf_counter()

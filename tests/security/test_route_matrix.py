@@ -100,7 +100,7 @@ async def test_no_route_is_unlisted(open_matrix: Opening):
         }
         assert served - documented == {("GET", "/openapi.json")}
         assert {each for each in documented if not is_public(each[1])} <= set(matrix.permissions)
-        assert {path for path in PUBLIC if not path.startswith("/v1")} == {"/", "/healthz", "/readyz", "/openapi.json"}
+        assert not [path for path in PUBLIC if path.startswith("/v1")]  # what is public below /v1 is so by its prefix
 
 
 async def test_every_route_has_an_example_made_of_the_document(open_matrix: Opening):
