@@ -83,7 +83,9 @@ async def test_token_of_another_issuer_is_refused(own: OwnIssuer, issuer: object
     await _refused(own, "names another issuer", iss=issuer)
 
 
-@pytest.mark.parametrize("expires", [NOW_S - 61, -1, None, "tomorrow", True])
+@pytest.mark.parametrize(
+    "expires", [NOW_S - 61, -1, None, "tomorrow", True], ids=["61 s ago", "-1", "none", "text", "bool"]
+)
 async def test_expired_token_is_refused(own: OwnIssuer, expires: object) -> None:
     await _refused(own, "has expired", exp=expires)
 

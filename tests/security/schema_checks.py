@@ -22,6 +22,7 @@ EXCUSED = {
     "next": "a path of this installation: what a browser makes of it decides",
     "iss": "of the provider that the login began with",
     "state": "as a token",
+    "kind": "kinds that this version cannot call yet are known and refused with that reason",
     "timezone": "the zones of the machine's database",
     "start_time": "how many buckets a range may have depends on their width",
     "end_time": "after start_time",

@@ -16,7 +16,7 @@ from tollkeeper.refusals import MethodNotAllowed
 _INDEX = re.compile(r"^\d+$")
 
 
-def from_http(error: HTTPException, request: Request | None = None) -> errors.TollkeeperError:
+def from_http(error: HTTPException, request: Request) -> errors.TollkeeperError:
     """Turn what the router refuses by itself into a domain error."""
     if error.status_code == 404:
         return errors.NotFound(
@@ -24,9 +24,8 @@ def from_http(error: HTTPException, request: Request | None = None) -> errors.To
             "listed by GET /v1/models; /openapi.json lists the routes of the administration."
         )
     if error.status_code == 405:
-        if request is not None:
-            error.headers = {"Allow": _allowed_methods(request)}
-        allowed = (error.headers or {}).get("Allow", "another method")
+        allowed = _allowed_methods(request)
+        error.headers = {"Allow": allowed}
         return MethodNotAllowed(f"This route takes {allowed} only.")
     return errors.InvalidRequest(str(error.detail))
 

@@ -39,6 +39,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     shows_keys: bool
     keys_out: Path | None
     as_json: bool
+    sends_email: bool
 
 
 def apply(
@@ -66,6 +67,7 @@ def apply(
 
     A second time there is nothing to change. Without --org the file's organization.name says which organization is meant.
     """
+    configuration = load(config, database)
     wishes = Wishes(
         is_dry=dry_run,
         is_pruning=prune,
@@ -74,9 +76,9 @@ def apply(
         shows_keys=show_keys,
         keys_out=keys_out,
         as_json=as_json,
+        sends_email=bool(configuration.settings.email.host),
     )
     blueprint = _read(file)
-    configuration = load(config, database)
     exit_code = with_store(configuration, lambda store: _run(store, configuration, blueprint, org, wishes))
     raise typer.Exit(exit_code)
 
@@ -164,6 +166,12 @@ def _report(operator: Operator, applied: Applied, wishes: Wishes) -> None:
         print_object(applied_object(operator.organization, applied, shows_keys=wishes.shows_keys))
         return
     print(f"{len(applied.plan.changes)} change(s) made.")
+    invited = sum(1 for each in applied.plan.changes if (each.verb, each.kind) == ("create", "invitation"))
+    if invited and not wishes.sends_email:
+        print(
+            f"No mail server is set, so the {invited} invitation(s) reach nobody yet: set one ([email] in the settings), "
+            "or withdraw and invite again by hand: tollkeeper members invite EMAIL --role ROLE --print-link"
+        )
     if not applied.keys:
         return
     if wishes.keys_out is not None:

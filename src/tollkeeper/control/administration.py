@@ -15,12 +15,12 @@ import msgspec
 from tollkeeper.domain import access
 from tollkeeper.domain.access import Principal, PrincipalKind
 from tollkeeper.domain.audit import AuditEvent, shown_json, without_secrets
-from tollkeeper.domain.errors import Conflict, IdempotencyMismatch
+from tollkeeper.domain.errors import Conflict, IdempotencyMismatch, InvalidApiKey
 from tollkeeper.domain.tenancy import Place
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.kit.vault import Vault, derive
-from tollkeeper.store import audit, idempotency
+from tollkeeper.store import api_keys, audit, idempotency, members
 from tollkeeper.store.engine import Store
 
 P = ParamSpec("P")
@@ -171,6 +171,7 @@ class Administration:
             action = Action(connection, caller, self.secrets)
             result = await step(action, *args, **kwargs)
             await audit.append_events(connection, caller.organization_id, action.events, key=self.secrets.audit_key)
+            await _require_still_there(action)
             await self._remember(connection, caller, action.asked, result)
             return result
 
@@ -231,6 +232,27 @@ class Administration:
             result=idempotency.Remembered(repetition.fingerprint, sealed),
         ):
             raise _RepeatedError
+
+
+async def _require_still_there(action: Action) -> None:
+    """Pass when who asked was not removed meanwhile: the end of the audit log, held now, orders this after a removal.
+
+    Raises:
+        InvalidApiKey: the member is gone, or the key ended; what the action did is undone.
+    """
+    principal = action.caller.principal
+    own = {principal.id, principal.member_id}
+    if not action.events or any(event.target_id in own for event in action.events):
+        return  # whoever ends their own key or membership is gone by their own will
+    if principal.member_id:
+        member = await members.get_member(action.connection, action.organization_id, principal.member_id)
+        if member is None or member.status != members.ACTIVE:
+            raise InvalidApiKey("You are not a member of this organization any more.")
+    if principal.kind is PrincipalKind.API_KEY:
+        key = await api_keys.get_api_key(action.connection, action.organization_id, principal.id)
+        if key is None:
+            raise InvalidApiKey("Invalid API key.")
+        key.check_usable(action.now_us)
 
 
 def operator(organization_id: str, *, name: str) -> Caller:

@@ -156,6 +156,7 @@ async def choose_key(action: Action, named: str) -> ApiKey:
         matching = await api_keys.find_by_name(action.connection, action.organization_id, name=named)
     if not matching:
         raise NotFound(f"There is no API key '{named}' in this organization.")
+    matching = [key for key in matching if not key.replaced_by] or matching  # a name goes on with the successor
     if len(matching) > 1:
         ids = ", ".join(key.id for key in matching[:5])
         raise InvalidRequest(f"Several keys are named '{named}' ({ids}); say which by its id.", param="key")

@@ -88,6 +88,8 @@ async def set_budget(action: Action, scope_id: str, *, terms: Terms) -> Budget:
     place = await find_scope(action, scope_id)
     action.require("quota:manage", parent_of(place))
     await organizations.lock_organization(action.connection, action.organization_id)
+    place = await find_scope(action, scope_id)
+    action.require("quota:manage", parent_of(place))
     async with keeping_within(action, [place], [terms.period]):
         return await write_budget(action, place, terms)
 
@@ -103,6 +105,8 @@ async def delete_budget(action: Action, scope_id: str, *, period: Period) -> Bud
     place = await find_scope(action, scope_id)
     action.require("quota:manage", parent_of(place))
     await organizations.lock_organization(action.connection, action.organization_id)
+    place = await find_scope(action, scope_id)
+    action.require("quota:manage", parent_of(place))
     return await drop_budget(action, place, period)
 
 
@@ -217,6 +221,9 @@ async def _find_targets(action: Action, parent: Place, named: Sequence[str]) -> 
             place = Place(organization_id, project.team_id, project.id)
             found.setdefault(project.id, set()).add(place)
             found.setdefault(project.name, set()).add(place)
+    for places_ in list(found.values()):  # an id says it alone, whatever else is named like it
+        for place in places_:
+            found[place.id] = {place}
     for each in named:
         if each not in found:
             raise NotFound(f"There is no team or project '{each}' in this {parent.kind}.")

@@ -16,6 +16,7 @@ from tollkeeper.control.key_rights import (
     require_change,
     require_handing_out,
     require_no_limits,
+    require_own_bounds,
 )
 from tollkeeper.control.names import check_name
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
@@ -50,7 +51,9 @@ async def update_key(action: Action, key_id: str, wanted: KeyUpdate) -> ApiKey:
     """
     key = await find_key(action, key_id, is_locked=True)
     await require_change(action, key)
-    await require_no_limits(action)
+    maker = await require_no_limits(action)
+    if wanted.allowed_ips is not UNSET:
+        require_own_bounds(maker, key)
     name = key.name if wanted.name is UNSET else check_name(wanted.name)
     changes = KeyChanges(
         name=UNSET if name == key.name else name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.control.administration import Action, Target
-from tollkeeper.control.key_rights import require_grantable, require_no_limits
+from tollkeeper.control.key_rights import bound_as, require_grantable, require_no_limits
 from tollkeeper.control.names import check_name
 from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, held
 from tollkeeper.domain.api_key import (
@@ -71,7 +71,7 @@ async def make_key(action: Action, kind: KeyKind, everywhere: list[Place], wish:
     if maker is not None and maker.expires_at_us is not None:
         expires_at_us = min(expires_at_us or maker.expires_at_us, maker.expires_at_us)
     further = tuple(FurtherProject(place.project_id, place.team_id, permissions) for place in everywhere[1:])
-    terms = check_terms(wish.terms, further)
+    terms = bound_as(maker, kind, check_terms(wish.terms, further))
     record = ApiKey(
         organization_id=action.organization_id,  # type: ignore[arg-type]
         id=new_key_id(),

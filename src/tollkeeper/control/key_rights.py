@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tollkeeper.control.administration import Action
 from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, PrincipalKind, decide
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
@@ -108,7 +110,8 @@ def require_grantable(action: Action, kind: KeyKind, permissions: frozenset[str]
 async def require_no_limits(action: Action) -> ApiKey | None:
     """Pass when the caller is no key that is limited itself; returns the key that calls, if one does.
 
-    Keys that a limited key makes or changes would not be limited as it is: it would have given away what it has not.
+    Keys that a limited key makes or changes would not be limited as it is: it would have given away what it has not. An
+    administration key may be bound to addresses and still manage the keys of projects, see `bound_as`.
 
     Raises:
         PermissionDenied: the calling key may only be used from some addresses, for some models or at some rate.
@@ -119,6 +122,8 @@ async def require_no_limits(action: Action) -> ApiKey | None:
     key = await api_keys.get_api_key(action.connection, action.organization_id, principal.id)
     if key is None:
         return None
+    if key.kind is KeyKind.ADMIN:
+        return key
     terms = key.terms or KeyTerms()
     if terms.allowed_ips or terms.allowed_models or terms.rate_limit != RateLimit():
         raise PermissionDenied(
@@ -136,3 +141,24 @@ def _is_known(action: Action, key: ApiKey) -> bool:
     if key.kind is not KeyKind.ADMIN:
         place = Place(key.organization_id, key.team_id, key.project_id)
     return any(decide(action.caller.principal, name, place).is_allowed for name in (READ, CREATE, DELETE))
+
+
+def bound_as(maker: ApiKey | None, kind: KeyKind, terms: KeyTerms | None) -> KeyTerms | None:
+    """Return the terms of a key that another one makes: an administration key is bound to its maker's addresses."""
+    bounds = maker.terms.allowed_ips if maker is not None and maker.terms is not None else ()
+    if kind is not KeyKind.ADMIN or not bounds:
+        return terms
+    return msgspec.structs.replace(terms or KeyTerms(), allowed_ips=bounds)
+
+
+def require_own_bounds(maker: ApiKey | None, key: ApiKey) -> None:
+    """Pass when a key that is bound to addresses does not change the addresses of an administration key.
+
+    Raises:
+        PermissionDenied: it does.
+    """
+    if maker is not None and key.kind is KeyKind.ADMIN and maker.terms is not None and maker.terms.allowed_ips:
+        raise PermissionDenied(
+            "An administration key with allowed_ips cannot change those of administration keys; log in, or use another.",
+            missing_permission=CREATE,
+        )

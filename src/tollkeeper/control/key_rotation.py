@@ -7,6 +7,7 @@ import msgspec
 from tollkeeper.control.administration import Action
 from tollkeeper.control.key_making import NewApiKey, check_expiry, new_key_id, policy_of, store_key, target_of
 from tollkeeper.control.key_rights import (
+    bound_as,
     find_key,
     is_own,
     require_change,
@@ -53,6 +54,7 @@ async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> 
     if maker is not None and maker.expires_at_us is not None:  # a key that ends cannot make one that lives longer
         capped = min(record.expires_at_us or maker.expires_at_us, maker.expires_at_us)
         record = msgspec.structs.replace(record, expires_at_us=capped)
+    record = msgspec.structs.replace(record, terms=bound_as(maker, old.kind, record.terms))
     ends_at_us = action.now_us + grace_seconds * 1_000_000
     if old.expires_at_us is not None:
         ends_at_us = min(ends_at_us, old.expires_at_us)

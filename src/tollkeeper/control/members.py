@@ -130,11 +130,11 @@ async def remove_member(action: Action, member_id: str) -> MemberState:
         action.require_grantable(grant.permissions, Place(action.organization_id, grant.team_id, grant.project_id))
     await _keep_an_admin(action, found.assignments)
     before = (await _states(action, [found]))[0]
-    disabled = await api_keys.disable_member_keys(action, member_id)
-    await members.remove_member(action.connection, action.organization_id, member_id)
     revoked = await invites.revoke_invites_of(  # neither what was sent to the person nor by the person outlives this
         action.connection, action.organization_id, email=found.email, inviters=(member_id, found.account_id)
     )
+    disabled = await api_keys.disable_member_keys(action, member_id)
+    await members.remove_member(action.connection, action.organization_id, member_id)
     shown = {
         "roles": [msgspec.to_builtins(each) for each in before.roles],
         "keys_disabled": disabled,

@@ -127,8 +127,9 @@ async def update_project(
         PermissionDenied: the caller may not manage the project, both teams when it moves, quotas when it states some.
         Conflict: the organization has another project of this name, or the budget does not fit.
     """
-    place = await _require_project(action, project_id, "project:manage")
+    await _require_project(action, project_id, "project:manage")
     await organizations.lock_organization(action.connection, action.organization_id)
+    place = await _require_project(action, project_id, "project:manage")
     found = await projects.get_project(action.connection, action.organization_id, project_id)
     assert found is not None, "its place was just found"
     before = await _state(action, found)
@@ -150,6 +151,7 @@ async def archive_project(action: Action, project_id: str) -> ProjectState:
     """
     await _require_project(action, project_id, "project:manage")
     await organizations.lock_organization(action.connection, action.organization_id)
+    await _require_project(action, project_id, "project:manage")
     found = await projects.get_project(action.connection, action.organization_id, project_id)
     assert found is not None, "its place was just found"
     before = await _state(action, found)

@@ -170,7 +170,9 @@ def principal_of_key(key: ApiKey) -> Principal:
         grants: tuple[Grant, ...] = (Grant(source, permissions - INFERENCE_PERMISSIONS),)
     else:
         grants = tuple(
-            Grant(source, with_implied(project.permissions), project.team_id, project.id) for project in key.projects
+            Grant(source, with_implied(project.permissions), project.team_id, project.id)
+            for project in key.projects
+            if project.permissions  # where a member has nothing left, the member's key has no place either
         )
     hands_out = key.kind is KeyKind.ADMIN and "api_key:create" in permissions
     return Principal(

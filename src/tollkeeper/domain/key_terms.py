@@ -16,6 +16,8 @@ from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.kit.networks import Networks, parse_network
 
 RULES_MAX = 100
+WILDCARDS_MAX, WILD_PATTERN_LENGTH_MAX = 4, 64
+"""What keeps making an expression of a list within milliseconds: it is done on the path of the first call."""
 MODEL_PATTERN_LENGTH_MAX = 256
 _SHOWN_MAX = 10
 
@@ -136,6 +138,12 @@ def check_models(patterns: Sequence[str]) -> tuple[str, ...]:
                 f"allowed_models: a name must have 1 to {MODEL_PATTERN_LENGTH_MAX} printable characters.",
                 param="allowed_models",
             )
+        wildcards = sum(pattern.count(each) for each in "*?[")
+        if wildcards and (wildcards > WILDCARDS_MAX or len(pattern) > WILD_PATTERN_LENGTH_MAX):
+            raise InvalidRequest(
+                f"allowed_models: a pattern may have {WILDCARDS_MAX} of * ? [ and {WILD_PATTERN_LENGTH_MAX} characters.",
+                param="allowed_models",
+            )
     return tuple(dict.fromkeys(found))
 
 
@@ -181,6 +189,6 @@ def networks_of(texts: tuple[str, ...]) -> Networks:
     return Networks(texts)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _pattern_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(translate(pattern) for pattern in patterns))
