@@ -56,13 +56,13 @@ async def test_what_was_applied_is_what_the_use_cases_see(desk: Desk) -> None:
     (found,) = await desk.administration.look(desk.caller, projects.list_projects)
     assert found.project.name == "pipeline"
     assert found.monthly_budget is not None
-    assert found.monthly_budget.limit_nanos == 200_250_000_000
+    assert found.monthly_budget.amount == 200_250_000_000
     assert found.monthly_budget.is_carried_over
     assert found.limits is not None
     assert found.limits.quota_alerts == (QuotaAlert(750, "email"),)
     assert [each.name for each in await desk.administration.look(desk.caller, teams.list_teams)] == ["ml", "design"]
     every = await desk.administration.look(desk.caller, budgets.list_budgets)
-    assert sorted((each.scope_kind, each.period, each.limit_nanos // 10**7) for each in every) == [
+    assert sorted((each.scope_kind, each.period, each.amount // 10**7) for each in every) == [
         ("organization", "monthly", 50_000),
         ("project", "monthly", 20_025),
         ("team", "daily", 2_050),

@@ -202,7 +202,7 @@ async def test_budgets_are_listed_in_pages_with_all_that_was_set(company: Compan
     assert [(each.scope_id, each.period) for each in found] == sorted(
         (each.id, period) for each in teams for period in ("monthly", "daily")
     )
-    assert {(each.limit_nanos, each.is_carried_over, each.enforcement) for each in found} == {(7, True, strict)}
+    assert {(each.amount, each.is_carried_over, each.enforcement) for each in found} == {(7, True, strict)}
     assert len(await company.look(None, budgets.list_budgets, scope_id=teams[0].id)) == 2
     viewer = await company.hire("viewer", ("viewer", company.id))
     with pytest.raises(PermissionDenied):

@@ -23,7 +23,7 @@ async def test_the_same_name_again_changes_the_project(company: Company) -> None
     team = await company.team("research")
     whole = ProjectQuota(100 * USD, ALERTS, LIMITS)
     made = await company.change(None, projects.put_project, team.id, name="search", quota=whole)
-    assert (made.monthly_budget.limit_nanos, made.limits.quota_alerts, made.limits.model_limits) == (
+    assert (made.monthly_budget.amount, made.limits.quota_alerts, made.limits.model_limits) == (
         100 * USD,
         ALERTS,
         LIMITS,
@@ -31,7 +31,7 @@ async def test_the_same_name_again_changes_the_project(company: Company) -> None
     part = ProjectQuota(monthly_budget_nanos=70 * USD)
     again = await company.change(None, projects.put_project, team.id, name=" search ", quota=part)
     assert again.project.id == made.project.id
-    assert (again.monthly_budget.limit_nanos, again.limits) == (70 * USD, made.limits)  # the rest stays
+    assert (again.monthly_budget.amount, again.limits) == (70 * USD, made.limits)  # the rest stays
     gone = await company.change(None, projects.put_project, team.id, name="search", quota=ProjectQuota(None))
     assert gone.monthly_budget is None
     assert len(await company.look(None, projects.list_projects, team_id=team.id)) == 1
@@ -77,7 +77,7 @@ async def test_limits_are_the_parents_to_set(company: Company) -> None:
         with pytest.raises(PermissionDenied, match="quota:manage"):
             await company.change(lead_of_project, projects.update_project, search.id, quota=quota)
     changed = await company.change(lead, projects.update_project, search.id, quota=raised)
-    assert changed.monthly_budget.limit_nanos == 50 * USD
+    assert changed.monthly_budget.amount == 50 * USD
 
 
 async def test_limits_are_shown_to_who_may_read_them(company: Company) -> None:
@@ -89,7 +89,7 @@ async def test_limits_are_shown_to_who_may_read_them(company: Company) -> None:
     shown = await company.look(blind, projects.get_project, search.id)
     assert (shown.project.name, shown.monthly_budget, shown.limits) == ("search", None, None)
     (seen,) = await company.look(viewer, projects.list_projects)
-    assert seen.monthly_budget.limit_nanos == 10 * USD
+    assert seen.monthly_budget.amount == 10 * USD
 
 
 async def test_people_list_the_projects_that_their_roles_reach(company: Company) -> None:

@@ -219,7 +219,7 @@ def _shown(state: ProjectState) -> dict[str, Any]:
     budget = state.monthly_budget
     return {
         **shown,
-        "monthly_budget_usd": usd_of(budget.limit_nanos) if budget else None,
+        "monthly_budget_usd": usd_of(budget.amount) if budget else None,
         "quota_alerts": [
             {"threshold": Decimal(each.threshold_permille) / 1000, "action": each.action}
             for each in state.limits.quota_alerts

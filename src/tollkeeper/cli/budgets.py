@@ -112,7 +112,7 @@ def delete(
     if as_json:
         print_object(_shown(gone))
     else:
-        typer.echo(f"{scope} has no {period} budget any more; it was {dollars(gone.limit_nanos)}.")
+        typer.echo(f"{scope} has no {period} budget any more; it was {dollars(gone.amount)}.")
 
 
 @app.command("allocate")
@@ -174,7 +174,7 @@ def _print_budgets(found: list[Budget] | tuple[Budget, ...], names: dict[str, st
             each.scope_kind,
             names.get(each.scope_id, each.scope_id),
             each.period,
-            dollars(each.limit_nanos),
+            dollars(each.amount),
             "yes" if each.is_carried_over else "no",
             "refused" if each.enforcement.hard_limit else "noted",
         )
@@ -190,7 +190,7 @@ def _shown(budget: Budget) -> dict[str, Any]:
         "scope": budget.scope_id,
         "scope_kind": budget.scope_kind,
         "period": budget.period,
-        "amount_usd": shown_usd(budget.limit_nanos),
+        "amount_usd": shown_usd(budget.amount),
         "carryover": budget.is_carried_over,
         "enforcement": msgspec.structs.asdict(budget.enforcement),
         "enforced": False,

@@ -61,7 +61,7 @@ def list_(
                 each.project.id,
                 each.project.name,
                 names.get(each.project.team_id, "–"),
-                dollars(each.monthly_budget.limit_nanos if each.monthly_budget else None),
+                dollars(each.monthly_budget.amount if each.monthly_budget else None),
                 operator.moment(each.project.created_at_us),
             )
             for each in found
@@ -203,7 +203,7 @@ def _print(state: ProjectState, *, as_json: bool) -> None:
             ("id", state.project.id),
             ("name", state.project.name),
             ("team", state.project.team_id or "–"),
-            ("USD a month", dollars(state.monthly_budget.limit_nanos if state.monthly_budget else None)),
+            ("USD a month", dollars(state.monthly_budget.amount if state.monthly_budget else None)),
             ("alerts", ", ".join(f"{each.action} at {show_threshold(each.threshold_permille)}" for each in alerts)),
             *((f"limits of {name}", _limit_of(each)) for name, each in (limits.model_limits if limits else {}).items()),
         ],
@@ -226,7 +226,7 @@ def _shown(state: ProjectState) -> dict[str, Any]:
         "team_id": project.team_id or None,
         "name": project.name,
         "created_at": shown_time(project.created_at_us),
-        "monthly_budget_usd": shown_usd(budget.limit_nanos if budget else None),
+        "monthly_budget_usd": shown_usd(budget.amount if budget else None),
         "quota_alerts": [
             {"threshold": Decimal(each.threshold_permille) / 1000, "action": each.action}
             for each in (limits.quota_alerts if limits else ())

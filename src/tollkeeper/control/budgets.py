@@ -26,7 +26,7 @@ PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly")
 class Terms(msgspec.Struct, frozen=True):
     """What a budget is to be: nano-USD per period."""
 
-    limit_nanos: int
+    amount: int
     period: Period = "monthly"
     is_carried_over: bool = False
     enforcement: Enforcement = Enforcement()
@@ -72,7 +72,7 @@ async def allocate(action: Action, parent_id: str, *, allocations: Sequence[Allo
     limits: dict[Period, int | None] = {}
     for period in periods:
         own = await budgets.get_budget(action.connection, action.organization_id, parent.id, period)
-        limits[period] = own.limit_nanos if own else None
+        limits[period] = own.amount if own else None
     sums = {each: await budgets.sum_allotted(action.connection, parent, each) for each in periods}
     return Allotment(parent, tuple(written), limits, sums)
 
@@ -127,7 +127,7 @@ async def list_budgets(
 
 def terms_of(budget: Budget) -> Terms:
     """Return what a budget is, without whose it is."""
-    return Terms(budget.limit_nanos, budget.period, budget.is_carried_over, budget.enforcement)
+    return Terms(budget.amount, budget.period, budget.is_carried_over, budget.enforcement)
 
 
 async def write_budget(action: Action, place: Place, terms: Terms) -> Budget:
@@ -139,7 +139,7 @@ async def write_budget(action: Action, place: Place, terms: Terms) -> Budget:
         place.kind,
         place.id,
         terms.period,
-        terms.limit_nanos,
+        terms.amount,
         terms.is_carried_over,
         terms.enforcement,
     )
@@ -193,7 +193,7 @@ async def _excess(action: Action, whole: Place, period: Period) -> int:
     own = await budgets.get_budget(action.connection, action.organization_id, whole.id, period)
     if own is None:
         return 0
-    return await budgets.sum_allotted(action.connection, whole, period) - own.limit_nanos
+    return await budgets.sum_allotted(action.connection, whole, period) - own.amount
 
 
 async def _too_much(action: Action, whole: Place, period: Period) -> str:
@@ -202,7 +202,7 @@ async def _too_much(action: Action, whole: Place, period: Period) -> str:
     asked = await budgets.sum_allotted(action.connection, whole, period)
     return (
         f"The parts of this {whole.kind} would have ${format_usd(asked)} of its {period} budget of "
-        f"${format_usd(own.limit_nanos)}, ${format_usd(asked - own.limit_nanos)} too much. Lower the amounts or raise "
+        f"${format_usd(own.amount)}, ${format_usd(asked - own.amount)} too much. Lower the amounts or raise "
         f"the {whole.kind}'s budget; someone with quota:override may allot more."
     )
 
@@ -241,7 +241,7 @@ def _shown(budget: Budget | None) -> dict[str, object] | None:
         return None
     return {
         "period": budget.period,
-        "amount_usd": format_usd(budget.limit_nanos),
+        "amount_usd": format_usd(budget.amount),
         "carryover": budget.is_carried_over,
         "enforcement": msgspec.structs.asdict(budget.enforcement),
     }

@@ -134,7 +134,7 @@ async def _excesses(action: Action) -> dict[tuple[Place, Period], int]:
             place = await places.place_of_scope(connection, organization_id, each.scope_id)
             assert place is not None, "what has a budget is there"
             parts = await budget_rows.sum_allotted(connection, place, each.period)
-            found[place, each.period] = parts - each.limit_nanos
+            found[place, each.period] = parts - each.amount
         if len(page) < _PAGE:
             return found
         after = (page[-1].scope_id, page[-1].period)

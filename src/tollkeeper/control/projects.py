@@ -224,11 +224,11 @@ async def _write_monthly_budget(action: Action, place: Place, nanos: int | None)
         if before is not None:
             await budgets.drop_budget(action, place, "monthly")
         return
-    if before is not None and before.limit_nanos == nanos:
+    if before is not None and before.amount == nanos:
         return
     kept = budgets.terms_of(before) if before is not None else budgets.Terms(0)
     async with budgets.keeping_within(action, [place], ["monthly"]):
-        await budgets.write_budget(action, place, msgspec.structs.replace(kept, limit_nanos=nanos))
+        await budgets.write_budget(action, place, msgspec.structs.replace(kept, amount=nanos))
 
 
 async def _noted(action: Action, before: ProjectState, project: Project) -> ProjectState:
@@ -275,6 +275,6 @@ def _shown(state: ProjectState) -> dict[str, object]:
     return {
         "name": state.project.name,
         "team_id": state.project.team_id or None,
-        "monthly_budget_usd": format_usd(budget.limit_nanos) if budget else None,
+        "monthly_budget_usd": format_usd(budget.amount) if budget else None,
         **(limits or {}),
     }

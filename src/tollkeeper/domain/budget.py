@@ -1,4 +1,4 @@
-"""What a place is allotted: the amount per period, and what happens as it is used up. Holding it is the limiter's."""
+"""What is allotted: the amount per period, and what happens as it is used up. Holding calls to it is the lease's business."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from tollkeeper.domain.tenancy import ScopeKind
+from tollkeeper.domain.limit import LimitScope, Unit
 
-Period = Literal["daily", "weekly", "monthly"]
+Period = Literal["daily", "weekly", "monthly", "total"]
 AlertAction = Literal["email", "slack", "webhook", "disable"]
 
 
@@ -21,16 +21,20 @@ class Enforcement(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """An amount of money per period for an organization, a team or a project."""
+    """An amount per period: nano-USD, or a count by `unit` (a quota). `model` is "" for all models together."""
 
     organization_id: str
-    scope_kind: ScopeKind
+    scope_kind: LimitScope
     scope_id: str
     period: Period
-    limit_nanos: int
+    amount: int
     is_carried_over: bool = False
     enforcement: Enforcement = Enforcement()
     updated_at_us: int = 0
+    id: str = ""
+    model: str = ""
+    unit: Unit = "usd"
+    created_at_us: int = 0
 
 
 class QuotaAlert(msgspec.Struct, frozen=True):

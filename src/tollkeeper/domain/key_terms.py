@@ -12,6 +12,7 @@ import msgspec
 from tollkeeper.domain.deployment import Deployment
 from tollkeeper.domain.errors import AddressNotAllowed, InvalidRequest, ModelNotAllowed
 from tollkeeper.domain.label import LABELS_MAX, check_label
+from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.kit.networks import Networks, parse_network
 
@@ -36,6 +37,7 @@ class FurtherProject(msgspec.Struct, frozen=True):
     id: str
     team_id: str  # "" for a project of no team
     permissions: frozenset[str]
+    limits: tuple[Limit, ...] = ()
 
 
 class KeyTerms(msgspec.Struct, frozen=True):

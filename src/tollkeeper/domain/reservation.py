@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tollkeeper.domain.lease import Draw
+
 
 class Reservation(msgspec.Struct, array_like=True):
     """What is held for a call, and enough to book it should the process die. Field order is the journal's format.
@@ -25,3 +27,4 @@ class Reservation(msgspec.Struct, array_like=True):
     ceiling_nanos: int | None
     end_user: str = ""
     labels: dict[str, str] = {}
+    draws: tuple[Draw, ...] = ()  # what is taken from which lease; calls at once are not among them

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from tollkeeper.domain.lease import Draw
+
 
 class Dimension(StrEnum):
     """A billable class of units. Classes are disjoint: a unit is counted in exactly one."""
@@ -128,3 +130,5 @@ class UsageRecord(msgspec.Struct, array_like=True):
     end_user: str = ""
     labels: dict[str, str] = {}
     provider_request_id: str = ""
+    draws: tuple[Draw, ...] = ()  # what the call came to, by lease
+    reserved_nanos: int = 0  # what was reserved for it at first

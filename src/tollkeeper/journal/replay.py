@@ -111,6 +111,8 @@ def crashed_record(reservation: Reservation) -> UsageRecord:
         reason=CRASHED_REASON,
         end_user=reservation.end_user,
         labels=reservation.labels,
+        draws=reservation.draws,
+        reserved_nanos=reservation.ceiling_nanos or 0,
     )
 
 

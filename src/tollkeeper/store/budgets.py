@@ -11,8 +11,10 @@ from tollkeeper.domain.budget import Budget, Enforcement, Period
 from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.tenancy import OrganizationId, Place
 from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.ids import new_id
 from tollkeeper.store.projects import Reach
-from tollkeeper.store.schema_tenancy import budget, project
+from tollkeeper.store.schema_limits import budget
+from tollkeeper.store.schema_tenancy import project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +27,16 @@ _COLUMNS = (
     budget.c.scope_kind,
     budget.c.scope_id,
     budget.c.period,
-    budget.c.limit_nanos,
+    budget.c.amount,
     budget.c.is_carried_over,
     budget.c.is_hard,
     budget.c.is_exceeding_notified,
     budget.c.is_exceeding_disabling,
     budget.c.updated_at_us,
+    budget.c.id,
+    budget.c.model,
+    budget.c.unit,
+    budget.c.created_at_us,
 )
 
 
@@ -49,7 +55,7 @@ async def set_budget(connection: AsyncConnection, organization_id: str, wanted: 
     assert wanted.organization_id == organization_id
     kept = msgspec.structs.replace(wanted, updated_at_us=now_us())
     values = {
-        "limit_nanos": kept.limit_nanos,
+        "amount": kept.amount,
         "is_carried_over": int(kept.is_carried_over),
         "is_hard": int(kept.enforcement.hard_limit),
         "is_exceeding_notified": int(kept.enforcement.notify_on_exceed),
@@ -58,7 +64,16 @@ async def set_budget(connection: AsyncConnection, organization_id: str, wanted: 
     }
     mine = _mine(organization_id, kept.scope_id, kept.period)
     if not (await connection.execute(update(budget).where(mine).values(**values))).rowcount:
-        identity = {"scope_kind": kept.scope_kind, "scope_id": kept.scope_id, "period": kept.period}
+        kept = msgspec.structs.replace(kept, id=new_id("bud"), created_at_us=kept.updated_at_us)
+        identity = {
+            "id": kept.id,
+            "scope_kind": kept.scope_kind,
+            "scope_id": kept.scope_id,
+            "model": kept.model,
+            "unit": kept.unit,
+            "period": kept.period,
+            "created_at_us": kept.created_at_us,
+        }
         await connection.execute(insert(budget).values(organization_id=organization_id, **identity, **values))
     return kept
 
@@ -137,8 +152,8 @@ async def sum_allotted(connection: AsyncConnection, place: Place, period: Period
         is_part = or_(budget.c.scope_kind == "team", is_direct_project)
     # Whole dollars and the rest apart: the sum of many large budgets need not fit 64 bits.
     query = select(
-        func.coalesce(func.sum(budget.c.limit_nanos // NANOS_PER_USD), 0),
-        func.coalesce(func.sum(budget.c.limit_nanos % NANOS_PER_USD), 0),
+        func.coalesce(func.sum(budget.c.amount // NANOS_PER_USD), 0),
+        func.coalesce(func.sum(budget.c.amount % NANOS_PER_USD), 0),
     ).where(budget.c.organization_id == organization_id, budget.c.period == period, is_part)
     dollars, rest = (await connection.execute(query)).one()
     return int(dollars) * NANOS_PER_USD + int(rest)
@@ -154,8 +169,12 @@ def _to_budget(row: Row[Any, *tuple[Any, ...]]) -> Budget:
         row.scope_kind,
         row.scope_id,
         row.period,
-        row.limit_nanos,
+        row.amount,
         bool(row.is_carried_over),
         Enforcement(bool(row.is_hard), bool(row.is_exceeding_notified), bool(row.is_exceeding_disabling)),
         row.updated_at_us,
+        row.id,
+        row.model,
+        row.unit,
+        row.created_at_us,
     )

@@ -9,7 +9,9 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.domain.errors import Conflict
-from tollkeeper.store.schema_tenancy import budget, project, team
+from tollkeeper.kit.ids import new_id
+from tollkeeper.store.schema_limits import budget
+from tollkeeper.store.schema_tenancy import project, team
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +67,18 @@ async def create_budgets(connection: AsyncConnection, made: Sequence[Budget]) ->
     rows = [
         {
             "organization_id": each.organization_id,
+            "id": new_id("bud"),
             "scope_kind": each.scope_kind,
             "scope_id": each.scope_id,
+            "model": each.model,
+            "unit": each.unit,
             "period": each.period,
-            "limit_nanos": each.limit_nanos,
+            "amount": each.amount,
             "is_carried_over": int(each.is_carried_over),
             "is_hard": int(each.enforcement.hard_limit),
             "is_exceeding_notified": int(each.enforcement.notify_on_exceed),
             "is_exceeding_disabling": int(each.enforcement.auto_disable_on_exceed),
+            "created_at_us": each.updated_at_us,
             "updated_at_us": each.updated_at_us,
         }
         for each in made

@@ -25,6 +25,9 @@ organization = Table(
     int_("key_age_max_days", nullable=True),
     int_("is_key_expiry_required", default=0),
     text_("required_labels", default="[]"),  # a JSON array of names, sorted
+    text_("tier", default="enterprise"),  # whose defaults hold: see the settings' [tiers]
+    int_("fiscal_month_start", default=1),  # the day of the month, 1 to 28
+    int_("is_prepaid", default=0),  # calls need credit
     PrimaryKeyConstraint("id"),
     sqlite_strict=True,
 )
@@ -59,25 +62,6 @@ project = Table(
     ForeignKeyConstraint(["organization_id"], ["organization.id"]),
     sqlite_strict=True,
 )
-
-budget = Table(
-    "budget",
-    metadata,
-    text_("organization_id"),
-    text_("scope_kind"),
-    text_("scope_id"),
-    text_("period"),
-    int_("limit_nanos"),
-    int_("is_carried_over"),
-    int_("is_hard"),
-    int_("is_exceeding_notified"),
-    int_("is_exceeding_disabling"),
-    int_("updated_at_us"),
-    PrimaryKeyConstraint("organization_id", "scope_id", "period"),
-    ForeignKeyConstraint(["organization_id"], ["organization.id"]),
-    sqlite_strict=True,
-)
-"""What was allotted to an organization, a team or a project per period."""
 
 account = Table(
     "account",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, UsageRecord
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.schema import usage_record
@@ -63,6 +64,8 @@ class Detail(msgspec.Struct, omit_defaults=True, gc=False):
     reason: str = ""
     labels: dict[str, str] = {}
     provider_request_id: str = ""
+    draws: tuple[Draw, ...] = ()
+    reserved_nanos: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -140,6 +143,8 @@ def to_row(record: UsageRecord) -> Row:
         record.reason,
         record.labels,
         record.provider_request_id,
+        record.draws,
+        record.reserved_nanos,
     )
     return (
         record.organization_id,
@@ -188,6 +193,8 @@ def from_row(row: Sequence[Any]) -> UsageRecord:
         end_user=row[11],
         labels=detail.labels,
         provider_request_id=detail.provider_request_id,
+        draws=detail.draws,
+        reserved_nanos=detail.reserved_nanos,
     )
 
 

@@ -69,7 +69,7 @@ async def _create_budgets(run: Run, changes: Sequence[Change]) -> None:
                 place.kind,
                 place.id,
                 terms.period,
-                terms.limit_nanos,
+                terms.amount,
                 terms.is_carried_over,
                 terms.enforcement,
                 action.now_us,
@@ -79,7 +79,7 @@ async def _create_budgets(run: Run, changes: Sequence[Change]) -> None:
     for budget in made:
         shown = {
             "period": budget.period,
-            "amount_usd": format_usd(budget.limit_nanos),
+            "amount_usd": format_usd(budget.amount),
             "carryover": budget.is_carried_over,
             "enforcement": msgspec.structs.asdict(budget.enforcement),
         }

@@ -75,7 +75,7 @@ def _plan_place(
 
 
 def _shown_terms(terms: Terms) -> dict[str, Any]:
-    shown = {"amount_usd": terms.limit_nanos, "carryover": terms.is_carried_over}
+    shown = {"amount_usd": terms.amount, "carryover": terms.is_carried_over}
     return {**shown, **msgspec.structs.asdict(terms.enforcement)}
 
 
@@ -99,9 +99,7 @@ def _budgets_by_scope(present: Present) -> dict[Scope, dict[Period, Budget]]:
 
 def _allotments(present: Present, known: dict[Scope, dict[Period, Budget]]) -> Allotments:
     team_names: dict[str, str] = {team.id: team.name for team in present.teams.values()}
-    amounts = {
-        scope: {period: budget.limit_nanos for period, budget in budgets.items()} for scope, budgets in known.items()
-    }
+    amounts = {scope: {period: budget.amount for period, budget in budgets.items()} for scope, budgets in known.items()}
     return Allotments(amounts, {each.name: team_names.get(each.team_id, "") for each in present.projects.values()})
 
 
@@ -119,5 +117,5 @@ def _after(blueprint: Blueprint, before: Allotments, changes: list[Change]) -> A
             if terms is None:
                 place.pop(change.values["period"], None)
             else:
-                place[change.values["period"]] = terms.limit_nanos
+                place[change.values["period"]] = terms.amount
     return Allotments(amounts, teams)

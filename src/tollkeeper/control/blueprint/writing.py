@@ -130,7 +130,7 @@ def _has_terms(entry: BudgetEntry, budget: Budget) -> bool:
 
 
 def _with_amount(entry: BudgetEntry, period: Period, budget: Budget) -> BudgetEntry:
-    return msgspec.structs.replace(entry, **{f"{period}_nanos": budget.limit_nanos})
+    return msgspec.structs.replace(entry, **{f"{period}_nanos": budget.amount})
 
 
 def _key_of(key: ApiKey) -> KeyEntry:
