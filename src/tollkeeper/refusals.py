@@ -5,6 +5,7 @@ The shape is OpenAI's: {"error": {"message", "type", "param", "code", …fields,
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ _TABLE: tuple[tuple[type[errors.TollkeeperError], int, str], ...] = (
     (errors.NotFound, 404, "not_found"),
     (errors.Conflict, 409, "conflict"),
     (errors.TooManyAttempts, 429, "rate_limit_exceeded"),
+    (errors.RateExceeded, 429, "rate_limit_exceeded"),
+    (errors.LimitRefusal, 429, "quota_exceeded"),
     (errors.LimitsUnavailable, 503, "upstream_error"),
     (errors.DirectoryUnavailable, 503, "upstream_error"),
     (errors.StoreUnavailable, 503, "upstream_error"),
@@ -59,13 +62,21 @@ def error_body(error: errors.TollkeeperError, request_id: str) -> tuple[int, byt
     return status, msgspec.json.encode({"error": {**described, **error.fields, "request_id": request_id}})
 
 
-def error_headers(status: int) -> list[tuple[bytes, bytes]]:
-    """Return the headers that go with an error: whether the official clients should try again."""
+def error_headers(error: errors.TollkeeperError, status: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers that go with an error: whether and when the official clients should try again.
+
+    `retry-after` is whole seconds, `retry-after-ms` is read first by OpenAI's clients (openai-python 3.51, 2026-11).
+    """
     headers = [(b"content-type", b"application/json")]
-    if status == 503:
+    wait_s = error.fields.get("retry_after_seconds")
+    if wait_s is not None:
+        headers.append((b"retry-after", b"%d" % math.ceil(wait_s)))
+        headers.append((b"retry-after-ms", b"%d" % math.ceil(wait_s * 1000)))
+    elif status == 503:
         headers.append((b"retry-after", b"1"))
-    elif status == 500:
-        headers.append((b"x-should-retry", b"false"))  # a bug meets the second try as it met the first
+    elif status in {500, 429}:
+        # A bug meets the second try as it met the first; a budget does not grow by waiting a second.
+        headers.append((b"x-should-retry", b"false"))
     elif status in {408, 413}:
         headers += [(b"connection", b"close"), (b"x-should-retry", b"false")]  # the rest of the body is not read
     return headers

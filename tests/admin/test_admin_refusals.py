@@ -54,7 +54,7 @@ def test_every_error_that_a_face_can_meet_has_a_status_and_the_one_shape(error: 
     assert 400 <= status < 600
     described = json.loads(body)["error"]
     assert {"message", "type", "param", "code", "request_id"} <= described.keys()
-    assert dict(refusals.error_headers(status))[b"content-type"] == b"application/json"
+    assert dict(refusals.error_headers(error, status))[b"content-type"] == b"application/json"
 
 
 def test_a_store_out_of_reach_tells_callers_nothing_of_its_driver() -> None:

@@ -39,7 +39,7 @@ from tollkeeper.admin.shapes import REFUSALS
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration
 from tollkeeper.control.people import People
-from tollkeeper.domain.errors import TollkeeperError, TooManyAttempts
+from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.kit.networks import Networks
 from tollkeeper.refusals import error_body, error_headers
 
@@ -120,9 +120,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, TollkeeperError)
         refusal = error
     status, body = error_body(refusal, request.state.request_id)
-    headers = {name.decode(): value.decode() for name, value in error_headers(status)}
-    if isinstance(refusal, TooManyAttempts):
-        headers["retry-after"] = str(refusal.fields["retry_after_seconds"])
+    headers = {name.decode(): value.decode() for name, value in error_headers(refusal, status)}
     if isinstance(error, HTTPException) and error.headers:
         headers |= error.headers
     return Response(body, status, headers)

@@ -51,7 +51,7 @@ class Envelope:
                 _log.exception("request %s failed", request_id)
                 error = InternalError()
             status, body = error_body(error, request_id)
-            headers = [*error_headers(status), (b"content-length", b"%d" % len(body))]
+            headers = [*error_headers(error, status), (b"content-length", b"%d" % len(body))]
             await send_with_id({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 

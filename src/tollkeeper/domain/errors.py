@@ -121,6 +121,30 @@ class TooManyAttempts(TollkeeperError):
     code = "rate_limit_exceeded"
 
 
+class LimitRefusal(TollkeeperError):
+    """A limit lets no more in. `looked_at` is every limit that was looked at, with its figures, for explanations."""
+
+    looked_at: tuple[dict[str, Any], ...] = ()
+
+
+class QuotaExceeded(LimitRefusal):
+    """A budget, a quota or the credit is used up; the fields say whose, how far, and when it begins anew."""
+
+    code = "insufficient_quota"
+
+
+class PriceUnknown(LimitRefusal):
+    """The model has no price, and the key is under a budget or needs credit: unknown is not free."""
+
+    code = "price_unknown"
+
+
+class RateExceeded(LimitRefusal):
+    """Calls come too fast, or too many at once; `retry_after_seconds` says when the next one can go."""
+
+    code = "rate_limit_exceeded"
+
+
 class LimitsUnavailable(TollkeeperError):
     """The journal or the store cannot take a reservation: no money is spent that could not be accounted for."""
 

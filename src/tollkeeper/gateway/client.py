@@ -121,7 +121,7 @@ class Client:
             await self.end()
             return
         status, body = error_body(error, self.request_id)
-        await self.reply(status, error_headers(status), body)
+        await self.reply(status, error_headers(error, status), body)
 
     async def start(self, status: int, headers: Iterable[Header]) -> None:
         """Begin an answer whose body follows piece by piece."""
