@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check install install-dev fix bench chaos fuzz docs lock clean
+.PHONY: run test check install install-dev fix bench chaos simulate-long bounds fuzz docs lock clean
 
 run: install ## start the gateway, send real traffic through it, keep serving
 	@$(BIN)/tollkeeper demo
@@ -29,9 +29,16 @@ fix: install-dev ## mend what a tool can mend
 bench: install-dev ## measure against nginx, Portkey and LiteLLM; writes docs/benchmarks.md
 	@$(BIN)/python -m bench
 
-chaos: install-dev ## kill -9 two hundred times on each database, keys changed while used for a minute; prints its figures
+chaos: install-dev ## kill -9 two hundred times on each database, keys changed while used for a minute, budgets raced for; prints its figures
 	@$(BIN)/python -m tests.chaos
 	@$(BIN)/python -m tests.keys
+	@$(BIN)/python -m tests.overspend
+
+simulate-long: install-dev ## ten thousand seeded simulations of leases, journal and store; a failure names its seed
+	@$(BIN)/python -m tests.simulation --seeds 10000
+
+bounds: install-dev ## ten thousand realistic requests of each dialect: what was reserved against what they cost
+	@$(BIN)/python -m tests.bounds --requests 10000
 
 fuzz: install-dev ## 100,000 hostile requests; prints its figures
 	@$(BIN)/python -m tests.fuzz

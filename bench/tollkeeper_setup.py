@@ -18,7 +18,30 @@ KEYS = 100_000
 PROGRAM = Path(sys.executable).with_name("tollkeeper")
 PROVIDER_VARIABLE = "BENCH_PROVIDER_KEY"
 
-GOVERNANCE: tuple[tuple[str, ...], ...] = ()
+_MUCH = "1000000"
+GOVERNANCE: tuple[tuple[str, ...], ...] = (
+    ("teams", "create", "core"),
+    ("projects", "update", "default", "--team", "core"),
+    ("budgets", "set", "organization", _MUCH),
+    ("budgets", "set", "team:core", _MUCH),
+    ("budgets", "set", "project:default", _MUCH),
+    ("budgets", "set", "key:default", _MUCH),
+    ("budgets", "set", "project:default", _MUCH, "--model", "gpt-4o-mini", "--period", "daily"),
+    (
+        "budgets",
+        "set",
+        "project:default",
+        "1000000000",
+        "--model",
+        "gpt-4o-mini",
+        "--period",
+        "daily",
+        "--unit",
+        "requests",
+    ),
+    ("rates", "set", "organization", "--rpm", "100000000", "--tpm", "100000000000"),
+    ("rates", "set", "key:default", "--rpm", "100000000"),
+)
 """Commands that put limits on what is measured, each as the arguments of `tollkeeper`; {organization_id} and
 {project_id} are filled in. What init sets up by itself needs no command here."""
 

@@ -57,6 +57,10 @@ ENVIRONMENT = """\
 entry once their variable is set:"""
 
 
+_BY_NAME = ".NAME"
+"""What stands behind the name of a section that has a table for each name."""
+
+
 class Setting(msgspec.Struct, frozen=True):
     """One row of the page. `variable` is "" where only the file can say it: commands, and lists of tables."""
 
@@ -98,7 +102,7 @@ def section_types() -> Iterator[tuple[str, type[config.Section], bool]]:
     """Yield (name, class, whether it is a list of tables) for every section, the entries of lists included."""
     for field in msgspec.structs.fields(config.Settings):
         kind = _entry(field.type)
-        yield field.name, kind or field.type, kind is not None
+        yield field.name + (_BY_NAME if get_origin(field.type) is dict else ""), kind or field.type, kind is not None
         for inner in msgspec.structs.fields(kind) if kind else ():
             if (nested := _entry(inner.type)) is not None:
                 yield f"{field.name}.{inner.name}", nested, True
@@ -107,8 +111,9 @@ def section_types() -> Iterator[tuple[str, type[config.Section], bool]]:
 def _sections() -> Iterator[str]:
     rows = list(settings())
     for heading, kind, is_list in section_types():
-        is_inner = "." in heading
-        yield f"## {code(heading if is_inner else f'[[{heading}]]' if is_list else f'[{heading}]')}"
+        is_inner = "." in heading and not heading.endswith(_BY_NAME)
+        is_array = is_list and not heading.endswith(_BY_NAME)
+        yield f"## {code(heading if is_inner else f'[[{heading}]]' if is_array else f'[{heading}]')}"
         yield one_line(kind.__doc__)
         own = [row for row in rows if row.section == heading]
         if is_list:
@@ -122,10 +127,10 @@ def _sections() -> Iterator[str]:
 
 
 def _entry(annotation: Any) -> type[config.Section] | None:
-    """Return what a tuple of tables holds; None for anything else."""
-    if get_origin(annotation) is not tuple:
+    """Return what a tuple of tables, or tables by name, hold; None for anything else."""
+    if get_origin(annotation) not in {tuple, dict}:
         return None
-    kind = get_args(annotation)[0]
+    kind = get_args(annotation)[0 if get_origin(annotation) is tuple else 1]
     return kind if isinstance(kind, type) and issubclass(kind, config.Section) else None
 
 
@@ -134,6 +139,8 @@ def _type(name: str, annotation: Any) -> str:
         return "list of tables"
     if get_origin(annotation) is tuple:
         return _LISTS[_plain(get_args(annotation)[0])]
+    if get_origin(annotation) in {Union, types.UnionType} and get_args(annotation)[1:] == (types.NoneType,):
+        annotation = get_args(annotation)[0]
     annotation = _plain(annotation)
     if get_origin(annotation) is Literal:
         return " or ".join(code(choice or '""') for choice in get_args(annotation))
@@ -160,6 +167,8 @@ def _default(value: Any) -> str:
         return f"{value} ({value // _MEBI} MiB)" if value % _MEBI == 0 else f"{value} ({value // _KIBI} KiB)"
     if isinstance(value, float):
         return f"{value:g}"
+    if value is None:
+        return "none"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from tollkeeper.domain import errors
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _OUR_FAULT = "Tollkeeper failed to handle this request; its log has the details under the request id."
 
 
@@ -59,7 +60,7 @@ def error_body(error: errors.TollkeeperError, request_id: str) -> tuple[int, byt
     status, kind, code = _classify(error)
     param = error.param if isinstance(error, errors.InvalidRequest) else None
     described: dict[str, Any] = {"message": error.public_message, "type": kind, "param": param, "code": code}
-    return status, msgspec.json.encode({"error": {**described, **error.fields, "request_id": request_id}})
+    return status, _encode({"error": {**described, **error.fields, "request_id": request_id}})
 
 
 def error_headers(error: errors.TollkeeperError, status: int) -> list[tuple[bytes, bytes]]:
@@ -68,6 +69,8 @@ def error_headers(error: errors.TollkeeperError, status: int) -> list[tuple[byte
     `retry-after` is whole seconds, `retry-after-ms` is read first by OpenAI's clients (openai-python 3.51, 2026-11).
     """
     headers = [(b"content-type", b"application/json")]
+    if isinstance(error, errors.RateExceeded):
+        headers += error.rate_headers
     wait_s = error.fields.get("retry_after_seconds")
     if wait_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(wait_s)))

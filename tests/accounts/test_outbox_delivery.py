@@ -15,7 +15,8 @@ from tollkeeper.control.outbox import ATTEMPTS_MAX, FIRST_WAIT_S, WAIT_MAX_S, De
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.vault import Vault
 from tollkeeper.notify.message import Message
-from tollkeeper.notify.smtp import NotDelivered, SmtpSender, SmtpSettings
+from tollkeeper.notify.not_delivered import NotDelivered
+from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
 from tollkeeper.store import outbox as rows
 from tollkeeper.store.engine import Store
 from tollkeeper.store.outbox import MailState, MailStatus

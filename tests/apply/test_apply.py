@@ -64,6 +64,8 @@ async def test_what_was_applied_is_what_the_use_cases_see(desk: Desk) -> None:
     every = await desk.administration.look(desk.caller, budgets.list_budgets)
     assert sorted((each.scope_kind, each.period, each.amount // 10**7) for each in every) == [
         ("organization", "monthly", 50_000),
+        ("project", "daily", 0),  # 5 requests
+        ("project", "daily", 150),
         ("project", "monthly", 20_025),
         ("team", "daily", 2_050),
         ("team", "monthly", 30_000),

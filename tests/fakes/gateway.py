@@ -6,13 +6,25 @@ from typing import Any
 
 import msgspec
 from tests.fakes.asgi import FakeClient
-from tests.fakes.ports import FakeCounter, FakeDirectory, FakeLimiter, FakePrices, RecordingLedger, make_key
+from tests.fakes.ports import (
+    FakeBudgets,
+    FakeCounter,
+    FakeDirectory,
+    FakeLimiter,
+    FakePrices,
+    FakeRefusals,
+    RecordingLedger,
+    make_key,
+)
 from tests.fakes.upstream import EVENTS, REQUEST_ID, FakeUpstream, Script, Step
 
 from tollkeeper.domain.api_key import ApiKey, KeyStatus, write_key
 from tollkeeper.domain.deployment import Provider, RouteTable
+from tollkeeper.domain.limit import Limit
+from tollkeeper.domain.rate_limit import RateRule
 from tollkeeper.gateway.asgi import Gateway
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.holding import Holder
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
 from tollkeeper.gateway.relay import Relay, RelaySettings
@@ -25,6 +37,7 @@ GOOD_KEY = write_key("a" * 12, "A" * 43)
 DISABLED_KEY = write_key("d" * 12, "D" * 43)
 EXPIRED_KEY = write_key("e" * 12, "E" * 43)
 POWERLESS_KEY = write_key("p" * 12, "P" * 43)
+UNLIMITED_KEY = write_key("u" * 12, "L" * 43)
 UNKNOWN_KEY = write_key("u" * 12, "U" * 43)
 MODEL = "gpt-fake"
 
@@ -47,6 +60,8 @@ class FakeGateway:
         self.ledger = RecordingLedger(self.log)
         self.limiter = FakeLimiter(self.log)
         self.counter = FakeCounter(self.log)
+        self.budgets = FakeBudgets(self.log)
+        self.refusals = FakeRefusals()
         self.upstream = FakeUpstream(self.log)
         self.directory = FakeDirectory(self.log, _keys())
         settings = {
@@ -63,10 +78,12 @@ class FakeGateway:
             Authenticator(self.directory, PEPPER),
             routes,
             self.limiter,
+            Holder(self.budgets, self.counter),
             self.ledger,
             FakePrices(),
             self.relay,
             self.counter,
+            self.refusals,
             100_000,
         )
         self.app = Gateway(pipeline, ModelList(routes, created_s=0))
@@ -119,9 +136,13 @@ DONE = b"data: [DONE]\n\n"
 
 def _keys() -> dict[bytes, ApiKey]:
     keys = {
-        GOOD_KEY: make_key(),
+        GOOD_KEY: make_key(
+            rates=(RateRule("key_a", "api_key", "key_a", "a key", requests_per_minute=60),),
+            limits=(Limit("bud_a", "project", "proj_a", "a project", "usd", "monthly"),),
+        ),
         DISABLED_KEY: make_key(status=KeyStatus.DISABLED),
         EXPIRED_KEY: make_key(expires_at_us=1),
+        UNLIMITED_KEY: make_key(),
         POWERLESS_KEY: make_key(permissions=frozenset({"embeddings:create"})),
     }
     return {keyed_digest(PEPPER, text.encode()): key for text, key in keys.items()}

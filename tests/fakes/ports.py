@@ -6,17 +6,22 @@ Every fake writes what it was asked into one shared `log`, so that a test can se
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from tollkeeper.domain.api_key import ApiKey, ApiKeyId, KeyKind, KeyStatus
-from tollkeeper.domain.errors import DirectoryUnavailable, LimitsUnavailable
+from tollkeeper.domain.call_decision import RefusedCall
+from tollkeeper.domain.errors import DirectoryUnavailable, LimitsUnavailable, QuotaExceeded
+from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.price import ModelPrices, PriceBook, PriceVersion
 from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.tenancy import OrganizationId, ProjectId
 from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.ports.budgets import Wanted
 from tollkeeper.ports.directory import Directory
 from tollkeeper.ports.ledger import Ledger
-from tollkeeper.ports.limiter import Admission, Limiter
+from tollkeeper.ports.limiter import Admission, Headers, Limiter
 from tollkeeper.ports.prices import Prices
 from tollkeeper.ports.tokens import TokenCounter
 
@@ -86,13 +91,15 @@ class RecordingLedger:
 class FakeLimiter:
     """Admits everything, counting what is held; `release` must be called once for each admission."""
 
+    looked_at: tuple[dict[str, Any], ...] = ()
+
     def __init__(self, log: Log) -> None:
         self._log = log
         self.held = 0
         self.released: list[int | None] = []
         self.refusal: Exception | None = None
 
-    def admit(self, key: ApiKey, model: str, tokens_max: int) -> Admission:
+    def admit(self, key: ApiKey, models: tuple[str, ...], tokens: int) -> Admission:
         if self.refusal is not None:
             raise self.refusal
         self._log.append("admit")
@@ -103,6 +110,80 @@ class FakeLimiter:
         assert self.held > 0, "released what was not held"
         self.held -= 1
         self.released.append(tokens)
+
+    def headers(self) -> Headers:
+        return [(b"x-ratelimit-limit-requests", b"60")]
+
+
+class FakeHeld:
+    """What is held for one call; fails at once when it ends twice."""
+
+    def __init__(self, budgets: FakeBudgets, wanted: Wanted, nanos: int) -> None:
+        self._budgets, self._wanted, self.nanos = budgets, wanted, nanos
+        self.came_to: tuple[int, int] | None = None
+        self.is_released = False
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        return (Draw(b"l" * 16, self.nanos),)
+
+    def settle(self, nanos: int, tokens: int) -> tuple[Draw, ...]:
+        self._end()
+        self.came_to = (nanos, tokens)
+        return (Draw(b"l" * 16, nanos),)
+
+    def release(self) -> None:
+        self._end()
+        self.is_released = True
+
+    def _end(self) -> None:
+        assert self.came_to is None, "ended twice"
+        assert not self.is_released, "ended twice"
+        self._budgets.open -= 1
+
+
+class FakeBudgets:
+    """Holds everything that fits into `left`; `is_cold` makes every call wait for the store once."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.left = 10**18
+        self.is_cold = False
+        self.refusal: Exception | None = None
+        self.open = 0
+        self.held: list[FakeHeld] = []
+        self.asked: list[tuple[tuple[str, ...], Wanted]] = []
+
+    def hold(self, key: ApiKey, models: Sequence[str], wanted: Wanted) -> FakeHeld | None:
+        self.asked.append((tuple(models), wanted))
+        return None if self.is_cold or wanted.nanos > self.left else self._make(wanted, wanted.nanos)
+
+    async def wait(self, key: ApiKey, models: Sequence[str], wanted: Wanted) -> FakeHeld:
+        self._log.append("wait")
+        self.asked.append((tuple(models), wanted))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if self.refusal is not None:
+            raise self.refusal
+        if wanted.nanos_min > self.left:
+            raise QuotaExceeded("Monthly budget exceeded.", scope="project")
+        return self._make(wanted, min(wanted.nanos, self.left))
+
+    def _make(self, wanted: Wanted, nanos: int) -> FakeHeld:
+        self._log.append("hold")
+        self.open += 1
+        self.held.append(FakeHeld(self, wanted, nanos))
+        return self.held[-1]
+
+
+class FakeRefusals:
+    """Keeps what was refused."""
+
+    def __init__(self) -> None:
+        self.noted: list[RefusedCall] = []
+
+    def note(self, refused: RefusedCall) -> None:
+        self.noted.append(refused)
 
 
 class FakePrices:

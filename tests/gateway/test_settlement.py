@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.fakes.asgi import FakeClient
-from tests.fakes.gateway import DONE, PROVIDER_KEY, USAGE_CHUNK, FakeGateway, answer, chat, chunk
+from tests.fakes.gateway import DONE, PROVIDER_KEY, UNLIMITED_KEY, USAGE_CHUNK, FakeGateway, answer, chat, chunk
 
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.gateway import pipeline
@@ -113,7 +113,7 @@ async def test_an_explicit_zero_stays_zero_and_is_not_counted(gateway: FakeGatew
 
 async def test_a_model_without_a_price_is_unpriced_and_never_free(gateway: FakeGateway) -> None:
     gateway.will_answer(answer(model="gpt-unpriced"))
-    client = await gateway.call(chat(model="gpt-unpriced"))
+    client = await gateway.call(chat(model="gpt-unpriced"), key=UNLIMITED_KEY)
     record = gateway.ledger.only
     assert (record.cost_state, record.amount_nanos) == ("unpriced", None)
     assert "x-tollkeeper-cost-usd" not in client.headers
@@ -185,9 +185,15 @@ def _safe_journal(gateway: FakeGateway) -> FakeClient:
     return gateway.client()
 
 
+def _cold_budget(gateway: FakeGateway) -> FakeClient:
+    gateway.budgets.is_cold = True
+    return _safe_journal(gateway)
+
+
 @pytest.mark.parametrize("cancels", [1, 2, 3])
 @pytest.mark.parametrize(
-    "prepare", [_whole, _whole_counted, _stream, _stream_counted, _broken_stream, _left_stream, _safe_journal]
+    "prepare",
+    [_whole, _whole_counted, _stream, _stream_counted, _broken_stream, _left_stream, _safe_journal, _cold_budget],
 )
 async def test_a_cancel_at_any_point_leaves_exactly_one_settlement(prepare: Prepare, cancels: int) -> None:
     cancelled_calls = 0
@@ -204,6 +210,7 @@ async def test_a_cancel_at_any_point_leaves_exactly_one_settlement(prepare: Prep
         await asyncio.wait([task])
         gateway.ledger.assert_balanced()
         assert gateway.limiter.held == 0
+        assert gateway.budgets.open == 0
         assert gateway.app.in_flight == 0
         assert gateway.relay.drains == 0
         assert all(exchange.closed == 1 for exchange in gateway.upstream.exchanges)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from html.parser import HTMLParser
 
-from tollkeeper.notify import messages
+from tollkeeper.domain.alert import Alert, AlertKind
+from tollkeeper.domain.budget import AlertAction
+from tollkeeper.notify import alert_messages, messages
 from tollkeeper.notify.message import Message
 from tollkeeper.notify.messages import Invitation, KeyNamed
 from tollkeeper.notify.reader import Reader
@@ -27,6 +29,30 @@ def _invited(name: str) -> Invitation:
     return Invitation(organization=name, inviter=name, role=name, team=name or "–", valid_until_us=AT_US)
 
 
+def _alert(reader: Reader, name: str, kind: AlertKind, action: AlertAction = "email", used: int = 4) -> Message:
+    alert = Alert(
+        organization_id="org_1",
+        id="alert_1",
+        kind=kind,
+        action=action,
+        fired_at_us=AT_US,
+        window_start_us=AT_US - 1,
+        window_end_us=AT_US,
+        threshold_permille=800,
+        limit_amount=5,
+        used=used,
+        projected=9 if kind is AlertKind.PROJECTED else None,
+        budget_id="bud_1",
+        scope_kind="project",
+        scope_id="proj_1",
+        scope_name=name,
+        model=name or "–",
+        unit="requests",
+        period="monthly",
+    )
+    return alert_messages.email(reader, alert, organization=name, path=PATH)
+
+
 WRITERS: dict[str, Callable[[Reader, str], Message]] = {
     "verify_email": lambda reader, _: messages.verify_email(reader, path=PATH, valid_until_us=AT_US),
     "reset_password": lambda reader, _: messages.reset_password(reader, path=PATH, valid_until_us=AT_US),
@@ -41,9 +67,22 @@ WRITERS: dict[str, Callable[[Reader, str], Message]] = {
     "member_keys_disabled": lambda reader, name: messages.member_keys_disabled(
         reader, [_key(name)] * 3, organization=name, member=name, path=PATH
     ),
+    "budget_threshold": lambda reader, name: _alert(reader, name, AlertKind.THRESHOLD, used=5),
+    "budget_stopped": lambda reader, name: _alert(reader, name, AlertKind.THRESHOLD, "disable"),
+    "budget_projected": lambda reader, name: _alert(reader, name, AlertKind.PROJECTED),
+    "calls_overrun": lambda reader, name: _alert(reader, name, AlertKind.OVERRUN),
 }
 
-WITH_NAMES = ("invitation", "api_key_expires", "member_removed", "member_keys_disabled")
+WITH_NAMES = (
+    "invitation",
+    "api_key_expires",
+    "member_removed",
+    "member_keys_disabled",
+    "budget_threshold",
+    "budget_stopped",
+    "budget_projected",
+    "calls_overrun",
+)
 
 
 class Page(HTMLParser):

@@ -13,7 +13,8 @@ from mail_server import CONTENT, ECHO, GREETING, HANG, HANG_UP, PASSWORD, PAUSE,
 
 from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.notify.message import Message
-from tollkeeper.notify.smtp import REASON_LENGTH_MAX, NotDelivered, SmtpSender, SmtpSettings
+from tollkeeper.notify.not_delivered import REASON_LENGTH_MAX, NotDelivered
+from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
 
 TO = "minji@example.com"
 MESSAGE = Message("Reset", "https://ai.example.com/reset?token=s3cr3t-t0ken\n", "<p>s3cr3t-t0ken</p>\n")

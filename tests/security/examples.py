@@ -102,7 +102,8 @@ def _made(name: str, schema: Schema, document: Schema, ids: Mapping[str, str]) -
     match schema.get("type"):
         case "object":
             properties = schema.get("properties", {})
-            return {each: _value(each, properties[each], document, ids) for each in schema.get("required", [])}
+            required = [*schema.get("required", []), *schema.get("oneOf", [{}])[0].get("required", [])]
+            return {each: _value(each, properties[each], document, ids) for each in required}
         case "integer" | "number":
             return schema.get("minimum", 1)
         case "boolean":

@@ -13,15 +13,20 @@ from typing import Any
 from tests.admin.admin_factories import make_call
 from tests.tenancy.company import Company, Person, found_company
 
-from tollkeeper.control import api_keys, invites, provider_credentials, roles, sessions
+from tollkeeper.control import alert_targets, alerts, api_keys, budgets, invites, provider_credentials, roles, sessions
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action
 from tollkeeper.control.api_keys import KeyUpdate, NewApiKey
+from tollkeeper.control.budget_increases import Raise, increase_budget
+from tollkeeper.control.budget_requests import Wish, ask_for_budget
+from tollkeeper.control.credits import GrantTerms, grant_credit
 from tollkeeper.control.invites import RoleAt
 from tollkeeper.control.people import Visit, new_session_token
 from tollkeeper.control.usage_records import request_id_of
 from tollkeeper.domain.access import Principal, principal_of_key
 from tollkeeper.domain.api_key import write_key
+from tollkeeper.domain.budget import BudgetKey
+from tollkeeper.domain.credit import GrantKind
 from tollkeeper.identity.passwords import hash_password
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import random_base62
@@ -46,7 +51,21 @@ REFUSED = (
     "old session",
 )
 """Credentials that nobody is let in by."""
-TEAM_LEVEL = frozenset({"team_id", "project_id", "key_id", "member_id", "invite_id", "scope", "request_id"})
+TEAM_LEVEL = frozenset(
+    {
+        "team_id",
+        "project_id",
+        "key_id",
+        "member_id",
+        "invite_id",
+        "scope",
+        "request_id",
+        "budget_id",
+        "increase_id",
+        "budget_request_id",
+        "alert_rule_id",
+    }
+)
 """Path parameters whose objects belong to the first team; the others are the whole organization's."""
 
 
@@ -108,6 +127,10 @@ async def open_realm(store: Store, name: str) -> Realm:
     realm.ids["provider_id"] = await _bring_provider(realm, name.lower())
     realm.ids["event_id"] = (await company.events())[0].id
     realm.ids["session_id"] = await _own_session(store, people["org_admin"])
+    terms = GrantTerms(amount_nanos=10**9, kind=GrantKind.PROMOTIONAL, note=f"{name} grant")
+    realm.ids["grant_id"] = (await company.change(None, grant_credit, company.id, terms=terms)).id
+    realm.ids |= await _watch_budget(realm, team.id)
+    realm.ids |= await _ask_for_more(realm, people["org_admin"], team.id)
     record = make_call(random.Random(len(name)), company.id, keys["service"])
     await store.insert_usage([record], slot=name)
     realm.ids["request_id"] = request_id_of(record)
@@ -202,6 +225,34 @@ async def _bring_provider(realm: Realm, name: str) -> str:
         name, "openai", f"sk-{name}-secret-of-a-provider", base_url="https://provider.test/v1"
     )
     return str((await realm.company.change(None, provider_credentials.create_provider, new)).id)
+
+
+async def _ask_for_more(realm: Realm, who: Person, scope_id: str) -> dict[str, str]:
+    """Raise a scope's budget for a day, and ask for more of it."""
+    company = realm.company
+    (budget,) = await company.look(None, budgets.list_budgets, scope_id=scope_id)
+    raised = Raise(10**9, now_us() + DAY_US, note=f"{company.organization.name} launch")
+    made = await company.change(None, increase_budget, budget.id, wanted=raised)
+    wish = Wish(BudgetKey(scope_id), budget.amount * 2, f"{company.organization.name} grows")
+    asked = await company.change(who, ask_for_budget, wish=wish, rules=AccountRules())
+    return {"increase_id": made.increase.id, "budget_request_id": asked.id}
+
+
+async def _watch_budget(realm: Realm, scope_id: str) -> dict[str, str]:
+    """Make a rule for a scope's budget, a target of the organization, and a message for it."""
+    company, name = realm.company, realm.company.organization.name
+    (budget,) = await company.look(None, budgets.list_budgets, scope_id=scope_id)
+    rule = await company.change(None, alerts.create_rule, budget.id, threshold_permille=800, does="email")
+    url = f"https://{name.lower()}.example.com/alerts"
+    made = await company.change(None, alert_targets.create_target, name=f"{name} ops", kind="webhook", url=url)
+    sent = await company.change(None, alert_targets.try_target, made.target.id, public_url=RULES.public_url)
+    realm.marks.add(made.secret.lower())
+    return {
+        "budget_id": budget.id,
+        "alert_rule_id": rule.id,
+        "alert_target_id": made.target.id,
+        "delivery_id": sent,
+    }
 
 
 def bearer(credential: str) -> dict[str, str]:

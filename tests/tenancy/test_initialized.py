@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tollkeeper.control.installation import initialize
+from tollkeeper.control.installation import PepperSource, initialize
 from tollkeeper.domain.api_key import KeyKind
 from tollkeeper.domain.errors import Conflict, InvalidRequest
 from tollkeeper.kit.secrets import keyed_digest, read_pepper
@@ -16,7 +16,7 @@ from tollkeeper.store.engine import Store
 
 async def test_an_empty_database_gets_an_organization_two_keys_and_their_log(store: Store, tmp_path: Path) -> None:
     pepper_path = tmp_path / "pepper"
-    made = await initialize(store, name="Acme", timezone="Asia/Seoul", pepper_text="", pepper_path=pepper_path)
+    made = await initialize(store, name="Acme", timezone="Asia/Seoul", pepper=PepperSource(path=pepper_path))
     assert (made.organization.timezone, made.project.name) == ("Asia/Seoul", "default")
     for key, kind in ((made.admin_key, KeyKind.ADMIN), (made.project_key, KeyKind.SERVICE)):
         digest = keyed_digest(read_pepper(pepper_path), key.key.encode())
@@ -32,8 +32,8 @@ async def test_an_empty_database_gets_an_organization_two_keys_and_their_log(sto
     assert {each.actor_kind for each in events} == {"operator"}
     assert made.admin_key.key not in str(events)
     with pytest.raises(Conflict):
-        await initialize(store, name="Acme", timezone="UTC", pepper_text="", pepper_path=pepper_path)
-    again = await initialize(store, name="Globex", timezone="UTC", pepper_text="", pepper_path=pepper_path)
+        await initialize(store, name="Acme", timezone="UTC", pepper=PepperSource(path=pepper_path))
+    again = await initialize(store, name="Globex", timezone="UTC", pepper=PepperSource(path=pepper_path))
     assert again.organization.id != made.organization.id
 
 
@@ -43,5 +43,5 @@ async def test_nothing_is_left_of_an_organization_that_is_refused(
 ) -> None:
     for _ in range(2):
         with pytest.raises(InvalidRequest):
-            await initialize(store, name=name, timezone=timezone, pepper_text="", pepper_path=tmp_path / "pepper")
+            await initialize(store, name=name, timezone=timezone, pepper=PepperSource(path=tmp_path / "pepper"))
     assert await store.read(audit.list_chains) == []

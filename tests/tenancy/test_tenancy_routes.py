@@ -89,7 +89,7 @@ async def test_a_project_is_put_into_a_team_to_the_letter_of_the_contract(
         "team_id": team.id,
         "created_at": made["created_at"],
         "archived_at": None,
-        "enforced": False,
+        "enforced": True,
         **QUOTA,
     }
     assert '"monthly_budget_usd":500.5,' in answer.text
@@ -109,16 +109,21 @@ async def test_an_organizations_budget_is_divided_to_the_letter_of_the_contract(
     budget = body_of(await client.put("/v1/budgets", json=whole))
     assert budget == {
         "object": "budget",
-        "id": f"{company.id}:monthly",
+        "id": budget["id"],
         "scope": company.id,
         "scope_kind": "organization",
+        "model": None,
+        "unit": "usd",
         "period": "monthly",
         "amount_usd": 500,
+        "amount": None,
         "carryover": False,
         "enforcement": {"hard_limit": True, "notify_on_exceed": True, "auto_disable_on_exceed": False},
-        "enforced": False,
+        "enforced": True,
+        "created_at": budget["created_at"],
         "updated_at": budget["updated_at"],
     }
+    assert budget == body_of(await client.get(f"/v1/budgets/{budget['id']}"))
     wanted = [
         {"target": name, "type": "monthly_budget", "amount_usd": usd, "reset_period": "monthly", "carryover": False}
         for name, usd in (("ml", 300), (teams[1].id, 150), ("ops", 50))
@@ -130,8 +135,8 @@ async def test_an_organizations_budget_is_divided_to_the_letter_of_the_contract(
         "object": "allocation",
         "team_id": company.id,
         "allocations": [
-            {**each, "target_id": team.id, "target_kind": "team", "enforced": False}
-            for each, team in zip(wanted, teams, strict=True)
+            {**each, "id": part["id"], "target_id": team.id, "target_kind": "team", "enforced": True}
+            for each, team, part in zip(wanted, teams, made["allocations"], strict=True)
         ],
         "enforcement": enforcement,
         "totals": [{"reset_period": "monthly", "amount_usd": 500, "allocated_usd": 500}],
@@ -141,6 +146,8 @@ async def test_an_organizations_budget_is_divided_to_the_letter_of_the_contract(
     assert (listed["has_more"], rest["has_more"]) == (True, False)
     ids = [each["scope"] for each in (*listed["data"], *rest["data"])]
     assert ids == sorted([company.id, *(team.id for team in teams)])
+    position = f"{listed['data'][1]['scope']}:monthly"  # what ids were before budgets had their own
+    assert body_of(await client.get("/v1/budgets", params={"after": position, "limit": 2})) == rest
     gone = await client.delete(f"/v1/budgets/{teams[2].id}", params={"period": "monthly"})
     assert body_of(gone)["amount_usd"] == 50
     assert (await client.delete(f"/v1/budgets/{teams[2].id}")).status_code == 404

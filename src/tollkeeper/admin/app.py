@@ -12,12 +12,20 @@ from starlette.exceptions import HTTPException
 from tollkeeper.admin import (
     access,
     accounts,
+    alert_targets,
+    alerts,
     analytics,
     api_keys,
     audit_log,
     auth,
+    budget_increases,
+    budget_requests,
+    budget_status,
+    budgets,
+    decisions,
     health,
     invites,
+    leases,
     members,
     oidc,
     organization_costs,
@@ -26,11 +34,13 @@ from tollkeeper.admin import (
     projects,
     provider_credentials,
     quota,
+    rate_limits,
     roles,
     teams,
     usage,
 )
 from tollkeeper.admin.callers import Authenticator, CallerFinder
+from tollkeeper.admin.credits import router as credits_router
 from tollkeeper.admin.document import DESCRIPTION, describe
 from tollkeeper.admin.envelope import Envelope
 from tollkeeper.admin.framework_faults import from_http, from_validation
@@ -45,9 +55,14 @@ from tollkeeper.refusals import error_body, error_headers
 
 _ROUTERS = (
     accounts.router,
+    alert_targets.router,
+    alerts.router,
     api_keys.router,
     auth.router,
+    credits_router,
+    decisions.router,
     invites.router,
+    leases.router,
     oidc.router,
     audit_log.router,
     organization_costs.router,
@@ -59,6 +74,11 @@ _ROUTERS = (
     projects.router,
     provider_credentials.router,
     quota.router,
+    rate_limits.router,
+    budget_requests.router,  # before budgets, whose ids its paths look like
+    budget_status.router,
+    budget_increases.router,
+    budgets.router,
     roles.router,
     usage.router,
     analytics.router,

@@ -24,7 +24,9 @@ from tollkeeper.admin.shapes import (
 from tollkeeper.control import organizations
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Caller
+from tollkeeper.control.credits import PrepaidChoice
 from tollkeeper.control.people import as_person
+from tollkeeper.control.tiers import choose_tier
 from tollkeeper.domain.label import LABELS_MAX
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization
 
@@ -35,6 +37,9 @@ Timezone = Annotated[
     Field(
         min_length=1, max_length=64, description="An IANA name; it decides where days begin.", examples=["Asia/Seoul"]
     ),
+]
+MonthStart = Annotated[
+    int, Field(ge=1, le=organizations.MONTH_START_MAX, description="The day at which its months begin.")
 ]
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -60,6 +65,9 @@ class OrganizationChanges(Shape):
     timezone: Timezone | None = None
     language: Language | None = None
     policy: PolicyShape | None = None
+    fiscal_month_start: MonthStart | None = None
+    tier: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    prepaid: bool | None = None
 
 
 class OrganizationAnswer(Shape):
@@ -68,6 +76,9 @@ class OrganizationAnswer(Shape):
     name: str
     timezone: str
     language: Language
+    fiscal_month_start: int
+    tier: str
+    prepaid: bool
     policy: PolicyShape
     created_at: str
 
@@ -91,6 +102,8 @@ async def create_organization(
         timezone=body.timezone,
         language=body.language,
         is_open=_rules_of(request).sign_up == "open",
+        trial=_rules_of(request).trial,
+        tier=_rules_of(request).default_tier,
     )
     return answer({**_shown(made.organization), "default_project_id": made.project.id})
 
@@ -118,6 +131,9 @@ async def get_organization(
     )
 
 
+@router.patch(
+    "/v1/organizations/{organization_id}", response_model=OrganizationAnswer, summary="Change the organization's fields"
+)
 @router.put("/v1/organizations/{organization_id}", response_model=OrganizationAnswer, summary="Change the organization")
 async def update_organization(
     request: Request,
@@ -125,14 +141,19 @@ async def update_organization(
     body: OrganizationChanges,
     caller: Annotated[Caller, Depends(requires("org:manage"))],
 ) -> Response:
+    """Change what is stated. A tier brings its own limits for the whole organization in place of the tier's before."""
+    rules = _rules_of(request)
     changed = await administration_of(request).change(
         caller,
         organizations.update_organization,
         organization_id,
+        prepaid=UNSET if body.prepaid is None else PrepaidChoice(body.prepaid, rules.is_credit_operators),
+        tier=UNSET if body.tier is None else choose_tier(caller.principal, rules, body.tier),
         name=UNSET if body.name is None else body.name,
         timezone=UNSET if body.timezone is None else body.timezone,
         language=UNSET if body.language is None else body.language,
         policy=UNSET if body.policy is None else _policy_of(body.policy),
+        fiscal_month_start=UNSET if body.fiscal_month_start is None else body.fiscal_month_start,
     )
     return answer(_shown(changed))
 
@@ -155,6 +176,9 @@ def _shown(organization: Organization) -> dict[str, Any]:
         "name": organization.name,
         "timezone": organization.timezone,
         "language": organization.language,
+        "fiscal_month_start": organization.fiscal_month_start,
+        "tier": organization.tier,
+        "prepaid": organization.is_prepaid,
         "policy": {
             "key_age_max_days": organization.policy.key_age_max_days,
             "is_key_expiry_required": organization.policy.is_key_expiry_required,

@@ -78,7 +78,7 @@ class ProjectChanges(QuotaBody):
 
 
 class ProjectAnswer(Shape):
-    """The limits are there for who may read them. `enforced`: this version keeps them and holds no call to them yet."""
+    """The limits are there for who may read them."""
 
     object: Literal["project"]
     id: str
@@ -90,7 +90,7 @@ class ProjectAnswer(Shape):
     monthly_budget_usd: Usd | None = None
     quota_alerts: list[AlertShape] = Field(default_factory=list)
     model_limits: dict[str, ModelLimitShape] = Field(default_factory=dict)
-    enforced: Literal[False] = False
+    enforced: Literal[True] = True
 
 
 @router.post("/v1/teams/{team_id}/projects", response_model=ProjectAnswer, summary="Put a project into a team")
@@ -102,7 +102,7 @@ async def put_project(
 ) -> Response:
     """Create a project with its limits; one of the same name in the team is changed instead.
 
-    Limits need `quota:manage` at the team. They are kept, but this version holds no call to them yet.
+    Limits need `quota:manage` at the team.
     """
     put = await administration_of(request).change(
         caller, projects.put_project, team_id, name=body.name, quota=_quota_of(body)
@@ -231,5 +231,5 @@ def _shown(state: ProjectState) -> dict[str, Any]:
             }
             for name, each in sorted(state.limits.model_limits.items())
         },
-        "enforced": False,
+        "enforced": True,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import msgspec
@@ -9,14 +10,20 @@ import msgspec
 from tollkeeper import config
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration
+from tollkeeper.control.alert_hooks import Hooks
+from tollkeeper.control.alerting import Watch
 from tollkeeper.control.leases import Leases
 from tollkeeper.control.outbox import Delivery
 from tollkeeper.control.people import People
 from tollkeeper.identity.issuers import Issuer, google, microsoft
+from tollkeeper.jobs.alerts import deliver_hooks, fire_alerts
+from tollkeeper.jobs.credits import book_recent_usage, settle_credits, verify_books
 from tollkeeper.jobs.deliver_outbox import deliver_outbox
 from tollkeeper.jobs.expiry_warnings import expiry_warnings
 from tollkeeper.jobs.prune import prune
+from tollkeeper.jobs.reap import reap, verify_leases
 from tollkeeper.jobs.schedule import Schedule
+from tollkeeper.notify.hooks import HookClient
 from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
 
 
@@ -31,6 +38,10 @@ def make_people(configuration: config.Configuration, administration: Administrat
         invitation_s=accounts.invitation_days * 86_400,
         reset_s=accounts.reset_minutes * 60,
         verification_s=accounts.verification_hours * 3600,
+        tiers=configuration.tiers,
+        default_tier=configuration.tiers[accounts.default_tier],
+        trial=configuration.settings.credits.trial,
+        is_credit_operators=configuration.settings.credits.granted_by == "operator",
     )
     return People(administration, rules, issuers=[_issuer(each) for each in configuration.oidc])
 
@@ -42,15 +53,31 @@ def make_schedule(configuration: config.Configuration, administration: Administr
         ConfigurationError: the sender of e-mails is no address.
     """
     store, vault = administration.store, administration.secrets.vault
+    upstream = configuration.settings.upstream
     claim_s = int(configuration.settings.email.timeout_s) + 60  # nobody else takes an e-mail that is being sent
     jobs = [
-        deliver_outbox(Delivery(store, vault, _sender(configuration), claim_s=claim_s)),
+        deliver_outbox(Delivery(store, vault, _sender(configuration), claim_s=claim_s, channels=("email",))),
+        deliver_hooks(Delivery(store, vault, None, hooks=_hooks(configuration), channels=("slack", "webhook"))),
+        fire_alerts(Watch(administration, public_url=configuration.public_url)),
         expiry_warnings(
             store, vault, days=configuration.settings.keys.expiry_warning_days, public_url=configuration.public_url
         ),
         prune(store),
+        reap(store, longest_call_s=upstream.total_s + upstream.drain_s),
+        verify_leases(administration),
+        settle_credits(store),
+        book_recent_usage(store),
+        verify_books(administration),
     ]
     return Schedule(Leases(store), jobs)
+
+
+def _hooks(configuration: config.Configuration) -> Hooks:
+    ca_file = configuration.settings.upstream.ca_file
+    tls = ssl.create_default_context()
+    if ca_file:
+        tls.load_verify_locations(cafile=ca_file)
+    return Hooks(HookClient(private_networks=configuration.private_networks, tls=tls))
 
 
 def _sender(configuration: config.Configuration) -> SmtpSender | None:

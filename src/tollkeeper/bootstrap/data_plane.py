@@ -14,24 +14,34 @@ from tollkeeper import config
 from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.gateway.asgi import Gateway
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.holding import Holder
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
 from tollkeeper.gateway.relay import Relay, RelaySettings
 from tollkeeper.journal.ledger import JournaledLedger, open_ledger
 from tollkeeper.journal.settings import JournalSettings
+from tollkeeper.journal.writer import exit_process
 from tollkeeper.kit import clock
 from tollkeeper.kit.address_guard import AddressGuard
-from tollkeeper.ports.limiter import AdmitAll
+from tollkeeper.limits.budgets import LeasedBudgets
+from tollkeeper.limits.rates import Rates
+from tollkeeper.limits.refusal_log import BatchedRefusalLog
+from tollkeeper.limits.shares import Shares
 from tollkeeper.ports.prices import Prices
 from tollkeeper.ports.routes import Routes
 from tollkeeper.ports.upstream import Deadlines
 from tollkeeper.store.engine import Store
+from tollkeeper.store.leases import StoreLeases
+from tollkeeper.store.rate_demands import StoreRateDemands
+from tollkeeper.store.refused_calls import RefusedCalls
 from tollkeeper.tokens.worker import TokenCounterProcess
 from tollkeeper.upstream.client import UpstreamClient
 from tollkeeper.upstream.dial import tls_context
 from tollkeeper.upstream.pool import PoolLimits
 from tollkeeper.upstream.proxy import from_environment
 
+LEASES_S = 5.0
+"""How long a process that ends may try to give its leases back."""
 _log = logging.getLogger(__name__)
 Closers = list[Callable[[], Awaitable[object]]]
 """What is to be closed at the end, the last one first."""
@@ -58,8 +68,12 @@ async def make_data_plane(
         TollkeeperError: the journal or a file of the settings is not as it must be; the message says what to do.
     """
     settings = configuration.settings
-    ledger = await _open_ledger(settings.journal, store)
-    closers.append(lambda: _close_ledger(ledger, timeout_s=settings.server.shutdown_grace_s))
+    leases = StoreLeases(store)
+    ledger = await _open_ledger(settings.journal, store, leases)
+    budgets = LeasedBudgets(leases, holder=ledger.holder, on_bug=_end_process)
+    closers.append(lambda: _close_ledger(ledger, budgets, timeout_s=settings.server.shutdown_grace_s))
+    ledger.on_flushed(budgets.flushed)
+    await budgets.start()
     counter = TokenCounterProcess()
     closers.append(counter.aclose)
     client = _upstream_client(configuration)
@@ -75,14 +89,23 @@ async def make_data_plane(
             client_stall_s=settings.server.client_stall_s,
         ),
     )
+    rates = Rates()
+    shares = Shares(rates, StoreRateDemands(store), holder=ledger.holder, replicas=lambda: budgets.replicas)
+    shares.start()
+    closers.append(shares.aclose)
+    refusals = BatchedRefusalLog(RefusedCalls(store))
+    refusals.start()
+    closers.append(refusals.aclose)
     pipeline = Pipeline(
         authenticator,
         routes,
-        AdmitAll(),
+        rates,
+        Holder(budgets, counter),
         ledger,
         prices,
         relay,
         counter,
+        refusals,
         settings.server.body_bytes_max,
         configuration.trusted_proxies,
     )
@@ -91,12 +114,12 @@ async def make_data_plane(
     return DataPlane(gateway, ledger)
 
 
-async def _open_ledger(journal: config.Journal, store: Store) -> JournaledLedger:
+async def _open_ledger(journal: config.Journal, store: Store, leases: StoreLeases) -> JournaledLedger:
     settings = JournalSettings(
         directory=Path(journal.directory), durability=journal.durability, segment_bytes=journal.segment_bytes
     )
     with _blaming("journal.directory", journal.directory):
-        return await open_ledger(settings, store)
+        return await open_ledger(settings, store, leases=leases)
 
 
 def _upstream_client(configuration: config.Configuration) -> UpstreamClient:
@@ -120,9 +143,19 @@ def _blaming(setting: str, value: str) -> Iterator[None]:
         raise ConfigurationError(f"{setting}: '{value}' cannot be used: {error.strerror or error}") from error
 
 
-async def _close_ledger(ledger: JournaledLedger, *, timeout_s: float) -> None:
-    if not await ledger.aclose(timeout_s):
+async def _close_ledger(ledger: JournaledLedger, budgets: LeasedBudgets, *, timeout_s: float) -> None:
+    async def give_leases_back() -> None:
+        if not await budgets.aclose(LEASES_S):
+            _log.warning("leases were not given back to their budgets; the next start does it")
+
+    if not await ledger.aclose(timeout_s, last=give_leases_back):
         _log.warning("usage is left in the journal; the next start writes it into the database")
+
+
+def _end_process(error: BaseException) -> None:
+    """End a process that cannot keep its leases any more: the next start replays what it left."""
+    _log.critical("the exchange of leases failed, the process ends: %r", error)
+    exit_process(repr(error))
 
 
 async def _wait_for_calls(gateway: Gateway) -> None:

@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
+from tollkeeper.cli import budget_increases, budget_requests, budget_status
 from tollkeeper.cli.amounts import parse_dollars
+from tollkeeper.cli.budget_options import (
+    CarryoverOption,
+    DisableOption,
+    ModelOption,
+    OverrideOption,
+    PeriodOption,
+    QuietOption,
+    ScopeArgument,
+    SoftOption,
+    UnitOption,
+    named_scope,
+    of_scope,
+    print_budgets,
+    read_amount,
+    read_key,
+    read_period,
+    scope_names,
+    shown_in,
+    what_of,
+)
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, OrganizationOption, load
-from tollkeeper.cli.listing import dollars, print_list, print_object, print_table, shown_time, shown_usd
+from tollkeeper.cli.listing import dollars, print_list, print_object
 from tollkeeper.cli.naming import named_place
 from tollkeeper.cli.operator import Operator, as_operator, confirm
 from tollkeeper.control import budgets, fitting
-from tollkeeper.control.budgets import PERIODS, Allocation, Allotment, Terms
-from tollkeeper.domain.budget import Budget, Enforcement, Period
+from tollkeeper.control.allocations import Allocation, Allotment
+from tollkeeper.control.budget_views import shown_budget
+from tollkeeper.control.budgets import Terms
+from tollkeeper.domain.budget import Budget, Enforcement
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.kit.nearest import did_you_mean
 
 app = typer.Typer(
-    help="List, set, divide and delete budgets. This version keeps them and holds no call to them yet.",
+    help="Set, divide, raise and delete budgets, and show what is left of them.",
     no_args_is_help=True,
 )
 LIST_MAX = 10_000
-ScopeArgument = Annotated[
-    str, typer.Argument(help="A team or project, by id or name (team:NAME, project:NAME), or organization.")
-]
-PeriodOption = Annotated[str, typer.Option("--period", help="daily, weekly or monthly.")]
-CarryoverOption = Annotated[bool, typer.Option("--carryover", help="What is left goes over into the next period.")]
-SoftOption = Annotated[bool, typer.Option("--soft", help="Going over it is noted, not refused.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Nobody is told when it is exceeded.")]
-DisableOption = Annotated[bool, typer.Option("--disable-on-exceed", help="What exceeds it is disabled.")]
-OverrideOption = Annotated[bool, typer.Option("--override", help="Even when the parts get more than the whole.")]
 
 
 @app.command("list")
 def list_(
-    scope: Annotated[str | None, typer.Option("--scope", help="Only of this team or project, by id or name.")] = None,
+    scope: Annotated[
+        str | None, typer.Option("--scope", help="Only of this team, project, member:EMAIL or key:NAME.")
+    ] = None,
     org: OrganizationOption = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -45,24 +59,26 @@ def list_(
     """List budgets."""
 
     async def work(operator: Operator) -> tuple[list[Budget], dict[str, str]]:
-        place = await operator.look(named_place, scope) if scope is not None else None
-        found = await operator.look(budgets.list_budgets, scope_id=place.id if place else None, limit=LIST_MAX)
-        return found, await operator.look(fitting.place_names)
+        chosen = await operator.look(named_scope, scope) if scope is not None else None
+        found = await operator.look(budgets.list_budgets, scope_id=chosen.id if chosen else None, limit=LIST_MAX)
+        return found, await operator.look(scope_names)
 
     found, names = as_operator(load(config, database), org, work)
     if as_json:
-        print_list(found, _shown)
+        print_list(found, shown_budget)
     elif not found:
         typer.echo("No budgets. Set one with: tollkeeper budgets set organization 500")
     else:
-        _print_budgets(found, names)
+        print_budgets(found, names)
 
 
 @app.command("set")
 def set_(
     scope: ScopeArgument,
-    amount: Annotated[str, typer.Argument(help="Dollars per period, such as 120.50.")],
-    period: PeriodOption = "monthly",
+    amount: Annotated[str, typer.Argument(help="Dollars per period, such as 120.50; or a count, by --unit.")],
+    period: PeriodOption = None,
+    unit: UnitOption = "usd",
+    model: ModelOption = "",
     carryover: CarryoverOption = False,
     soft: SoftOption = False,
     quiet: QuietOption = False,
@@ -73,26 +89,29 @@ def set_(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a place its budget for a period, in place of the one it has."""
+    """Set a budget, in place of the one of the same period, unit and model."""
+    key = read_key(period, unit, model)
     enforcement = Enforcement(not soft, not quiet, disable_on_exceed)
-    terms = Terms(parse_dollars(amount), _period(period), carryover, enforcement)
+    terms = Terms(read_amount(amount, key.unit), key.period, carryover, enforcement, key.unit, key.model)
 
     async def work(operator: Operator) -> tuple[Budget, dict[str, str]]:
-        place = await operator.look(named_place, scope)
-        made = await operator.change(fitting.set_budget, place, terms=terms, may_overfill=override)
-        return made, await operator.look(fitting.place_names)
+        chosen = await operator.look(named_scope, scope)
+        made = await operator.change(fitting.set_budget, chosen, terms=terms, may_overfill=override)
+        return made, await operator.look(scope_names)
 
     made, names = as_operator(load(config, database), org, work)
     if as_json:
-        print_object(_shown(made))
+        print_object(shown_budget(made))
     else:
-        _print_budgets([made], names)
+        print_budgets([made], names)
 
 
 @app.command("delete")
 def delete(
     scope: ScopeArgument,
-    period: PeriodOption = "monthly",
+    period: PeriodOption = None,
+    unit: UnitOption = "usd",
+    model: ModelOption = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     override: OverrideOption = False,
     org: OrganizationOption = None,
@@ -100,19 +119,20 @@ def delete(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a place's budget for a period away."""
-    chosen = _period(period)
+    """Take a budget away."""
+    key = read_key(period, unit, model)
 
     async def work(operator: Operator) -> Budget:
-        place = await operator.look(named_place, scope)
-        confirm(f"Take away the {period} budget of {scope}?", is_agreed=yes)
-        return await operator.change(fitting.delete_budget, place, period=chosen, may_overfill=override)
+        chosen = await operator.look(named_scope, scope)
+        confirm(f"Take away the {what_of(key)} budget of {scope}?", is_agreed=yes)
+        return await operator.change(fitting.delete_budget, of_scope(key, chosen.id), may_overfill=override)
 
     gone = as_operator(load(config, database), org, work)
     if as_json:
-        print_object(_shown(gone))
+        print_object(shown_budget(gone))
     else:
-        typer.echo(f"{scope} has no {period} budget any more; it was {dollars(gone.amount)}.")
+        amount = shown_in(gone.unit, gone.amount)
+        typer.echo(f"{scope} has no {what_of(key)} budget any more; it was {amount}.")
 
 
 @app.command("allocate")
@@ -121,7 +141,7 @@ def allocate(
     whole: Annotated[
         str | None, typer.Option("--from", help="The team whose budget is divided; else the organization's.")
     ] = None,
-    period: PeriodOption = "monthly",
+    period: PeriodOption = None,
     carryover: CarryoverOption = False,
     soft: SoftOption = False,
     quiet: QuietOption = False,
@@ -134,7 +154,7 @@ def allocate(
 ) -> None:
     """Divide a budget: ml=300 backend=150 design=50. All of it is done, or nothing."""
     enforcement = Enforcement(not soft, not quiet, disable_on_exceed)
-    chosen = _period(period)
+    chosen = read_period(period or "monthly")
     wanted = [
         Allocation(target, Terms(nanos, chosen, carryover, enforcement)) for target, nanos in map(_part_of, parts)
     ]
@@ -146,9 +166,9 @@ def allocate(
 
     made, names = as_operator(load(config, database), org, work)
     if as_json:
-        print_list(made.budgets, _shown)
+        print_list(made.budgets, shown_budget)
         return
-    _print_budgets(made.budgets, names)
+    print_budgets(made.budgets, names)
     left = made.parent_limits[chosen]
     if left is not None:
         typer.echo(f"{dollars(made.allotted_nanos[chosen])} of {dollars(left)} are allotted.")
@@ -161,38 +181,11 @@ def _part_of(text: str) -> tuple[str, int]:
     return target, parse_dollars(amount)
 
 
-def _period(text: str) -> Period:
-    for known in PERIODS:
-        if text == known:
-            return known
-    raise InvalidRequest(f"The period must be daily, weekly or monthly.{did_you_mean(text, PERIODS)}", param="period")
-
-
-def _print_budgets(found: list[Budget] | tuple[Budget, ...], names: dict[str, str]) -> None:
-    rows = [
-        (
-            each.scope_kind,
-            names.get(each.scope_id, each.scope_id),
-            each.period,
-            dollars(each.amount),
-            "yes" if each.is_carried_over else "no",
-            "refused" if each.enforcement.hard_limit else "noted",
-        )
-        for each in found
-    ]
-    print_table(("of", "name", "period", "USD", "carried over", "more is"), rows, numbers=("USD",))
-
-
-def _shown(budget: Budget) -> dict[str, Any]:
-    return {
-        "object": "budget",
-        "id": f"{budget.scope_id}:{budget.period}",
-        "scope": budget.scope_id,
-        "scope_kind": budget.scope_kind,
-        "period": budget.period,
-        "amount_usd": shown_usd(budget.amount),
-        "carryover": budget.is_carried_over,
-        "enforcement": msgspec.structs.asdict(budget.enforcement),
-        "enforced": False,
-        "updated_at": shown_time(budget.updated_at_us),
-    }
+app.command("status")(budget_status.status)
+app.command("increase")(budget_increases.increase)
+app.command("increases")(budget_increases.increases)
+app.command("end-increase")(budget_increases.end_increase)
+app.command("requests")(budget_requests.requests)
+app.command("ask")(budget_requests.ask)
+app.command("approve")(budget_requests.approve)
+app.command("deny")(budget_requests.deny)

@@ -31,10 +31,14 @@ COMMANDS: dict[str, Entry] = {
     "members": Entry("members:app", "List, invite and remove people, and give them roles."),
     "roles": Entry("roles:app", "List roles; create, change and delete own ones."),
     "keys": Entry("keys:app", "Create, change, rotate, stop and delete API keys."),
-    "budgets": Entry(
-        "budgets:app",
-        "List, set, divide and delete budgets. This version keeps them and holds no call to them yet.",
+    "budgets": Entry("budgets:app", "Set, divide, raise and delete budgets, and show what is left of them."),
+    "rates": Entry("rates:app", "List, set and delete limits of requests and tokens a minute."),
+    "alerts": Entry("alerts:app", "Rules on budgets, what fired, where alerts go, what was sent."),
+    "explain": Entry(
+        "explain:explain",
+        "Say why a call was let in or refused: every limit that was looked at, with the figures of that moment.",
     ),
+    "credits": Entry("credits:app", "Grant, list, show and void credit, and say what is left of it."),
     "access": Entry("access:app", "Say who may do what, and why."),
     "providers": Entry("providers:app", "Set, list and delete the providers that an organization brings."),
     "prices": Entry("prices:app", "List and show prices; add own ones over the catalogue's."),

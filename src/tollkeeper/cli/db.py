@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tollkeeper.cli import lease_report, ledger_report
 from tollkeeper.cli.audit_report import as_object, print_reports, verify_all
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, print_json, with_store
 from tollkeeper.config import Configuration
@@ -41,16 +42,21 @@ def upgrade(config: ConfigOption = None, database: DatabaseOption = None, as_jso
 
 @app.command()
 def verify(config: ConfigOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Recount all usage records, compare with rollups and charge lines, verify the audit log; exit 1 on a difference."""
+    """Recount usage records, budgets and the ledger, compare all figures, verify the audit log; exit 1 on a difference."""
     configuration = load(config, database)
     report = with_store(configuration, lambda store: _verify(store, show_progress=not as_json))
     logs = with_store(configuration, lambda store: _verify_logs(store, configuration, show_progress=not as_json))
+    ledger = ledger_report.as_object(with_store(configuration, ledger_report.verify_books))
+    budgets = lease_report.as_object(with_store(configuration, lease_report.verify_all_budgets))
     if as_json:
-        print_json({**report, "audit": as_object(logs)})
+        print_json({**report, "ledger": ledger, "budgets": budgets, "audit": as_object(logs)})
     else:
         _print_report(report)
+        lease_report.print_report(budgets)
+        ledger_report.print_report(ledger)
         print_reports(logs)
-    if report["differences"] or any(log.faults_count for log in logs):
+    figures = (report, budgets, ledger)
+    if any(each["differences"] for each in figures) or any(log.faults_count for log in logs):
         sys.exit(1)
 
 

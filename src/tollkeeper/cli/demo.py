@@ -21,7 +21,7 @@ from tollkeeper import config
 from tollkeeper.cli.demo_calls import make_calls
 from tollkeeper.control.administration import Administration, Secrets, operator
 from tollkeeper.control.api_keys import create_service_key, delete_key, list_keys
-from tollkeeper.control.installation import initialize, load_pepper
+from tollkeeper.control.installation import PepperSource, initialize, load_pepper
 from tollkeeper.control.opening import create_tables_if_empty
 from tollkeeper.control.organizations import choose_organization, choose_project
 from tollkeeper.domain.errors import ConfigurationError, NotFound, TollkeeperError
@@ -88,7 +88,7 @@ async def _prepare(settings: Path) -> str:
         try:
             organization = await choose_organization(store, _ORGANIZATION)
         except NotFound:
-            made = await initialize(store, name=_ORGANIZATION, timezone="UTC", pepper_text="", pepper_path=pepper_path)
+            made = await initialize(store, name=_ORGANIZATION, timezone="UTC", pepper=PepperSource(path=pepper_path))
             return made.project_key.key
         administration = Administration(store, Secrets.of(load_pepper(text="", path=pepper_path)))
         demo = operator(organization.id, name="tollkeeper demo")

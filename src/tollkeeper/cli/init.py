@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, print_json
-from tollkeeper.control.installation import Initialized, initialize
+from tollkeeper.control.installation import Initialized, PepperSource, initialize
 from tollkeeper.control.opening import create_tables_if_empty
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.store.engine import Store
@@ -28,7 +28,8 @@ def init(
 
     An empty database gets its tables first.
     """
-    settings = load(config, database).settings
+    configuration = load(config, database)
+    settings = configuration.settings
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -42,9 +43,13 @@ def init(
                 store,
                 name=org,
                 timezone=timezone,
-                pepper_text=settings.keys.pepper,
-                pepper_path=Path(settings.keys.pepper_file),
-                pepper_command=settings.keys.pepper_command,
+                pepper=PepperSource(
+                    path=Path(settings.keys.pepper_file),
+                    text=settings.keys.pepper,
+                    command=settings.keys.pepper_command,
+                ),
+                trial=settings.credits.trial,
+                tier=configuration.tiers[settings.accounts.default_tier],
             )
         finally:
             await store.aclose()

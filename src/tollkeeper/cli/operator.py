@@ -97,6 +97,10 @@ def rules_of(configuration: Configuration) -> AccountRules:
         invitation_s=accounts.invitation_days * 86_400,
         reset_s=accounts.reset_minutes * 60,
         verification_s=accounts.verification_hours * 3600,
+        tiers=configuration.tiers,
+        default_tier=configuration.tiers[accounts.default_tier],
+        trial=configuration.settings.credits.trial,
+        is_credit_operators=configuration.settings.credits.granted_by == "operator",
     )
 
 

@@ -10,8 +10,9 @@ from msgspec import UNSET
 
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, with_store
 from tollkeeper.cli.listing import print_list, print_object, print_table, shown_time
-from tollkeeper.cli.operator import Operator, as_operator
+from tollkeeper.cli.operator import Operator, as_operator, rules_of
 from tollkeeper.control import organizations
+from tollkeeper.control.tiers import choose_tier
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization
 from tollkeeper.store.organizations import list_organizations
@@ -52,6 +53,12 @@ def update(
     name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Where its days begin: Asia/Seoul.")] = None,
     language: Annotated[str | None, typer.Option("--language", help="Of its e-mails: en or ko.")] = None,
+    tier: Annotated[
+        str | None, typer.Option("--tier", help="Whose limits it is given: free, paid, enterprise, or one of your own.")
+    ] = None,
+    fiscal_month_start: Annotated[
+        int | None, typer.Option("--fiscal-month-start", help="The day at which its months begin, 1 to 28.")
+    ] = None,
     key_age_max_days: Annotated[
         int | None, typer.Option("--key-age-max-days", min=0, help="How old a key may get; 0 for no limit.")
     ] = None,
@@ -73,7 +80,10 @@ def update(
         raise InvalidRequest("The language must be en or ko.", param="language")
     spoken: Language | None = None if language is None else ("ko" if language == "ko" else "en")
 
+    configuration = load(config, database)
+
     async def work(operator: Operator) -> Operator:
+        rules = rules_of(configuration)
         policy = _policy(operator.organization.policy, key_age_max_days, require_expiry, require_label)
         if no_required_labels:
             policy = msgspec.structs.replace(policy, required_labels=())
@@ -84,10 +94,12 @@ def update(
             timezone=UNSET if timezone is None else timezone,
             language=UNSET if spoken is None else spoken,
             policy=policy,
+            fiscal_month_start=UNSET if fiscal_month_start is None else fiscal_month_start,
+            tier=UNSET if tier is None else choose_tier(operator.caller.principal, rules, tier),
         )
         return msgspec.structs.replace(operator, organization=changed)
 
-    _print(as_operator(load(config, database), org, work), as_json=as_json)
+    _print(as_operator(configuration, org, work), as_json=as_json)
 
 
 def _policy(
@@ -111,6 +123,8 @@ def _print(operator: Operator, *, as_json: bool) -> None:
         ("name", organization.name),
         ("timezone", organization.timezone),
         ("language", organization.language),
+        ("months begin at day", str(organization.fiscal_month_start)),
+        ("tier", organization.tier),
         ("created", operator.moment(organization.created_at_us)),
         ("keys live at most", age),
         ("keys must expire", "yes" if policy.is_key_expiry_required else "no"),
@@ -126,6 +140,8 @@ def _shown(organization: Organization) -> dict[str, Any]:
         "name": organization.name,
         "timezone": organization.timezone,
         "language": organization.language,
+        "fiscal_month_start": organization.fiscal_month_start,
+        "tier": organization.tier,
         "policy": msgspec.structs.asdict(organization.policy),
         "created_at": shown_time(organization.created_at_us),
     }

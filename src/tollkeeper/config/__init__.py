@@ -18,11 +18,13 @@ from tollkeeper.config.people import OidcProvider
 from tollkeeper.config.providers import USUAL_PROVIDERS
 from tollkeeper.config.sections import (
     Accounts,
+    Credits,
     Database,
     DeploymentEntry,
     Email,
     Journal,
     Keys,
+    Limits,
     Logging,
     ModelEntry,
     OidcEntry,
@@ -30,6 +32,7 @@ from tollkeeper.config.sections import (
     Section,
     Server,
     Settings,
+    TierEntry,
     Upstream,
 )
 
@@ -42,11 +45,13 @@ __all__ = [
     "USUAL_PROVIDERS",
     "Accounts",
     "Configuration",
+    "Credits",
     "Database",
     "DeploymentEntry",
     "Email",
     "Journal",
     "Keys",
+    "Limits",
     "Logging",
     "ModelEntry",
     "OidcEntry",
@@ -55,6 +60,7 @@ __all__ = [
     "Section",
     "Server",
     "Settings",
+    "TierEntry",
     "Upstream",
     "load",
 ]

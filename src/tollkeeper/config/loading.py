@@ -14,8 +14,10 @@ from tollkeeper.config.people import OidcProvider, resolve_email_password, resol
 from tollkeeper.config.providers import resolve_providers, resolve_routes
 from tollkeeper.config.secrets import Secrets
 from tollkeeper.config.sections import Section, Settings
+from tollkeeper.config.tiers import resolve_tiers
 from tollkeeper.domain.deployment import Provider, Route
 from tollkeeper.domain.errors import ConfigurationError
+from tollkeeper.domain.tier import Tier
 from tollkeeper.kit.networks import Networks
 
 ENVIRONMENT_PREFIX = "TOLLKEEPER_"
@@ -42,6 +44,7 @@ class Configuration(msgspec.Struct, frozen=True):
     private_networks: Networks
     email_password: str
     oidc: tuple[OidcProvider, ...]
+    tiers: dict[str, Tier]
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -77,6 +80,7 @@ def load(
         private_networks=_networks("upstream.private_networks", settings.upstream.private_networks),
         email_password=resolve_email_password(settings.email, secrets),
         oidc=resolve_oidc(settings.oidc, secrets),
+        tiers=resolve_tiers(settings),
         warnings=secrets.warnings,
     )
 

@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tollkeeper.domain.credit import Trial
 from tollkeeper.domain.deployment import ProviderKind
+from tollkeeper.domain.money import parse_usd
+from tollkeeper.domain.rate_limit import RATE_MAX
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Size = Annotated[int, msgspec.Meta(ge=1)]
@@ -119,6 +122,8 @@ class Accounts(Section, frozen=True):
     """How long the link of a password's reset works."""
     verification_hours: Annotated[int, msgspec.Meta(ge=1, le=168)] = 48
     """How long the link that proves an e-mail address works."""
+    default_tier: str = "enterprise"
+    """The tier of new organizations: `free`, `paid`, `enterprise` or one of `[tiers.NAME]`."""
 
 
 class Email(Section, frozen=True):
@@ -142,6 +147,28 @@ class Email(Section, frozen=True):
     """Who e-mails come from: `Tollkeeper <tollkeeper@example.com>`."""
     timeout_s: Seconds = 20.0
     """The longest time to hand over one e-mail."""
+
+
+class Limits(Section, frozen=True):
+    """How calls are held to their limits."""
+
+    rates_when_unavailable: Literal["open", "closed"] = "open"
+    """While the database is away, each of several replicas goes on with its last share of a rate, or with an equal part."""
+
+
+class Credits(Section, frozen=True):
+    """Prepaid credit: what new organizations are given, and who may grant more."""
+
+    trial_usd: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$")] = "0"
+    """Dollars of trial credit for every new organization, such as `"5"`; its calls then need credit. `"0"` gives none."""
+    trial_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    """How long trial credit lasts."""
+    granted_by: Literal["admin", "operator"] = "admin"
+    """`admin` lets whoever has `billing:manage` grant credit to their organization, `operator` only the command line."""
+
+    @property
+    def trial(self) -> Trial:
+        return Trial(parse_usd(self.trial_usd), self.trial_days)
 
 
 class Logging(Section, frozen=True):
@@ -217,6 +244,21 @@ class ModelEntry(Section, frozen=True):
     """What is behind it, in order; see below. The first one serves."""
 
 
+class TierEntry(Section, frozen=True):
+    """The limits of a whole organization, by the tier that it has. `free`, `paid` and `enterprise` (none) are predefined."""
+
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=RATE_MAX)] | None = None
+    """Requests per minute; without it, as in all below, there is no such limit."""
+    tokens_per_minute: Annotated[int, msgspec.Meta(ge=1, le=RATE_MAX)] | None = None
+    """Tokens per minute."""
+    requests_per_day: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000)] | None = None
+    """Requests per day of the organization's timezone."""
+    concurrent_calls: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    """Calls at once."""
+    monthly_budget_usd: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,9}(\.[0-9]{1,9})?)?$")] = ""
+    """Dollars a month, such as `"100"`."""
+
+
 class Settings(Section, frozen=True):
     """Everything that can be set. See `docs/reference/configuration.md`."""
 
@@ -227,7 +269,10 @@ class Settings(Section, frozen=True):
     keys: Keys = Keys()
     accounts: Accounts = Accounts()
     email: Email = Email()
+    limits: Limits = Limits()
+    credits: Credits = Credits()
     logging: Logging = Logging()
     oidc: tuple[OidcEntry, ...] = ()
+    tiers: dict[str, TierEntry] = {}
     providers: tuple[ProviderEntry, ...] = ()
     models: tuple[ModelEntry, ...] = ()

@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from tollkeeper.domain.credit import Trial
+from tollkeeper.domain.tier import ENTERPRISE, PREDEFINED_TIERS, Tier
+
 SignUp = Literal["closed", "invited", "open"]
 Page = Literal["verify-email", "reset-password", "accept-invitation"]
 """The pages that links in e-mails lead to; each takes `?token=`."""
@@ -25,6 +28,10 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
     invitation_s: int = 7 * 86_400
     reset_s: int = 3600
     verification_s: int = 48 * 3600
+    tiers: dict[str, Tier] = msgspec.field(default_factory=lambda: dict(PREDEFINED_TIERS))
+    default_tier: Tier = ENTERPRISE
+    trial: Trial = Trial()
+    is_credit_operators: bool = False  # only the operator grants credit
 
     @property
     def is_secure(self) -> bool:

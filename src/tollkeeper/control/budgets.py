@@ -1,247 +1,242 @@
-"""Budgets: what places are allotted per period. This version keeps them; it does not yet hold calls to them.
+"""Budgets: what organizations, teams, projects, members and keys are allotted, of money or a count, per period.
 
-A place's budget is its parent's to set: a team's lead divides what the team has, and cannot raise it. What the parts of
-a place are allotted together must fit into its own budget of the same period, unless whoever asks may override it there.
+A scope's budget is set by who manages what it is part of: a team's lead divides what the team has, and cannot raise it.
+What the parts of a place are allotted together must fit into its own budget of the same period, unless whoever asks may
+override it there; that is so for money for all models, and for nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 
 import msgspec
 
 from tollkeeper.control.administration import Action, Target
-from tollkeeper.control.scopes import find_scope, parent_of, reach_of
-from tollkeeper.domain.access import decide
-from tollkeeper.domain.budget import Budget, Enforcement, Period
-from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound
-from tollkeeper.domain.money import format_usd
+from tollkeeper.control.budget_fit import keeping_within
+from tollkeeper.control.budget_scopes import Scope, budget_reach, find_budget_scope
+from tollkeeper.domain.budget import Budget, BudgetKey, Enforcement, Period
+from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.limit import Unit
+from tollkeeper.domain.money import NANOS_PER_USD, format_usd
 from tollkeeper.domain.tenancy import OrganizationId, Place
-from tollkeeper.store import budgets, organizations, projects, teams
+from tollkeeper.store import budgets, organizations
 
-PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly")
+PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "total")
+UNITS: tuple[Unit, ...] = ("usd", "requests", "tokens", "concurrent")
+MODEL_LENGTH_MAX = 200
+AMOUNT_NANOS_MAX = 1_000_000_000 * NANOS_PER_USD
+COUNT_MAX = 1_000_000_000_000
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a budget is to be: nano-USD per period."""
+    """What a budget is to be: nano-USD, or a count by `unit`, per period; for one model, or for all when it is ""."""
 
     amount: int
     period: Period = "monthly"
     is_carried_over: bool = False
     enforcement: Enforcement = Enforcement()
+    unit: Unit = "usd"
+    model: str = ""
 
-
-class Allocation(msgspec.Struct, frozen=True):
-    """A budget for a team or project, by its id or name."""
-
-    target: str
-    terms: Terms
-
-
-class Allotment(msgspec.Struct, frozen=True):
-    """What was allotted, and what the parent has: its own budgets, and what its parts have together, by period."""
-
-    parent: Place
-    budgets: tuple[Budget, ...]
-    parent_limits: dict[Period, int | None]
-    allotted_nanos: dict[Period, int]
-
-
-async def allocate(action: Action, parent_id: str, *, allocations: Sequence[Allocation]) -> Allotment:
-    """Divide an organization's or a team's budget among teams and projects below it: all of it, or nothing.
-
-    Raises:
-        NotFound: no such organization, team or target that the caller may know of.
-        PermissionDenied: the caller may not manage quotas there.
-        InvalidRequest: `parent_id` is a project's, or a target is ambiguous or named twice.
-        Conflict: the parts would have more than the whole.
-    """
-    parent = await find_scope(action, parent_id)
-    action.require("quota:manage", parent)
-    if parent.kind == "project":
-        raise InvalidRequest("A project has no parts to divide its budget among.", param="team_id")
-    await organizations.lock_organization(action.connection, action.organization_id)
-    targets = await _find_targets(action, parent, [each.target for each in allocations])
-    pairs = [(target, each.terms) for target, each in zip(targets, allocations, strict=True)]
-    if len({(target.id, terms.period) for target, terms in pairs}) < len(pairs):
-        raise InvalidRequest("The same target is named twice for the same period.", param="allocations")
-    periods = sorted({terms.period for _, terms in pairs})
-    async with keeping_within(action, targets, periods):
-        written = [await write_budget(action, target, terms) for target, terms in pairs]
-    limits: dict[Period, int | None] = {}
-    for period in periods:
-        own = await budgets.get_budget(action.connection, action.organization_id, parent.id, period)
-        limits[period] = own.amount if own else None
-    sums = {each: await budgets.sum_allotted(action.connection, parent, each) for each in periods}
-    return Allotment(parent, tuple(written), limits, sums)
+    def key_of(self, scope_id: str) -> BudgetKey:
+        return BudgetKey(scope_id, self.period, self.unit, self.model)
 
 
 async def set_budget(action: Action, scope_id: str, *, terms: Terms) -> Budget:
-    """Give a place its budget for a period, in place of the one it has.
+    """Give a scope a budget, in place of the one that it has for the same model, unit and period.
 
     Raises:
-        NotFound: there is no such place that the caller may know of.
-        PermissionDenied: the caller may not manage the quotas of what the place is part of.
+        NotFound: there is no such scope that the caller may know of.
+        PermissionDenied: the caller may not manage the quotas of what the scope is part of.
+        InvalidRequest: a period, an amount or a model that cannot be.
         Conflict: the parts of a place would have more than the whole.
     """
-    place = await find_scope(action, scope_id)
-    action.require("quota:manage", parent_of(place))
-    await organizations.lock_organization(action.connection, action.organization_id)
-    place = await find_scope(action, scope_id)
-    action.require("quota:manage", parent_of(place))
-    async with keeping_within(action, [place], [terms.period]):
-        return await write_budget(action, place, terms)
+    check_terms(terms)
+    scope = await lock_managed(action, scope_id)
+    async with AsyncExitStack() as stack:
+        if scope.place is not None and terms.key_of(scope.id).is_divided:
+            await stack.enter_async_context(keeping_within(action, [scope.place], [terms.period]))
+        return await write_budget(action, scope, terms)
 
 
-async def delete_budget(action: Action, scope_id: str, *, period: Period) -> Budget:
-    """Take a place's budget for a period away.
+async def lock_managed(action: Action, scope_id: str) -> Scope:
+    """Lock the organization and return a scope whose budgets the caller may set.
 
     Raises:
-        NotFound: there is no such place that the caller may know of, or it has no such budget.
-        PermissionDenied: the caller may not manage the quotas of what the place is part of.
+        NotFound: there is no such scope that the caller may know of.
+        PermissionDenied: the caller may not manage the quotas of what the scope is part of.
+    """
+    (await find_budget_scope(action, scope_id)).require_manage(action)
+    await organizations.lock_organization(action.connection, action.organization_id)
+    scope = await find_budget_scope(action, scope_id)
+    scope.require_manage(action)
+    return scope
+
+
+async def delete_budget(
+    action: Action, scope_id: str, *, period: Period, unit: Unit = "usd", model: str = ""
+) -> Budget:
+    """Take a scope's budget away.
+
+    Raises:
+        NotFound: there is no such scope that the caller may know of, or it has no such budget.
+        PermissionDenied: the caller may not manage the quotas of what the scope is part of.
         Conflict: a team's projects would count to the organization's budget and do not fit.
     """
-    place = await find_scope(action, scope_id)
-    action.require("quota:manage", parent_of(place))
-    await organizations.lock_organization(action.connection, action.organization_id)
-    place = await find_scope(action, scope_id)
-    action.require("quota:manage", parent_of(place))
-    return await drop_budget(action, place, period)
+    scope = await lock_managed(action, scope_id)
+    return await drop_budget(action, scope.place or scope, BudgetKey(scope.id, period, unit, model))
+
+
+async def delete_budget_by_id(action: Action, budget_id: str) -> Budget:
+    """Take a budget away; see `delete_budget`.
+
+    Raises:
+        NotFound: there is none of this id that the caller may know of.
+        PermissionDenied: the caller may not manage the quotas of what its scope is part of.
+        Conflict: a team's projects would count to the organization's budget and do not fit.
+    """
+    key = (await find_budget(action, budget_id))[0].key
+    return await delete_budget(action, key.scope_id, period=key.period, unit=key.unit, model=key.model)
+
+
+async def get_budget(action: Action, budget_id: str) -> Budget:
+    """Return a budget that the caller may read.
+
+    Raises:
+        NotFound: there is none of this id that the caller may know of.
+        PermissionDenied: the caller may not read it.
+    """
+    found, scope = await find_budget(action, budget_id)
+    scope.require_read(action)
+    return found
+
+
+async def find_budget(action: Action, budget_id: str) -> tuple[Budget, Scope]:
+    """Return a budget and whose it is; what the caller may do with it is to be asked yet.
+
+    Raises:
+        NotFound: there is none of this id, or its scope is one that the caller may not know of.
+    """
+    unknown = NotFound(f"There is no budget '{budget_id}'.")
+    found = await budgets.get_budget_by_id(action.connection, action.organization_id, budget_id)
+    if found is None:
+        raise unknown
+    try:
+        return found, await find_budget_scope(action, found.scope_id)
+    except NotFound:
+        raise unknown from None
 
 
 async def list_budgets(
-    action: Action, *, scope_id: str | None = None, after: tuple[str, str] | None = None, limit: int = 100
+    action: Action, *, scope_id: str | None = None, after: str | None = None, limit: int = 100
 ) -> list[Budget]:
-    """Return the budgets that the caller may read, in the order of scope and period, those behind `after`.
+    """Return the budgets that the caller may read, in the order of scope, model, unit and period.
+
+    `after` is the id of the budget that they begin behind, or `SCOPE:PERIOD` for a scope's money for all models.
 
     Raises:
-        NotFound: there is no place `scope_id` that the caller may know of.
+        NotFound: there is no scope `scope_id` that the caller may know of.
         PermissionDenied: the caller may not read its budgets.
+        InvalidRequest: `after` is no budget's id.
     """
     if scope_id is not None:
-        action.require("quota:read", await find_scope(action, scope_id))
-    wanted = budgets.BudgetFilter(scope_id, reach_of(action.caller.principal, "quota:read"))
-    return await budgets.list_budgets(action.connection, action.organization_id, wanted, after=after, limit=limit)
+        (await find_budget_scope(action, scope_id)).require_read(action)
+    wanted = budgets.BudgetFilter(scope_id, budget_reach(action))
+    position = await _position(action, after) if after is not None else None
+    return await budgets.list_budgets(action.connection, action.organization_id, wanted, after=position, limit=limit)
 
 
 def terms_of(budget: Budget) -> Terms:
     """Return what a budget is, without whose it is."""
-    return Terms(budget.amount, budget.period, budget.is_carried_over, budget.enforcement)
+    enforcement, unit = budget.enforcement, budget.unit
+    return Terms(budget.amount, budget.period, budget.is_carried_over, enforcement, unit, budget.model)
 
 
-async def write_budget(action: Action, place: Place, terms: Terms) -> Budget:
-    """Write a budget and note it; permission, lock and fit are the caller's business."""
+def check_terms(terms: Terms) -> None:
+    """Pass when a budget can be so.
+
+    Raises:
+        InvalidRequest: the message says why not.
+    """
+    if not 0 <= terms.amount <= (AMOUNT_NANOS_MAX if terms.unit == "usd" else COUNT_MAX):
+        most = "$1,000,000,000" if terms.unit == "usd" else f"{COUNT_MAX:,}"
+        raise InvalidRequest(f"The amount must be from 0 to {most}.", param="amount")
+    if terms.unit == "concurrent" and terms.period != "total":
+        raise InvalidRequest("Calls at once have no period: leave it out, or say total.", param="period")
+    if terms.is_carried_over and terms.period == "total":
+        raise InvalidRequest("Without a period nothing can be carried over.", param="carryover")
+    if len(terms.model) > MODEL_LENGTH_MAX or not terms.model.isprintable():
+        raise InvalidRequest(f"A model's name has up to {MODEL_LENGTH_MAX} printable characters.", param="model")
+
+
+async def write_budget(action: Action, scope: Scope | Place, terms: Terms) -> Budget:
+    """Write a budget and note it; permission, lock, check and fit are the caller's business."""
     organization_id = action.organization_id
-    before = await budgets.get_budget(action.connection, organization_id, place.id, terms.period)
-    wanted = Budget(
-        OrganizationId(organization_id),
-        place.kind,
-        place.id,
-        terms.period,
-        terms.amount,
-        terms.is_carried_over,
-        terms.enforcement,
-    )
-    written = await budgets.set_budget(action.connection, organization_id, wanted)
-    action.record("budget.set", _target(place, terms.period), before=_shown(before), after=_shown(written))
+    before = await budgets.get_budget(action.connection, organization_id, terms.key_of(scope.id))
+    written = await budgets.set_budget(action.connection, organization_id, budget_of(organization_id, scope, terms))
+    action.record("budget.set", target_of(written), before=before and shown_budget(before), after=shown_budget(written))
     return written
 
 
-async def drop_budget(action: Action, place: Place, period: Period) -> Budget:
+async def drop_budget(action: Action, scope: Scope | Place, key: BudgetKey) -> Budget:
     """Delete a budget and note it; permission and lock are the caller's business.
 
     Raises:
         NotFound: there is none.
         Conflict: what is left does not fit.
     """
-    before = await budgets.get_budget(action.connection, action.organization_id, place.id, period)
+    before = await budgets.get_budget(action.connection, action.organization_id, key)
     if before is None:
-        raise NotFound(f"'{place.id}' has no {period} budget.")
-    async with keeping_within(action, [place], [period]):
-        await budgets.delete_budget(action.connection, action.organization_id, place.id, period)
-    action.record("budget.delete", _target(place, period), before=_shown(before))
+        what = f"{key.period} budget" + ("" if key.unit == "usd" else f" of {key.unit}")
+        raise NotFound(f"'{scope.id}' has no {what}" + (f" for {key.model}." if key.model else "."))
+    async with AsyncExitStack() as stack:
+        if isinstance(scope, Place) and key.is_divided:
+            await stack.enter_async_context(keeping_within(action, [scope], [key.period]))
+        await budgets.delete_budget(action.connection, action.organization_id, before)
+    action.record("budget.delete", target_of(before), before=shown_budget(before))
     return before
 
 
-@asynccontextmanager
-async def keeping_within(action: Action, places: Iterable[Place], periods: Sequence[Period]) -> AsyncIterator[None]:
-    """Let what is done inside change budgets of these places, or move them, without anything above them overflowing.
-
-    The organization is locked. What was too much before may stay, but not grow.
-
-    Raises:
-        Conflict: the parts of a place would have more than the whole, and the caller may not override that there.
-    """
-    wholes = sorted({each for place in places for each in _wholes(place)}, key=lambda each: each.id)
-    before = {(each, period): await _excess(action, each, period) for each in wholes for period in periods}
-    yield
-    for (whole, period), excess in before.items():
-        if await _excess(action, whole, period) > max(excess, 0):
-            if decide(action.caller.principal, "quota:override", whole).is_allowed:
-                continue
-            raise Conflict(await _too_much(action, whole, period), missing_permission="quota:override")
-
-
-def _wholes(place: Place) -> list[Place]:
-    """Return what a place's budget is part of, and the place itself when it has parts."""
-    team = [Place(place.organization_id, place.team_id)] if place.team_id else []
-    return [*team, Place(place.organization_id)]
-
-
-async def _excess(action: Action, whole: Place, period: Period) -> int:
-    own = await budgets.get_budget(action.connection, action.organization_id, whole.id, period)
-    if own is None:
-        return 0
-    return await budgets.sum_allotted(action.connection, whole, period) - own.amount
-
-
-async def _too_much(action: Action, whole: Place, period: Period) -> str:
-    own = await budgets.get_budget(action.connection, action.organization_id, whole.id, period)
-    assert own is not None, "only a budget can be exceeded"
-    asked = await budgets.sum_allotted(action.connection, whole, period)
-    return (
-        f"The parts of this {whole.kind} would have ${format_usd(asked)} of its {period} budget of "
-        f"${format_usd(own.amount)}, ${format_usd(asked - own.amount)} too much. Lower the amounts or raise "
-        f"the {whole.kind}'s budget; someone with quota:override may allot more."
+def budget_of(organization_id: str, scope: Scope | Place, terms: Terms) -> Budget:
+    """Return the budget that terms make for a scope; it has no id and no times yet."""
+    return Budget(
+        OrganizationId(organization_id),
+        scope.kind,
+        scope.id,
+        terms.period,
+        terms.amount,
+        terms.is_carried_over,
+        terms.enforcement,
+        model=terms.model,
+        unit=terms.unit,
     )
 
 
-async def _find_targets(action: Action, parent: Place, named: Sequence[str]) -> list[Place]:
-    """Return the places below a parent that are meant, in order."""
-    connection, organization_id = action.connection, action.organization_id
-    found: dict[str, set[Place]] = {}
-    if parent.kind == "organization":
-        for team in await teams.find_teams(connection, organization_id, named):
-            place = Place(organization_id, team.id)
-            found.setdefault(team.id, set()).add(place)
-            found.setdefault(team.name, set()).add(place)
-    for project in await projects.find_projects(connection, organization_id, named):
-        if parent.kind == "organization" or project.team_id == parent.team_id:
-            place = Place(organization_id, project.team_id, project.id)
-            found.setdefault(project.id, set()).add(place)
-            found.setdefault(project.name, set()).add(place)
-    for places_ in list(found.values()):  # an id says it alone, whatever else is named like it
-        for place in places_:
-            found[place.id] = {place}
-    for each in named:
-        if each not in found:
-            raise NotFound(f"There is no team or project '{each}' in this {parent.kind}.")
-        if len(found[each]) > 1:
-            raise InvalidRequest(f"'{each}' is a team and a project; name it by its id.", param="allocations")
-    return [next(iter(found[each])) for each in named]
+def target_of(budget: Budget) -> Target:
+    """Return what audit events about a budget are about."""
+    words = [budget.scope_kind, budget.period, *([] if budget.unit == "usd" else [budget.unit]), budget.model]
+    return Target("budget", budget.id or budget.scope_id, " ".join(words).rstrip())
 
 
-def _target(place: Place, period: Period) -> Target:
-    return Target("budget", place.id, f"{place.kind} {period}")
-
-
-def _shown(budget: Budget | None) -> dict[str, object] | None:
-    if budget is None:
-        return None
+def shown_budget(budget: Budget) -> dict[str, object]:
+    """Return what the audit log keeps of a budget."""
+    is_money = budget.unit == "usd"
     return {
+        "scope": budget.scope_id,
+        **({"model": budget.model} if budget.model else {}),
+        **({} if is_money else {"unit": budget.unit}),
         "period": budget.period,
-        "amount_usd": format_usd(budget.amount),
+        **({"amount_usd": format_usd(budget.amount)} if is_money else {"amount": budget.amount}),
         "carryover": budget.is_carried_over,
         "enforcement": msgspec.structs.asdict(budget.enforcement),
     }
+
+
+async def _position(action: Action, after: str) -> BudgetKey:
+    scope_id, colon, period = after.partition(":")
+    if colon and period in PERIODS:
+        return BudgetKey(scope_id, period)
+    found = await budgets.get_budget_by_id(action.connection, action.organization_id, after)
+    if found is None:
+        raise InvalidRequest("'after' must be the id of a budget.", param="after")
+    return found.key

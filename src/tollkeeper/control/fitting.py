@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 
 from msgspec import UNSET, UnsetType
 
+from tollkeeper.control import allocations as dividing
 from tollkeeper.control import budgets, projects
 from tollkeeper.control.administration import Action
-from tollkeeper.control.budgets import Allocation, Allotment, Terms
+from tollkeeper.control.allocations import Allocation, Allotment
+from tollkeeper.control.budget_scopes import Scope
+from tollkeeper.control.budgets import Terms
 from tollkeeper.control.projects import NO_QUOTA, ProjectQuota, ProjectState
-from tollkeeper.domain.budget import Budget, Period
+from tollkeeper.domain.budget import Budget, BudgetKey, Period
 from tollkeeper.domain.errors import Conflict
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.tenancy import Place
@@ -26,24 +29,24 @@ _TEAMS_MAX = 10_000
 _PAGE = 1000
 
 
-async def set_budget(action: Action, place: Place, *, terms: Terms, may_overfill: bool) -> Budget:
+async def set_budget(action: Action, scope: Scope | Place, *, terms: Terms, may_overfill: bool) -> Budget:
     """Set a budget; see `budgets.set_budget`.
 
     Raises:
         Conflict: parts would have more than the whole.
     """
     async with _fitting(action, may_overfill=may_overfill):
-        return await budgets.set_budget(action, place.id, terms=terms)
+        return await budgets.set_budget(action, scope.id, terms=terms)
 
 
-async def delete_budget(action: Action, place: Place, *, period: Period, may_overfill: bool) -> Budget:
+async def delete_budget(action: Action, key: BudgetKey, *, may_overfill: bool) -> Budget:
     """Take a budget away; see `budgets.delete_budget`.
 
     Raises:
         Conflict: what drew on it draws on something else now, which does not have so much.
     """
     async with _fitting(action, may_overfill=may_overfill):
-        return await budgets.delete_budget(action, place.id, period=period)
+        return await budgets.delete_budget(action, key.scope_id, period=key.period, unit=key.unit, model=key.model)
 
 
 async def allocate(
@@ -55,7 +58,7 @@ async def allocate(
         Conflict: parts would have more than the whole.
     """
     async with _fitting(action, may_overfill=may_overfill):
-        return await budgets.allocate(action, parent.id, allocations=allocations)
+        return await dividing.allocate(action, parent.id, allocations=allocations)
 
 
 async def create_project(
@@ -123,13 +126,13 @@ async def _excesses(action: Action) -> dict[tuple[Place, Period], int]:
     """Return how much more the parts of every budgeted organization and team have than the whole."""
     connection, organization_id = action.connection, action.organization_id
     found: dict[tuple[Place, Period], int] = {}
-    after: tuple[str, str] | None = None
+    after: BudgetKey | None = None
     while True:
         page = await budget_rows.list_budgets(
             connection, organization_id, budget_rows.BudgetFilter(), after=after, limit=_PAGE
         )
         for each in page:
-            if each.scope_kind == "project":
+            if each.scope_kind not in {"organization", "team"} or not each.key.is_divided:
                 continue
             place = await places.place_of_scope(connection, organization_id, each.scope_id)
             assert place is not None, "what has a budget is there"
@@ -137,4 +140,4 @@ async def _excesses(action: Action) -> dict[tuple[Place, Period], int]:
             found[place, each.period] = parts - each.amount
         if len(page) < _PAGE:
             return found
-        after = (page[-1].scope_id, page[-1].period)
+        after = page[-1].key

@@ -11,12 +11,25 @@ from tollkeeper.control.administration import Action, Secrets, operator
 from tollkeeper.control.api_keys import NewApiKey, create_admin_key, create_service_key
 from tollkeeper.control.names import check_name
 from tollkeeper.control.organizations import create_organization
+from tollkeeper.domain.credit import Trial
 from tollkeeper.domain.errors import ConfigurationError, Conflict
 from tollkeeper.domain.tenancy import Organization, Project
+from tollkeeper.domain.tier import ENTERPRISE, Tier
 from tollkeeper.kit.secret_sources import SecretUnavailable, read_command
 from tollkeeper.kit.secrets import PEPPER_BYTES, create_pepper, fingerprint, read_pepper
 from tollkeeper.store import audit, installation, organizations
 from tollkeeper.store.engine import Store
+
+
+class PepperSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the settings say that the pepper is: a text wins over a command, and that over a file."""
+
+    path: Path
+    text: str = ""
+    command: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"PepperSource({self.path})"
 
 
 class Initialized(msgspec.Struct, frozen=True):
@@ -73,9 +86,9 @@ async def initialize(
     *,
     name: str,
     timezone: str,
-    pepper_text: str,
-    pepper_path: Path,
-    pepper_command: tuple[str, ...] = (),
+    pepper: PepperSource,
+    trial: Trial = Trial(),  # noqa: B008  # frozen
+    tier: Tier = ENTERPRISE,
 ) -> Initialized:
     """Create an organization, its default project, an administration key and a project key; make the pepper if needed.
 
@@ -85,22 +98,24 @@ async def initialize(
     """
     name = check_name(name)
     known = await store.read(installation.get_installation)
-    is_elsewhere = bool(pepper_text or pepper_command)
-    if known is None and not is_elsewhere and not pepper_path.exists():  # noqa: ASYNC240  # a command, not a server
-        create_pepper(pepper_path)
-    pepper = load_pepper(text=pepper_text, path=pepper_path, command=pepper_command)
-    await check_pepper(store, pepper)
+    is_elsewhere = bool(pepper.text or pepper.command)
+    if known is None and not is_elsewhere and not pepper.path.exists():  # a command, not a server
+        create_pepper(pepper.path)
+    secret = load_pepper(text=pepper.text, path=pepper.path, command=pepper.command)
+    await check_pepper(store, secret)
     if any(existing.name == name for existing in await store.read(organizations.list_organizations)):
         raise Conflict(f"There is an organization '{name}' already. `tollkeeper keys create` makes further keys.")
 
-    secrets = Secrets.of(pepper)
+    secrets = Secrets.of(secret)
 
     async def create(connection: Any) -> Initialized:
         if known is None:
-            await installation.create_installation(connection, pepper_fingerprint=fingerprint(pepper))
+            await installation.create_installation(connection, pepper_fingerprint=fingerprint(secret))
         name_of_caller = "tollkeeper init"
         founder = Action(connection, operator("", name=name_of_caller), secrets)
-        founded = await create_organization(founder, name=name, timezone=timezone, is_open=False)
+        founded = await create_organization(
+            founder, name=name, timezone=timezone, is_open=False, trial=trial, tier=tier
+        )
         organization, project = founded.organization, founded.project
         action = Action(connection, operator(organization.id, name=name_of_caller), secrets)
         admin_key = await create_admin_key(action, name="admin")

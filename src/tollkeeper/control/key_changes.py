@@ -22,7 +22,7 @@ from tollkeeper.control.names import check_name
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from tollkeeper.domain.key_terms import KeyTerms, RateLimit, check_permissions
-from tollkeeper.store import api_keys
+from tollkeeper.store import api_keys, budgets
 from tollkeeper.store.api_keys import KeyChanges
 
 
@@ -54,6 +54,8 @@ async def update_key(action: Action, key_id: str, wanted: KeyUpdate) -> ApiKey:
     maker = await require_no_limits(action)
     if wanted.allowed_ips is not UNSET:
         require_own_bounds(maker, key)
+    if wanted.rate_limit is not UNSET and is_own(action, key):
+        await _require_no_raise(action, key, wanted.rate_limit)
     name = key.name if wanted.name is UNSET else check_name(wanted.name)
     changes = KeyChanges(
         name=UNSET if name == key.name else name,
@@ -89,6 +91,7 @@ async def delete_key(action: Action, key_id: str) -> ApiKey:
     deleted = await api_keys.change_api_key(
         action.connection, action.organization_id, key_id, KeyChanges(status=KeyStatus.DELETED)
     )
+    await budgets.delete_budgets_of(action.connection, action.organization_id, key_id)
     action.record("api_key.delete", target_of(key), before=shown_key(key))
     return deleted
 
@@ -140,6 +143,15 @@ async def _new_expiry(action: Action, key: ApiKey, wanted: KeyUpdate) -> int | U
             raise PermissionDenied("An API key that expires cannot let keys live longer.", missing_permission=CREATE)
         await require_handing_out(action, key, key.permissions)
     return expires_at_us
+
+
+async def _require_no_raise(action: Action, key: ApiKey, wanted: RateLimit) -> None:
+    """How many requests a day a key may make is a budget: who does not set budgets may only lower their own key's."""
+    before = (key.terms or KeyTerms()).rate_limit.requests_per_day
+    after = wanted.requests_per_day
+    if before is not None and (after is None or after > before):
+        for place in await places_of(action, key):
+            action.require("quota:manage", place)
 
 
 def _new_terms(key: ApiKey, wanted: KeyUpdate) -> KeyTerms | UnsetType | None:

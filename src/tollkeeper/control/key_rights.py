@@ -10,7 +10,7 @@ from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.domain.key_terms import KeyTerms, RateLimit
 from tollkeeper.domain.tenancy import Place
-from tollkeeper.store import api_keys, places
+from tollkeeper.store import api_keys, budgets, places
 
 CREATE, LIMITED, READ, DELETE = "api_key:create", "api_key:create:limited", "api_key:read", "api_key:delete"
 
@@ -125,10 +125,11 @@ async def require_no_limits(action: Action) -> ApiKey | None:
     if key.kind is KeyKind.ADMIN:
         return key
     terms = key.terms or KeyTerms()
-    if terms.allowed_ips or terms.allowed_models or terms.rate_limit != RateLimit():
+    is_limited = terms.allowed_ips or terms.allowed_models or terms.rate_limit != RateLimit()
+    if is_limited or await budgets.read_budgets_of(action.connection, action.organization_id, [key.id]):
         raise PermissionDenied(
-            "An API key with allowed_ips, allowed_models or a rate_limit of its own cannot make or change keys; log in, "
-            "or use a key without them.",
+            "An API key with allowed_ips, allowed_models, a rate_limit or a budget of its own cannot make or change "
+            "keys; log in, or use a key without them.",
             missing_permission=CREATE,
         )
     return key

@@ -16,7 +16,7 @@ from tollkeeper.control.key_rights import (
 )
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
-from tollkeeper.store import api_keys
+from tollkeeper.store import api_keys, budgets
 
 GRACE_S_MAX = 30 * 86_400
 
@@ -58,13 +58,14 @@ async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> 
     ends_at_us = action.now_us + grace_seconds * 1_000_000
     if old.expires_at_us is not None:
         ends_at_us = min(ends_at_us, old.expires_at_us)
-    new = await store_key(action, record)
+    new = await store_key(action, _without_budgets(record))
+    await budgets.move_budgets(action.connection, action.organization_id, from_key_id=old.id, to_key_id=record.id)
     await api_keys.replace_api_key(
         action.connection, action.organization_id, old.id, replaced_by=new.record.id, expires_at_us=ends_at_us
     )
     after = {"replaced_by": record.id, "expires_at_us": ends_at_us, "new_expires_at_us": record.expires_at_us}
     action.record("api_key.rotate", target_of(old), before={"expires_at_us": old.expires_at_us}, after=after)
-    return Rotated(new, ends_at_us)
+    return Rotated(msgspec.structs.replace(new, record=record), ends_at_us)
 
 
 def _require_rotatable(old: ApiKey) -> None:
@@ -72,6 +73,14 @@ def _require_rotatable(old: ApiKey) -> None:
         raise Conflict(f"This key was rotated already; {old.replaced_by} took its place. Rotate that one.")
     if old.status is not KeyStatus.ACTIVE:
         raise Conflict("This key is disabled; enable it first.")
+
+
+def _without_budgets(record: ApiKey) -> ApiKey:
+    """Leave out the requests per day: they are a budget, and come over from the old key with all that was used."""
+    if record.terms is None:
+        return record
+    rate_limit = msgspec.structs.replace(record.terms.rate_limit, requests_per_day=None)
+    return msgspec.structs.replace(record, terms=msgspec.structs.replace(record.terms, rate_limit=rate_limit))
 
 
 async def _successor(action: Action, old: ApiKey) -> ApiKey:

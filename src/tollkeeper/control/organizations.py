@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypedDict, Unpack
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from tollkeeper.control.administration import Action, Target
+from tollkeeper.control.credits import PrepaidChoice, give_trial, set_prepaid
 from tollkeeper.control.names import check_name
+from tollkeeper.control.tiers import TierChoice, begin_with, change_tier
 from tollkeeper.domain.access import Principal
+from tollkeeper.domain.credit import Trial
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.domain.label import LABELS_MAX, check_label
 from tollkeeper.domain.role import ORG_ADMIN, Assignment
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization, Project
+from tollkeeper.domain.tier import ENTERPRISE, Tier
 from tollkeeper.store import accounts, audit, members, organizations, projects
 from tollkeeper.store.engine import Store
 
 DEFAULT_PROJECT = "default"
 KEY_AGE_MAX_DAYS = 3650
+MONTH_START_MAX = 28
+"""The last day that every month has."""
 
 
 class Founded(msgspec.Struct, frozen=True):
@@ -26,8 +35,27 @@ class Founded(msgspec.Struct, frozen=True):
     project: Project
 
 
-async def create_organization(
-    action: Action, *, name: str, timezone: str = "UTC", language: Language = "en", is_open: bool
+class OrganizationChanges(TypedDict, total=False):
+    """What can change of an organization."""
+
+    name: str | UnsetType
+    timezone: str | UnsetType
+    language: Language | UnsetType
+    policy: KeyPolicy | UnsetType
+    fiscal_month_start: int | UnsetType
+    tier: TierChoice | UnsetType
+    prepaid: PrepaidChoice | UnsetType
+
+
+async def create_organization(  # noqa: PLR0913  # what it is, and what it begins with
+    action: Action,
+    *,
+    name: str,
+    timezone: str = "UTC",
+    language: Language = "en",
+    is_open: bool,
+    trial: Trial = Trial(),  # noqa: B008  # frozen
+    tier: Tier = ENTERPRISE,
 ) -> Founded:
     """Found an organization; the person who asks becomes its org_admin.
 
@@ -49,8 +77,8 @@ async def create_organization(
         admin = await members.add_member(action.connection, made.id, principal.account_id)
         assignment = Assignment(ORG_ADMIN, "organization", made.id)
         await members.assign_role(action.connection, made.id, admin.id, assignment)
-    await _record_founding(action, made, project)
-    return Founded(made, project)
+    await _record_founding(action, made, project, tier=tier, trial=trial)
+    return Founded(msgspec.structs.replace(made, tier=tier.name), project)
 
 
 async def list_organizations(action: Action, *, after: str | None = None, limit: int = 100) -> list[Organization]:
@@ -83,31 +111,29 @@ async def get_organization(action: Action, organization_id: str) -> Organization
 
 
 async def update_organization(
-    action: Action,
-    organization_id: str,
-    *,
-    name: str | UnsetType = UNSET,
-    timezone: str | UnsetType = UNSET,
-    language: Language | UnsetType = UNSET,
-    policy: KeyPolicy | UnsetType = UNSET,
+    action: Action, organization_id: str, **changes: Unpack[OrganizationChanges]
 ) -> Organization:
-    """Change the caller's organization; what is UNSET stays. A policy holds for every key on every replica at once.
+    """Change the caller's organization; what is UNSET or not there stays.
+
+    A policy holds for every key on every replica at once. Whether calls need credit takes billing:manage too.
 
     Raises:
         NotFound: it is another one.
         PermissionDenied: the caller may not manage it.
         InvalidRequest: a name, time zone or policy that is none.
+        Conflict: teams and projects have more than a tier allows, and the caller may not override that.
     """
     _require_own(action, organization_id)
     action.require("org:manage", action.organization)
+    prepaid = changes.pop("prepaid", UNSET)
+    if prepaid is not UNSET:
+        await set_prepaid(action, organization_id, prepaid)
     before = await organizations.lock_organization(action.connection, organization_id)
-    wanted = {
-        "name": check_name(name) if name is not UNSET else UNSET,
-        "timezone": timezone,
-        "language": language,
-        "policy": _check_policy(policy) if policy is not UNSET else UNSET,
-    }
-    values = {key: value for key, value in wanted.items() if value is not UNSET and getattr(before, key) != value}
+    choice = changes.get("tier", UNSET)
+    wanted = {key: _CHECKS.get(key, _as_it_is)(value) for key, value in changes.items() if value is not UNSET}
+    values = {key: value for key, value in wanted.items() if getattr(before, key) != value}
+    if choice is not UNSET:
+        await change_tier(action, choice, before=before.tier)
     if not values:
         return before
     changed = await organizations.change_organization(action.connection, organization_id, values)
@@ -178,18 +204,26 @@ async def _require_founder(action: Action, *, is_open: bool) -> None:
         raise PermissionDenied("Verify your e-mail address first: follow the link that was sent to it.")
 
 
-async def _record_founding(action: Action, made: Organization, project: Project) -> None:
-    """Begin the new organization's own audit log; nobody else's log has a word about it."""
+async def _record_founding(action: Action, made: Organization, project: Project, *, tier: Tier, trial: Trial) -> None:
+    """Begin the new organization's own audit log, trial credit included; nobody else's log has a word about it."""
     principal: Principal = msgspec.structs.replace(action.caller.principal, organization_id=made.id)
     own = Action(action.connection, msgspec.structs.replace(action.caller, principal=principal), action.secrets)
     own.record("organization.create", Target("organization", made.id, made.name), after=_shown(made))
     own.record("project.create", Target("project", project.id, project.name), after={"name": project.name})
+    await begin_with(own, tier)
+    await give_trial(own, made.id, trial)
     await audit.append_events(action.connection, made.id, own.events, key=action.secrets.audit_key)
 
 
 def _require_own(action: Action, organization_id: str) -> None:
     if organization_id != action.organization_id or not action.organization_id:
         raise NotFound(f"There is no organization '{organization_id}'.")
+
+
+def _check_day(day: int) -> int:
+    if not 1 <= day <= MONTH_START_MAX:
+        raise InvalidRequest(f"Months begin at a day from 1 to {MONTH_START_MAX}.", param="fiscal_month_start")
+    return day
 
 
 def _check_policy(policy: KeyPolicy) -> KeyPolicy:
@@ -205,10 +239,25 @@ def _check_policy(policy: KeyPolicy) -> KeyPolicy:
     return msgspec.structs.replace(policy, required_labels=tuple(names))
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": check_name,
+    "policy": _check_policy,
+    "fiscal_month_start": _check_day,
+    "tier": lambda choice: choice.tier.name,
+}
+"""How what is wanted of a field is checked, and tidied."""
+
+
 def _shown(organization: Organization) -> dict[str, object]:
     return {
         "name": organization.name,
         "timezone": organization.timezone,
         "language": organization.language,
+        "tier": organization.tier,
+        "fiscal_month_start": organization.fiscal_month_start,
         "policy": msgspec.to_builtins(organization.policy),
     }

@@ -9,17 +9,18 @@ from msgspec import UNSET, UnsetType
 
 from tollkeeper.control import budgets
 from tollkeeper.control.administration import Action, Target
+from tollkeeper.control.budget_fit import keeping_within
 from tollkeeper.control.names import check_name
 from tollkeeper.control.scopes import find_scope, parent_of, reach_of
 from tollkeeper.control.teams import archived_name
 from tollkeeper.domain.access import decide
-from tollkeeper.domain.budget import Budget, ModelLimit, QuotaAlert
+from tollkeeper.domain.budget import Budget, BudgetKey, ModelLimit, QuotaAlert
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.tenancy import Place, Project
 from tollkeeper.store import budgets as budget_rows
-from tollkeeper.store import organizations, places, projects
-from tollkeeper.store.projects import ProjectLimits
+from tollkeeper.store import organizations, places, project_limits, projects
+from tollkeeper.store.project_limits import ProjectLimits
 
 
 class ProjectQuota(msgspec.Struct, frozen=True):
@@ -196,7 +197,7 @@ async def _move(action: Action, place: Place, team_id: str | None) -> Project:
     action.require("project:manage", parent_of(place))
     action.require("project:manage", target)
     there = Place(place.organization_id, target.team_id, place.project_id)
-    async with budgets.keeping_within(action, [place, there], budgets.PERIODS):
+    async with keeping_within(action, [place, there], budgets.PERIODS):
         values = {"team_id": target.team_id or None}
         return await projects.change_project(action.connection, action.organization_id, place.project_id, values)
 
@@ -209,25 +210,29 @@ async def _write_quota(action: Action, project: Project, quota: ProjectQuota) ->
     action.require("quota:manage", parent_of(place))
     if quota.monthly_budget_nanos is not UNSET:
         await _write_monthly_budget(action, place, quota.monthly_budget_nanos)
-    known = (await projects.read_limits(action.connection, action.organization_id, [project.id]))[project.id]
+    known = (await project_limits.read_limits(action.connection, action.organization_id, [project.id]))[project.id]
     wanted = ProjectLimits(
         known.quota_alerts if quota.quota_alerts is UNSET else quota.quota_alerts,
-        known.model_limits if quota.model_limits is UNSET else quota.model_limits,
+        known.model_limits if quota.model_limits is UNSET else _those_that_limit(quota.model_limits),
     )
     if wanted != known:
-        await projects.write_limits(action.connection, action.organization_id, project.id, wanted)
+        await project_limits.write_limits(action.connection, action.organization_id, project.id, wanted)
+
+
+def _those_that_limit(limits: dict[str, ModelLimit]) -> dict[str, ModelLimit]:
+    return {model: limit for model, limit in limits.items() if limit != ModelLimit()}
 
 
 async def _write_monthly_budget(action: Action, place: Place, nanos: int | None) -> None:
-    before = await budget_rows.get_budget(action.connection, action.organization_id, place.id, "monthly")
+    before = await budget_rows.get_budget(action.connection, action.organization_id, BudgetKey(place.id))
     if nanos is None:
         if before is not None:
-            await budgets.drop_budget(action, place, "monthly")
+            await budgets.drop_budget(action, place, BudgetKey(place.id))
         return
     if before is not None and before.amount == nanos:
         return
     kept = budgets.terms_of(before) if before is not None else budgets.Terms(0)
-    async with budgets.keeping_within(action, [place], ["monthly"]):
+    async with keeping_within(action, [place], ["monthly"]):
         await budgets.write_budget(action, place, msgspec.structs.replace(kept, amount=nanos))
 
 
@@ -259,9 +264,9 @@ async def _state(action: Action, project: Project) -> ProjectState:
 
 async def _states(action: Action, found: Sequence[Project]) -> list[ProjectState]:
     ids = [each.id for each in found]
-    limits = await projects.read_limits(action.connection, action.organization_id, ids)
+    limits = await project_limits.read_limits(action.connection, action.organization_id, ids)
     budgeted = await budget_rows.read_budgets_of(action.connection, action.organization_id, ids)
-    monthly = {each.scope_id: each for each in budgeted if each.period == "monthly"}
+    monthly = {each.scope_id: each for each in budgeted if each.key == BudgetKey(each.scope_id)}
     return [ProjectState(each, monthly.get(each.id), limits[each.id]) for each in found]
 
 

@@ -1,4 +1,4 @@
-"""Deleting what nobody needs any more: of accounts, e-mails, repeated requests and changes, in small transactions."""
+"""Deleting what nobody needs any more: of accounts, messages, repeated requests, refused calls, leases, in small transactions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tollkeeper.kit.clock import now_us
-from tollkeeper.store import people_pruning, pruning
+from tollkeeper.store import lease_pruning, people_pruning, pruning, refused_calls
 from tollkeeper.store.engine import Store
 
 DAY_US = 86_400 * 1_000_000
@@ -20,6 +20,7 @@ KEPT_DAYS: dict[Callable[..., Awaitable[int]], int] = {
     people_pruning.prune_tokens: 1,
     people_pruning.prune_results: 30,
     people_pruning.prune_mail: 30,
+    refused_calls.prune_refusals: 30,
 }
 """How long each is kept after it ended: results of requests with an Idempotency-Key after they were made."""
 
@@ -32,6 +33,8 @@ async def prune_store(store: Store) -> int:
     """
     at_us = now_us()
     total = await _prune_batches(store, pruning.prune_changes, pruning.CHANGES_AT_ONCE)
+    ended = partial(lease_pruning.prune_leases, before_us=at_us - lease_pruning.KEPT_US)
+    total += await _prune_batches(store, ended, lease_pruning.AT_ONCE)
     for prune, days in KEPT_DAYS.items():
         batch = partial(prune, before_us=at_us - days * DAY_US)
         total += await _prune_batches(store, batch, people_pruning.BATCH_MAX)

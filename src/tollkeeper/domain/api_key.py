@@ -12,6 +12,7 @@ import msgspec
 from tollkeeper.domain.errors import InvalidApiKey, MismatchedProject
 from tollkeeper.domain.key_terms import FurtherProject, KeyTerms
 from tollkeeper.domain.limit import Limit
+from tollkeeper.domain.rate_limit import RateRule
 from tollkeeper.domain.tenancy import KeyPolicy, OrganizationId, ProjectId
 
 ApiKeyId = NewType("ApiKeyId", str)  # key_<12 base62>, the part of the key that may be shown
@@ -58,13 +59,14 @@ class ApiKey(msgspec.Struct, frozen=True):
     terms: KeyTerms | None = None  # None when nothing more is agreed
     replaced_by: str = ""  # the key that a rotation made of it
     limits: tuple[Limit, ...] = ()  # every budget that its calls are held to, the organization's first
+    rates: tuple[RateRule, ...] = ()  # every rule of how fast they may come, the organization's first
 
     @property
     def projects(self) -> tuple[FurtherProject, ...]:
         """Every project that the key may be used for and what it may do there, its own first."""
         if not self.project_id:
             return ()
-        own = FurtherProject(self.project_id, self.team_id, self.permissions, self.limits)
+        own = FurtherProject(self.project_id, self.team_id, self.permissions, self.limits, self.rates)
         return (own, *(self.terms.further_projects if self.terms else ()))
 
     @property
@@ -107,6 +109,7 @@ class ApiKey(msgspec.Struct, frozen=True):
                     team_id=project.team_id,
                     permissions=project.permissions,
                     limits=project.limits,
+                    rates=project.rates,
                 )
         message = "The header OpenAI-Project names a project that this API key is not for."
         raise MismatchedProject(message)

@@ -20,6 +20,25 @@ class Enforcement(msgspec.Struct, frozen=True):
     auto_disable_on_exceed: bool = False
 
 
+class BudgetKey(msgspec.Struct, frozen=True):
+    """Which budget of a scope it is: there is at most one of each. `model` is "" for all models together."""
+
+    scope_id: str
+    period: Period = "monthly"
+    unit: Unit = "usd"
+    model: str = ""
+
+    @property
+    def is_divided(self) -> bool:
+        """Tell whether the parts of a place have to fit into it: money for all models."""
+        return self.unit == "usd" and not self.model
+
+    @property
+    def is_model_limit(self) -> bool:
+        """Tell whether it is one that a project's `model_limits` say."""
+        return bool(self.model) and self.period == "daily" and self.unit in {"usd", "requests"}
+
+
 class Budget(msgspec.Struct, frozen=True):
     """An amount per period: nano-USD, or a count by `unit` (a quota). `model` is "" for all models together."""
 
@@ -35,6 +54,44 @@ class Budget(msgspec.Struct, frozen=True):
     model: str = ""
     unit: Unit = "usd"
     created_at_us: int = 0
+
+    @property
+    def key(self) -> BudgetKey:
+        return BudgetKey(self.scope_id, self.period, self.unit, self.model)
+
+
+class Increase(msgspec.Struct, frozen=True):
+    """What a budget has more from `from_us` until `until_us`, microseconds since 1970; `amount` in the budget's unit."""
+
+    organization_id: str
+    id: str
+    budget_id: str
+    amount: int
+    from_us: int
+    until_us: int
+    note: str
+    created_by: str
+    created_at_us: int
+
+
+RequestStatus = Literal["pending", "approved", "denied", "withdrawn"]
+
+
+class BudgetRequest(msgspec.Struct, frozen=True):
+    """Somebody asks that a budget amount to `amount` as a whole; `answer` is what who decided had to say."""
+
+    organization_id: str
+    id: str
+    scope_kind: LimitScope
+    key: BudgetKey
+    amount: int
+    reason: str
+    asked_by: str
+    created_at_us: int
+    status: RequestStatus = "pending"
+    decided_by: str = ""
+    answer: str = ""
+    decided_at_us: int | None = None
 
 
 class QuotaAlert(msgspec.Struct, frozen=True):

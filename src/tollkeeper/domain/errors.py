@@ -143,6 +143,7 @@ class RateExceeded(LimitRefusal):
     """Calls come too fast, or too many at once; `retry_after_seconds` says when the next one can go."""
 
     code = "rate_limit_exceeded"
+    rate_headers: tuple[tuple[bytes, bytes], ...] = ()  # x-ratelimit-* to answer with
 
 
 class LimitsUnavailable(TollkeeperError):

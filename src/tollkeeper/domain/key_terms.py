@@ -14,6 +14,7 @@ from tollkeeper.domain.errors import AddressNotAllowed, InvalidRequest, ModelNot
 from tollkeeper.domain.label import LABELS_MAX, check_label
 from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.permission import PERMISSIONS
+from tollkeeper.domain.rate_limit import RateRule
 from tollkeeper.kit.networks import Networks, parse_network
 
 RULES_MAX = 100
@@ -38,6 +39,7 @@ class FurtherProject(msgspec.Struct, frozen=True):
     team_id: str  # "" for a project of no team
     permissions: frozenset[str]
     limits: tuple[Limit, ...] = ()
+    rates: tuple[RateRule, ...] = ()
 
 
 class KeyTerms(msgspec.Struct, frozen=True):

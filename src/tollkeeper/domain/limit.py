@@ -24,3 +24,4 @@ class Limit(msgspec.Struct, frozen=True):
     period: Literal["daily", "weekly", "monthly", "total"]
     model: str = ""  # as calls ask for it; "" is every model
     is_hard: bool = True  # else more is let in, and counted
+    timezone: str = "UTC"  # the organization's, for people

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tollkeeper.domain.money import PICOS_PER_NANO
+from tollkeeper.domain.money import AMOUNT_NANOS_MAX, PICOS_PER_NANO
 from tollkeeper.domain.usage import INPUT_DIMENSIONS, Dimension, Usage
 
 _CARDS_MAX = 4096
@@ -28,18 +28,18 @@ class RateCard:
     """The rates of one model, tier and time.
 
     Most models have one rate for each dimension: those are looked up at once. Rates with thresholds are tried in turn.
+    `others`, of another tier that may serve as well, count for what a call costs at most and for nothing else.
     """
 
-    __slots__ = ("_by_dimension", "_dearest_input", "_dearest_output", "_steps", "rates")
+    __slots__ = ("_by_dimension", "_dearest", "_steps", "others", "rates")
 
-    def __init__(self, rates: tuple[Rate, ...]) -> None:
-        self.rates = rates
+    def __init__(self, rates: tuple[Rate, ...], others: tuple[Rate, ...] = ()) -> None:
+        self.rates, self.others = rates, others
         has_thresholds = any(rate.context_over for rate in rates)
         self._by_dimension = None if has_thresholds else {rate.dimension: rate for rate in reversed(rates)}
-        inputs = [rate for rate in rates if rate.dimension in INPUT_DIMENSIONS]
-        self._dearest_output = max((rate.price_pico for rate in rates if rate not in inputs), default=0)
-        self._dearest_input = max((rate.price_pico for rate in inputs if rate.context_over == 0), default=0)
-        self._steps = sorted((rate.context_over, rate.price_pico) for rate in inputs if rate.context_over)
+        self._dearest = _dearest_to(0, rates + others)
+        thresholds = {rate.context_over for rate in rates + others if rate.context_over}
+        self._steps = [(over, *_dearest_to(over, rates + others)) for over in sorted(thresholds, reverse=True)]
 
     def pick(self, usage: Usage) -> dict[str, Rate]:
         """Return the rate of every dimension: of those whose threshold the input exceeds, the one with the highest."""
@@ -62,22 +62,42 @@ class RateCard:
         Every input token is taken at the dearest input rate (a cache write, say) of any threshold that the input may
         pass, every output token at the dearest output rate; rounded up, with one nano for the rounding of each line.
         """
-        dearest = self._dearest_input
-        for context_over, price_pico in self._steps:
-            if input_tokens_max > context_over and price_pico > dearest:
-                dearest = price_pico
-        picos = input_tokens_max * dearest + output_tokens_max * self._dearest_output
+        dearest_input, dearest_output = self._dearest_for(input_tokens_max) if self._steps else self._dearest
+        picos = input_tokens_max * dearest_input + output_tokens_max * dearest_output
         return -(-picos // PICOS_PER_NANO) + _ROUNDINGS_MAX
 
+    def output_tokens_within(self, nanos: int, input_tokens_max: int) -> int:
+        """Return the most output for which `ceiling_nanos` is at most `nanos`; 0 when the input alone is more."""
+        dearest_input, dearest_output = self._dearest_for(input_tokens_max)
+        left = (nanos - _ROUNDINGS_MAX) * PICOS_PER_NANO - input_tokens_max * dearest_input
+        if left < 0:
+            return 0
+        return left // dearest_output if dearest_output else AMOUNT_NANOS_MAX
 
-_cards: dict[int, RateCard] = {}
+    def _dearest_for(self, input_tokens_max: int) -> tuple[int, int]:
+        """Return the dearest input and output rate that so much input can come to be billed at."""
+        for over, dearest_input, dearest_output in self._steps:
+            if input_tokens_max > over:
+                return dearest_input, dearest_output
+        return self._dearest
 
 
-def card_of(rates: tuple[Rate, ...]) -> RateCard:
-    """Return the card of a list of rates, prepared once: price books hand out the same tuple every time."""
-    card = _cards.get(id(rates))
+def _dearest_to(context_over: int, rates: tuple[Rate, ...]) -> tuple[int, int]:
+    """Return the dearest input and output rate, pico-USD, among those with at most this threshold."""
+    inputs = [rate for rate in rates if rate.dimension in INPUT_DIMENSIONS and rate.context_over <= context_over]
+    outputs = [rate for rate in rates if rate.dimension not in INPUT_DIMENSIONS and rate.context_over <= context_over]
+    return max((rate.price_pico for rate in inputs), default=0), max((rate.price_pico for rate in outputs), default=0)
+
+
+_cards: dict[int | tuple[int, int], RateCard] = {}
+
+
+def card_of(rates: tuple[Rate, ...], others: tuple[Rate, ...] | None = None) -> RateCard:
+    """Return the card of a list of rates, prepared once: price books hand out the same tuples every time."""
+    key = id(rates) if others is None else (id(rates), id(others))
+    card = _cards.get(key)
     if card is None:
         if len(_cards) >= _CARDS_MAX:
             _cards.clear()
-        card = _cards[id(rates)] = RateCard(rates)  # which holds the rates, so that their id stays theirs
+        card = _cards[key] = RateCard(rates, others or ())  # which holds them, so that their ids stay theirs
     return card

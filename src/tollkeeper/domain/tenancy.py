@@ -24,7 +24,10 @@ class KeyPolicy(msgspec.Struct, frozen=True):
 
 
 class Organization(msgspec.Struct, frozen=True):
-    """An organization; `timezone` is an IANA name and decides where its days begin."""
+    """An organization; `timezone` is an IANA name and decides where its days begin.
+
+    `tier` names the limits that it was given at first; its months begin at the day `fiscal_month_start`, 1 to 28.
+    """
 
     id: OrganizationId
     name: str
@@ -32,6 +35,9 @@ class Organization(msgspec.Struct, frozen=True):
     created_at_us: int
     language: Language = "en"
     policy: KeyPolicy = KeyPolicy()
+    tier: str = "enterprise"
+    fiscal_month_start: int = 1
+    is_prepaid: bool = False  # calls need credit
 
 
 class Team(msgspec.Struct, frozen=True):

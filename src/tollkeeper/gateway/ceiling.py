@@ -1,29 +1,133 @@
-"""The most that a call can cost: what is reserved for it before it goes out."""
+"""The most that a call can come to: what is reserved for it before it goes out."""
 
 from __future__ import annotations
 
-from tollkeeper.domain.deployment import Route
+import msgspec
+
+from tollkeeper.domain.deployment import Deployment, Route
+from tollkeeper.domain.model_limits import UNLISTED, ModelLimits, limits_of
 from tollkeeper.domain.money import AMOUNT_NANOS_MAX
-from tollkeeper.domain.price import PriceBook, price_ceiling, price_tier
+from tollkeeper.domain.price import STANDARD_TIER, PriceBook, price_tier
+from tollkeeper.domain.rate_card import RateCard, card_of
+from tollkeeper.gateway.wire import openai_terms as terms
 from tollkeeper.gateway.wire.openai import Call
+from tollkeeper.gateway.wire.openai_input import PLAIN, Unseen, unseen_of
 
-OUTPUT_TOKENS_UNSTATED = 16_384  # when neither the call nor the catalogue limits the output
+OUTPUT_TOKENS_MIN = 256
+"""Of each answer: a call that states no limit is not let in with less than this."""
+OUTPUT_TOKENS_UNREFUSED = 8_192
+"""A limit that nearly every model takes: an unlisted one may refuse a larger one, instead of writing less."""
+HIDDEN_TOKENS = 1_024
+"""Of instructions that a provider puts before those of a call, for tools above all: up to 530 where they are stated
+(docs.anthropic.com/en/docs/tool-use-pricing-and-tokens, read 2026-11-22). OpenAI's are less than the JSON they replace."""
+
+COMPLETION_TOKENS_UNSTATED = 16
+"""OpenAI's own limit of a text completion that states none (openai-openapi v2.3.0, 2026-08-21)."""
 
 
-def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int) -> int | None:
-    """Return the upper bound of a call's cost over all deployments of its route; None when one has no price.
+class Ceiling(msgspec.Struct, gc=False):
+    """The upper bound of a call over all deployments of its route, at every tier that may serve it.
 
-    A token is at least one byte of the body, so the body's length bounds the input.
+    `nanos` is None when one of them has no price. `output_tokens` is over all answers. `cards` hold the rates.
     """
-    tier = price_tier(None, call.service_tier)
-    output_tokens = 0 if call.operation == "embeddings" else call.output_tokens_max
-    if output_tokens is None:
-        output_tokens = OUTPUT_TOKENS_UNSTATED * call.choices
-    highest = 0
+
+    nanos: int | None
+    input_tokens: int
+    output_tokens: int
+    cards: list[RateCard]
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def nanos_of(self, output_tokens: int) -> int:
+        """Return the bound with another output."""
+        return max(card.ceiling_nanos(self.input_tokens, output_tokens) for card in self.cards)
+
+    def output_within(self, nanos: int) -> int:
+        """Return how much output fits into an amount at every deployment."""
+        return min(card.output_tokens_within(nanos, self.input_tokens) for card in self.cards)
+
+
+def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int, text_tokens: int | None = None) -> Ceiling:
+    """Return the upper bound of a call. `text_tokens` bounds the tokens of its texts closer than its bytes do, if known.
+
+    A call that may cause fees besides those per token has no bound: the price book knows none of them.
+    """
+    unseen = unseen_of(call)
+    if text_tokens is None:
+        text_tokens = len(call.body) - unseen.data_bytes
+    cards: list[RateCard] = []
+    input_tokens = output_tokens = 0
+    is_priced = True
     for deployment in route.deployments:
-        prices = book.find(deployment.provider.price_list, deployment.model)
-        bound = price_ceiling(prices, len(call.body), output_tokens, at_us=at_us, tier=tier) if prices else None
-        if bound is None:
-            return None
-        highest = max(highest, bound)
-    return min(highest, AMOUNT_NANOS_MAX)
+        limits = limits_of(deployment.model)
+        input_tokens = max(input_tokens, _input_tokens(call, deployment, limits, unseen, text_tokens))
+        output_tokens = max(output_tokens, _output_tokens(call, deployment, limits))
+        card = _card(deployment, call, book, at_us)
+        if card is None:
+            is_priced = False
+        else:
+            cards.append(card)
+    ceiling = Ceiling(None, input_tokens, output_tokens, cards)
+    if is_priced:
+        ceiling.nanos = min(ceiling.nanos_of(output_tokens), AMOUNT_NANOS_MAX)
+    return ceiling
+
+
+def limit_unrefused(route: Route, ceiling: Ceiling) -> int:
+    """Return the largest output limit that no deployment refuses: a provider refuses one that its model cannot write."""
+    return min(_limit_unrefused(limits_of(each.model), ceiling.input_tokens) for each in route.deployments)
+
+
+def _limit_unrefused(limits: ModelLimits | None, input_tokens: int) -> int:
+    if limits is None:
+        return OUTPUT_TOKENS_UNREFUSED
+    return min(limits.output, max(OUTPUT_TOKENS_MIN, limits.window - input_tokens))
+
+
+def _input_tokens(
+    call: Call, deployment: Deployment, limits: ModelLimits | None, unseen: Unseen, text_tokens: int
+) -> int:
+    """Return a bound of the input: every text's, what no text shows, and never more than the model's window."""
+    tokens = text_tokens if deployment.provider.kind == "openai" else text_tokens + HIDDEN_TOKENS
+    if unseen is not PLAIN:
+        known = limits or UNLISTED
+        tokens += unseen.images * known.image + unseen.audio_tokens + unseen.past_answers * known.output
+        if unseen.is_unbounded:
+            tokens = max(tokens, known.window)
+    if limits is not None and tokens > limits.window and call.operation == "chat.completions":
+        return limits.window  # the other operations take many inputs, each of a window
+    return tokens
+
+
+def _output_tokens(call: Call, deployment: Deployment, limits: ModelLimits | None) -> int:
+    if call.operation == "embeddings":
+        return 0
+    kind = deployment.provider.kind
+    each = terms.output_limit(call, kind)
+    if each is None:
+        if call.operation == "completions" and kind == "openai":
+            each = COMPLETION_TOKENS_UNSTATED
+        else:
+            each = (limits or UNLISTED).output
+    return (each + terms.predicted_tokens_max(call)) * call.choices
+
+
+def _card(deployment: Deployment, call: Call, book: PriceBook, at_us: int) -> RateCard | None:
+    """Return the rates of every tier that may serve the call; None when the one it asks for has none.
+
+    A provider may serve another tier than the one asked for. A call that asks for none gets what the provider's project
+    is set to, which may be priority; any other may end at the standard tier, which is dearer than flex. The answer says
+    which it was, and that is charged (developers.openai.com/api/reference, `service_tier`, read 2026-11-22).
+    """
+    prices = book.find(deployment.provider.price_list, deployment.model)
+    if prices is None or terms.has_fees(call, deployment.model):
+        return None
+    if call.service_tier is None:
+        asked, other = STANDARD_TIER, "priority"
+    else:
+        asked = price_tier(None, call.service_tier)
+        other = "priority" if terms.is_tier_open(call) else STANDARD_TIER
+    rates = prices.rates(at_us, asked)
+    return None if rates is None else card_of(rates, prices.rates(at_us, other))

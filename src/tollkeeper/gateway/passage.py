@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tollkeeper.domain.deployment import Deployment
 from tollkeeper.domain.errors import UpstreamFault
+from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.price import PriceBook, charge_for, price_tier
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
+from tollkeeper.gateway.holding import Admitted
 from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call
 from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.kit import clock
@@ -24,9 +26,11 @@ class Passage:
         "_book",
         "_charge",
         "_first_byte_ns",
+        "_holding",
         "_sent_ns",
         "_started_ns",
         "_usage",
+        "admission",
         "call",
         "deployment",
         "is_sent",
@@ -41,9 +45,17 @@ class Passage:
     )
 
     def __init__(
-        self, call: Call, reservation: Reservation, deployment: Deployment, book: PriceBook, *, started_ns: int
+        self,
+        call: Call,
+        reservation: Reservation,
+        deployment: Deployment,
+        book: PriceBook,
+        *,
+        admitted: Admitted,
+        started_ns: int,
     ) -> None:
         self.call, self.reservation, self.deployment = call, reservation, deployment
+        self.admission, self._holding = admitted.admission, admitted.holding
         self.outcome = Outcome.BROKEN  # until it is known to have ended otherwise
         self.status = 0
         self.is_sent = False  # the provider may have seen the request
@@ -77,6 +89,11 @@ class Passage:
         """Note that the provider's answer broke off, or never came."""
         self.ended(Outcome.BROKEN, f"{fault.kind}: {fault.message}")
         self.is_sent = fault.sent or self.status != 0
+
+    @property
+    def output_tokens(self) -> int | None:
+        """What each answer may have at most because no more is paid for; None when nothing is to be said."""
+        return None if self._holding is None else self._holding.output_tokens
 
     @property
     def is_billed(self) -> bool:
@@ -140,7 +157,19 @@ class Passage:
             end_user=held.end_user,
             labels=held.labels,
             provider_request_id=self.provider_request_id,
+            draws=self._settle_held(charge),
+            reserved_nanos=held.ceiling_nanos or 0,
         )
+
+    def _settle_held(self, charge: Charge) -> tuple[Draw, ...]:
+        """End what is held; what the call came to is, where nobody knows, what was held for it."""
+        if self._holding is None:
+            return ()
+        if not self.is_billed:
+            return self._holding.held.settle(0, 0)
+        nanos = charge.amount_nanos if charge.amount_nanos is not None else self._holding.held.nanos
+        tokens = self.tokens_used
+        return self._holding.held.settle(nanos, self._holding.tokens if tokens is None else tokens)
 
     def _price(self, usage: Usage) -> Charge:
         price_list, model = self.deployment.provider.price_list, self.deployment.model

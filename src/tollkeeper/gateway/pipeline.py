@@ -11,27 +11,33 @@ import logging
 import msgspec
 
 from tollkeeper.domain.api_key import ApiKey
+from tollkeeper.domain.call_decision import RefusedCall
 from tollkeeper.domain.deployment import Route
-from tollkeeper.domain.errors import ModelNotFound, TollkeeperError, UpstreamFault
+from tollkeeper.domain.errors import LimitRefusal, ModelNotFound, TollkeeperError, UpstreamFault
+from tollkeeper.domain.rate_limit import estimate_tokens
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.client import Client, ClientGoneError
 from tollkeeper.gateway.counting import count_usage
+from tollkeeper.gateway.holding import Admitted, Holder, models_of
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.labels import read_labels
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.gateway.wire import openai_terms as terms
 from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
 from tollkeeper.ports.ledger import Ledger
-from tollkeeper.ports.limiter import Limiter
+from tollkeeper.ports.limiter import Admission, AdmitAll, Limiter
 from tollkeeper.ports.prices import Prices
+from tollkeeper.ports.refusals import RefusalLog
 from tollkeeper.ports.routes import Routes
 from tollkeeper.ports.tokens import TokenCounter
 
 COUNTING_S = 15.0
+_UNLIMITED = AdmitAll()
 _log = logging.getLogger(__name__)
 
 
@@ -41,15 +47,18 @@ class Pipeline(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     routes: Routes
     limiter: Limiter
+    holder: Holder
     ledger: Ledger
     prices: Prices
     relay: Relay
     counter: TokenCounter
+    refusals: RefusalLog
     body_bytes_max: int
     trusted_proxies: Networks = Networks()
 
     async def handle(self, client: Client, operation: wire.Operation) -> None:
         """Take one call through all steps and answer it; every refusal and fault is answered here."""
+        key = call = passage = None
         try:
             found = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
             key = key_in_use(found, client, wire.PERMISSIONS[operation], self.trusted_proxies)  # 401, 403
@@ -57,15 +66,17 @@ class Pipeline(msgspec.Struct, frozen=True):
             route = self._find_route(key.organization_id, call.model)  # 404
             if key.terms is not None:
                 key.terms.check_model(call.model, route.deployments)  # 403
-            admission = self.limiter.admit(key, call.model, len(call.body))  # 429
-            passage = None
+            admission = self._admit(key, call, route)  # 429
             try:
-                passage = await self._reserve(client, key, call, route)  # 429, 503
-                await self._forward(client, passage)  # 502, 504
+                passage = await self._reserve(client, key, call, route, admission)  # 429, 503
             finally:
-                admission.release(0 if passage is None else passage.tokens_used)
+                if passage is None:
+                    admission.release(0)
+            await self._forward(client, passage)  # 502, 504
         except TollkeeperError as error:
             await client.refuse(error)
+            if key is not None and passage is None:
+                self.refusals.note(_refused(client, key, call, error))
         except ClientGoneError:
             return
 
@@ -78,12 +89,26 @@ class Pipeline(msgspec.Struct, frozen=True):
             )
         return route
 
-    async def _reserve(self, client: Client, key: ApiKey, call: wire.Call, route: Route) -> Passage:
+    def _admit(self, key: ApiKey, call: wire.Call, route: Route) -> Admission:
+        if not key.rates:
+            return _UNLIMITED
+        tokens = estimate_tokens(len(call.body), terms.output_limit(call, "openai"))
+        return self.limiter.admit(key, models_of(call, route), tokens)
+
+    async def _reserve(
+        self, client: Client, key: ApiKey, call: wire.Call, route: Route, admission: Admission
+    ) -> Passage:
         """Hold the most that the call can cost at any of its deployments, durably, before anything goes out."""
         deployment, book = route.deployments[0], self.prices.of(key.organization_id)
         labels = read_labels(client.headers.get(b"x-tollkeeper-labels"), call.metadata)
         if key.terms is not None:
             labels = key.terms.complete_labels(labels)
+        ceiling = ceiling_of(route, call, book, at_us=client.started_us)
+        holding = None
+        if key.limits:
+            holding = self.holder.hold_now(key, call, route, ceiling)
+            if holding is None:
+                holding = await self.holder.hold(key, call, route, ceiling, book=book, at_us=client.started_us)
         reservation = Reservation(
             call_id=client.call_id,
             organization_id=key.organization_id,
@@ -95,12 +120,25 @@ class Pipeline(msgspec.Struct, frozen=True):
             provider=deployment.provider.name,
             is_stream=call.is_stream,
             started_at_us=client.started_us,
-            ceiling_nanos=ceiling_of(route, call, book, at_us=client.started_us),
+            ceiling_nanos=ceiling.nanos if holding is None or ceiling.nanos is None else holding.held.nanos,
             end_user=call.end_user,
             labels=labels,
+            draws=() if holding is None else holding.held.draws,
         )
-        await self.ledger.reserve(reservation)
-        return Passage(call, reservation, deployment, book, started_ns=client.started_ns)
+        try:
+            await self.ledger.reserve(reservation)
+        except BaseException:
+            if holding is not None:
+                holding.held.release()
+            raise
+        return Passage(
+            call,
+            reservation,
+            deployment,
+            book,
+            admitted=Admitted(admission, holding),
+            started_ns=client.started_ns,
+        )
 
     async def _forward(self, client: Client, passage: Passage) -> None:
         """Forward the call, meter what comes back, and settle before the client has the end of its answer."""
@@ -114,7 +152,8 @@ class Pipeline(msgspec.Struct, frozen=True):
         if answer is None:
             await client.end()
         else:
-            await client.reply(answer.status, answer.headers_with_cost(passage.charge), answer.body)
+            headers = [*answer.headers_with_cost(passage.charge), *passage.admission.headers()]
+            await client.reply(answer.status, headers, answer.body)
 
     async def _settle(self, passage: Passage) -> None:
         """End the reservation with what the call cost, counting tokens first when the provider did not state them."""
@@ -125,3 +164,20 @@ class Pipeline(msgspec.Struct, frozen=True):
             _log.warning("the tokens of request req_%s could not be counted in time", passage.reservation.call_id.hex())
         finally:
             self.ledger.settle(passage.record())
+            passage.admission.release(passage.tokens_used)
+
+
+def _refused(client: Client, key: ApiKey, call: wire.Call | None, error: TollkeeperError) -> RefusedCall:
+    """Return what is kept of a call that was refused before it went out."""
+    return RefusedCall(
+        call_id=client.call_id,
+        organization_id=key.organization_id,
+        project_id=key.project_id,
+        api_key_id=key.id,
+        model="" if call is None else call.model,
+        at_us=client.started_us,
+        status=client.status,
+        code=error.code,
+        message=error.public_message,
+        looked_at=error.looked_at if isinstance(error, LimitRefusal) else (),
+    )

@@ -98,7 +98,8 @@ class Relay:
             passage.answering(exchange)
             headers, is_events = _pass_headers(exchange, passage, target)
             if is_events and 200 <= exchange.status < 300:
-                await client.start(exchange.status, [*headers, (b"cache-control", b"no-cache")])
+                headers = [*headers, (b"cache-control", b"no-cache"), *passage.admission.headers()]
+                await client.start(exchange.status, headers)
                 await self._pass_stream(client, passage, exchange, target)
                 return None
             body = await exchange.read_all(self._settings.answer_bytes_max)
@@ -204,7 +205,15 @@ def _request(target: _Target, passage: Passage, headers: Mapping[bytes, bytes]) 
     for name in _REQUEST_HEADERS:
         if (value := headers.get(name)) is not None:
             head += b"%b: %b\r\n" % (name, value)
-    return UpstreamRequest(target.origin, head, wire.upstream_body(passage.call, passage.deployment.model))
+    call, limit = passage.call, passage.output_tokens
+    if limit is None:
+        body = wire.upstream_body(call, passage.deployment.model)
+    else:
+        # OpenAI's newer models refuse `max_tokens`; other servers of its dialect may not know the newer name.
+        is_new = call.operation == "chat.completions" and target.provider.kind == "openai"
+        limit_name = "max_completion_tokens" if is_new else "max_tokens"
+        body = wire.upstream_body(call, passage.deployment.model, output_tokens=limit, limit_name=limit_name)
+    return UpstreamRequest(target.origin, head, body)
 
 
 def _pass_headers(exchange: Exchange, passage: Passage, target: _Target) -> tuple[list[Header], bool]:

@@ -66,6 +66,8 @@ class Flusher:
         self._logged_at = -_LOG_EVERY_S
         self._last_error = ""
         self._flushed = 0
+        self.on_flushed: Callable[[list[UsageRecord]], None] = _nobody_listens
+        """Told of the records of each batch that the store has taken, or that were set aside."""
 
     def start(self) -> None:
         """Begin to flush in the background."""
@@ -114,8 +116,9 @@ class Flusher:
 
     async def _flush_batch(self) -> None:
         batch = list(islice(self._queue, self._settings.flush_batch_max))
+        records = [record for _, _, record in batch]
         try:
-            await self._inserter.insert([record for _, _, record in batch])
+            await self._inserter.insert(records)
         except StoreUnavailable as error:
             await self._back_off(error)
             return
@@ -123,6 +126,7 @@ class Flusher:
         for _ in batch:
             self._queue.popleft()
         self._flushed += len(batch)
+        self.on_flushed(records)
         finished = self._journal.append_flushed(batch[-1][0])  # a dead journal numbers nothing and ignores this
         if finished:
             try:
@@ -159,3 +163,7 @@ class Flusher:
                 await self._wake.wait()
         except TimeoutError:
             pass
+
+
+def _nobody_listens(_records: list[UsageRecord]) -> None:
+    pass

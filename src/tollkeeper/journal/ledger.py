@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +18,7 @@ from tollkeeper.journal.settings import JournalSettings
 from tollkeeper.journal.slots import Slot, claim_first_free
 from tollkeeper.journal.writer import Journal, exit_process
 from tollkeeper.kit.tasks import TaskGroup
+from tollkeeper.ports.leases import LeaseStore
 from tollkeeper.ports.ledger import Ledger, UsageStore
 
 _log = logging.getLogger(__name__)
@@ -80,13 +81,25 @@ class JournaledLedger:
         journal = self._journal
         return LedgerFigures(journal.open_count, journal.size, journal.segment_count, self._flusher.figures())
 
-    async def aclose(self, timeout_s: float) -> bool:
+    @property
+    def holder(self) -> str:
+        """Names this replica to the store: its slot's name."""
+        return self._journal.slot.name
+
+    def on_flushed(self, listener: Callable[[list[UsageRecord]], None]) -> None:
+        """Tell `listener` of the records of each batch that the store has taken."""
+        self._flusher.on_flushed = listener
+
+    async def aclose(self, timeout_s: float, *, last: Callable[[], Awaitable[object]] | None = None) -> bool:
         """Admit nothing more, flush, and leave an empty slot; False when something is left for the next start.
 
-        Calls under way should have settled before: a reservation still open is replayed as a crashed call.
+        Calls under way should have settled before: a reservation still open is replayed as a crashed call. `last` is
+        done when all is flushed and the slot is still ours.
         """
         self._journal.refuse("The gateway is shutting down.")
         is_flushed = await self._flusher.stop(timeout_s)
+        if last is not None:
+            await last()
         is_clean = is_flushed and self._journal.open_count == 0 and self._journal.death is None
         self._journal.close()
         self._journal.slot.release()
@@ -97,11 +110,14 @@ async def open_ledger(
     settings: JournalSettings,
     store: UsageStore,
     *,
+    leases: LeaseStore | None = None,
     disk: Disk | None = None,
     on_fatal: Callable[[str], None] = exit_process,
     progress: Progress | None = None,
 ) -> JournaledLedger:
     """Take a slot, settle what dead processes left in this and the other free slots, and start journal and flusher.
+
+    The leases that they held end with that.
 
     Raises:
         StoreUnavailable: what was left could not be settled; nothing was lost, try again.
@@ -110,8 +126,9 @@ async def open_ledger(
     """
     slot = claim_first_free(settings.directory)
     try:
-        replayed = await replay_slot(slot, store, progress=progress)
-        replayed.add(await replay(settings.directory, store, progress=progress))
+        is_safe = settings.durability == "safe"
+        replayed = await replay_slot(slot, store, leases=leases, is_safe=is_safe, progress=progress)
+        replayed.add(await replay(settings.directory, store, leases=leases, is_safe=is_safe, progress=progress))
         return _start(slot, settings, store, disk=disk, on_fatal=on_fatal, replayed=replayed)
     except BaseException:
         slot.release()

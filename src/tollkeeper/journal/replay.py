@@ -25,11 +25,24 @@ from tollkeeper.journal.format import (
 )
 from tollkeeper.journal.insertion import RecordInserter
 from tollkeeper.journal.slots import DAMAGED_SUFFIX, Slot, boot_id, claim_abandoned
+from tollkeeper.ports.leases import LeaseStore
 from tollkeeper.ports.ledger import UsageStore
 
 _log = logging.getLogger(__name__)
 
 BATCH = 2_000
+_SUMS = (
+    "slots",
+    "segments",
+    "settled",
+    "estimated",
+    "new",
+    "torn_bytes",
+    "frames_missing",
+    "set_aside",
+    "leases",
+    "quarantined",
+)
 CRASHED_REASON = "the gateway stopped during this call"
 
 Progress = Callable[[int, int], None]
@@ -49,17 +62,26 @@ class ReplayReport(msgspec.Struct):
     damaged: list[str] = []
     is_machine_restarted: bool = False
     set_aside: int = 0  # of those given to the store, the ones it refused: they are in a file
+    leases: int = 0  # that ended with their process
+    quarantined: int = 0  # of these, those whose use is not known for certain
 
     def add(self, other: ReplayReport) -> None:
         """Add another replay's findings to these."""
-        for name in ("slots", "segments", "settled", "estimated", "new", "torn_bytes", "frames_missing", "set_aside"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.damaged = self.damaged + other.damaged
         self.is_machine_restarted |= other.is_machine_restarted
 
 
-async def replay(directory: Path, store: UsageStore, *, progress: Progress | None = None) -> ReplayReport:
-    """Settle what is left in every slot of `directory` that no living process owns.
+async def replay(
+    directory: Path,
+    store: UsageStore,
+    *,
+    leases: LeaseStore | None = None,
+    is_safe: bool = False,
+    progress: Progress | None = None,
+) -> ReplayReport:
+    """Settle what is left in every slot of `directory` that no living process owns, and end the leases they held.
 
     Raises:
         StoreUnavailable: nothing was deleted; try again later.
@@ -68,18 +90,39 @@ async def replay(directory: Path, store: UsageStore, *, progress: Progress | Non
     report = ReplayReport()
     for slot in claim_abandoned(directory):
         try:
-            report.add(await replay_slot(slot, store, progress=progress))
+            report.add(await replay_slot(slot, store, leases=leases, is_safe=is_safe, progress=progress))
         finally:
             slot.release()
     return report
 
 
-async def replay_slot(slot: Slot, store: UsageStore, *, progress: Progress | None = None) -> ReplayReport:
+async def replay_slot(
+    slot: Slot,
+    store: UsageStore,
+    *,
+    leases: LeaseStore | None = None,
+    is_safe: bool = False,
+    progress: Progress | None = None,
+) -> ReplayReport:
     """Settle what is left in one slot that this process owns, then delete its segments; raises like `replay`.
 
-    Damaged segments are replayed as far as they can be read, and kept under another name.
+    Damaged segments are replayed as far as they can be read, and kept under another name. `is_safe` says that the
+    journal was kept in `safe` mode: all of it survived when the machine was restarted.
     """
-    return await _SlotReplay(slot, store, progress).run()
+    report = await _SlotReplay(slot, store, progress).run()
+    if leases is not None:
+        is_whole = not (report.damaged or report.frames_missing or report.set_aside)
+        is_exact = is_whole and (is_safe or not report.is_machine_restarted)
+        report.leases = await leases.reclaim(slot.name, is_exact=is_exact)
+        if report.leases and not is_exact:
+            report.quarantined = report.leases
+            _log.critical(
+                "%d leases of slot %s are in quarantine, because a part of its journal is lost: what they hold of their "
+                "budgets may have been used. Compare the provider's bill, then see: tollkeeper budgets leases",
+                report.leases,
+                slot.number,
+            )
+    return report
 
 
 def crashed_record(reservation: Reservation) -> UsageRecord:

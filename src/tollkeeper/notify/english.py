@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.notify.letter import Letter, Stationery
-from tollkeeper.notify.wording import DisabledKeysWords, ExpiringKeyWords, InvitationWords
+from tollkeeper.notify.wording import BudgetWords, DisabledKeysWords, ExpiringKeyWords, InvitationWords, OverrunWords
 
 STATIONERY = Stationery(
     html_language="en",
@@ -18,6 +18,7 @@ _ROLES = {
     "developer": "Developer",
     "viewer": "Viewer",
 }
+_PERIODS = {"daily": "Daily", "weekly": "Weekly", "monthly": "Monthly", "total": "Total"}
 
 
 def verify_email(*, until: str) -> Letter:
@@ -124,4 +125,69 @@ def member_keys_disabled(said: DisabledKeysWords) -> Letter:
             *rest,
             "If a program still needs one of them, create a new key for it, or enable the key again.",
         ),
+    )
+
+
+def counted(amount: int, unit: str) -> str:
+    return f"{amount:,} {unit}"
+
+
+def budget_alert(said: BudgetWords) -> Letter:
+    """Say it by kind: a threshold, calls that were stopped, or a budget that will not last."""
+    whose = "api key" if said.scope_kind == "api_key" else said.scope_kind
+    place = f"{whose} {said.scope}"
+    model = (("Model", said.model),) if said.model else ()
+    projected = (("Expected at this pace", said.projected),) if said.projected else ()
+    until = (("Begins anew", said.until),) if said.until else ()
+    subject, paragraph = {
+        "threshold": (
+            f"{said.percent} of the budget is used: {place}",
+            f"{said.percent} of the budget of the {place} is used.",
+        ),
+        "stopped": (
+            f"Calls are stopped: {place}",
+            (
+                f"The budget of the {place} has reached {said.percent}, and an alert stopped its calls. They are refused until"
+                " the budget begins anew or somebody resumes it."
+            ),
+        ),
+        "projected": (
+            f"The budget will not last: {place}",
+            f"Used as until now, the budget of the {place} will be exceeded before it begins anew.",
+        ),
+    }[said.kind]
+    used_up = ("If its limit is hard, further calls are refused until it begins anew or somebody raises it.",)
+    return Letter(
+        subject=subject,
+        paragraphs=(paragraph, *(used_up if said.is_used_up and said.kind == "threshold" else ())),
+        facts=(
+            ("Organization", said.organization),
+            ("Budget", f"{_PERIODS.get(said.period, said.period)}, {said.limit}"),
+            *model,
+            ("Used", f"{said.used} ({said.used_percent})"),
+            *projected,
+            *until,
+        ),
+        action="Open Tollkeeper",
+        notes=("You get this message because you manage quotas here.",),
+    )
+
+
+def overrun(said: OverrunWords) -> Letter:
+    return Letter(
+        subject=f"Calls cost more than was reserved: {said.organization}",
+        paragraphs=(
+            "Calls came to more than was reserved for them. They are booked in full, so budgets may be exceeded by as much.",
+        ),
+        facts=(("Organization", said.organization), ("Hour from", said.hour), ("Beyond the reservations", said.excess)),
+        action="Open Tollkeeper",
+        notes=("At most one message an hour tells of this.",),
+    )
+
+
+def alert_test(*, organization: str) -> Letter:
+    return Letter(
+        subject=f"A test of alerts: {organization}",
+        paragraphs=("This is a test. Alerts of this organization arrive here.",),
+        action="Open Tollkeeper",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.notify.letter import Letter, Stationery
-from tollkeeper.notify.wording import DisabledKeysWords, ExpiringKeyWords, InvitationWords
+from tollkeeper.notify.wording import BudgetWords, DisabledKeysWords, ExpiringKeyWords, InvitationWords, OverrunWords
 
 STATIONERY = Stationery(
     html_language="ko",
@@ -18,6 +18,16 @@ _ROLES = {
     "developer": "개발자",
     "viewer": "뷰어",
 }
+_SCOPES = {
+    "organization": "조직",
+    "team": "팀",
+    "project": "프로젝트",
+    "member": "멤버",
+    "api_key": "API 키",
+    "credit": "크레딧",
+}
+_PERIODS = {"daily": "일간", "weekly": "주간", "monthly": "월간", "total": "전체"}
+_UNITS = {"requests": "요청 {}건", "tokens": "{} 토큰"}
 
 
 def verify_email(*, until: str) -> Letter:
@@ -123,4 +133,68 @@ def member_keys_disabled(said: DisabledKeysWords) -> Letter:
             *rest,
             "아직 이 키를 사용하는 서비스가 있다면 새 키를 발급하거나 해당 키를 다시 활성화해 주세요.",
         ),
+    )
+
+
+def counted(amount: int, unit: str) -> str:
+    return _UNITS[unit].format(f"{amount:,}")
+
+
+def budget_alert(said: BudgetWords) -> Letter:
+    """Say it by kind: a threshold, calls that were stopped, or a budget that will not last."""
+    place = f"{said.scope} {_SCOPES.get(said.scope_kind, said.scope_kind)}"
+    model = (("모델", said.model),) if said.model else ()
+    projected = (("현재 추세 예상", said.projected),) if said.projected else ()
+    until = (("초기화 일시", said.until),) if said.until else ()
+    subject, paragraph = {
+        "threshold": (
+            f"{place} 예산의 {said.percent}를 사용했습니다",
+            f"{place} 예산의 {said.percent}를 사용했습니다.",
+        ),
+        "stopped": (
+            f"{place} 호출이 중지되었습니다",
+            (
+                f"{place} 예산 사용량이 {said.percent}에 도달하여 알림 규칙에 따라 호출이 중지되었습니다."
+                " 예산이 초기화되거나 관리자가 재개할 때까지 호출은 거부됩니다."
+            ),
+        ),
+        "projected": (
+            f"{place} 예산이 부족할 것으로 예상됩니다",
+            f"지금 추세로 사용하면 {place} 예산은 초기화되기 전에 초과될 것으로 예상됩니다.",
+        ),
+    }[said.kind]
+    used_up = ("하드 한도인 경우 예산이 초기화되거나 증액될 때까지 이후 호출은 거부됩니다.",)
+    return Letter(
+        subject=subject,
+        paragraphs=(paragraph, *(used_up if said.is_used_up and said.kind == "threshold" else ())),
+        facts=(
+            ("조직", said.organization),
+            ("예산", f"{_PERIODS.get(said.period, said.period)}, {said.limit}"),
+            *model,
+            ("사용량", f"{said.used} ({said.used_percent})"),
+            *projected,
+            *until,
+        ),
+        action="Tollkeeper 열기",
+        notes=("이 범위의 할당량을 관리하고 있어 본 메시지를 보내드립니다.",),
+    )
+
+
+def overrun(said: OverrunWords) -> Letter:
+    return Letter(
+        subject=f"{said.organization} 조직에서 예약 금액을 초과한 호출이 있습니다",
+        paragraphs=(
+            "일부 호출의 비용이 예약된 금액보다 많았습니다. 비용은 모두 기록되므로 예산이 그만큼 초과될 수 있습니다.",
+        ),
+        facts=(("조직", said.organization), ("시간대 시작", said.hour), ("초과 금액", said.excess)),
+        action="Tollkeeper 열기",
+        notes=("이 알림은 한 시간에 한 번만 발송됩니다.",),
+    )
+
+
+def alert_test(*, organization: str) -> Letter:
+    return Letter(
+        subject=f"{organization} 조직의 알림 테스트",
+        paragraphs=("테스트 메시지입니다. 이 조직의 알림이 이곳으로 전송됩니다.",),
+        action="Tollkeeper 열기",
     )

@@ -13,6 +13,7 @@ import msgspec
 from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.kit.clock import now_us, utc
 from tollkeeper.notify.message import Message
+from tollkeeper.notify.not_delivered import NotDelivered, bounded
 
 if TYPE_CHECKING:  # few processes ever send a mail: what is needed for it is imported with the first one
     from email.headerregistry import Address
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # few processes ever send a mail: what is needed for it is im
     import aiosmtplib
 
 QUIT_TIMEOUT_S = 2.0
-REASON_LENGTH_MAX = 300
 
 _SENDER = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
 _REFUSED_FOR_GOOD = range(500, 600)
@@ -44,20 +44,6 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"SmtpSettings({self.host}:{self.port}, {self.security})"  # never the password
-
-
-class NotDelivered(Exception):
-    """The server did not take a mail. `reason` is for the operator; it holds neither the password nor the mail.
-
-    `is_permanent` means that the same mail would be refused again: a bad address, or a 5xx answer to the mail itself.
-    Everything else may pass or be mended meanwhile: no connection, no answer, 4xx, and also a certificate, a login or
-    a whole server that says 5xx before it has heard of the mail.
-    """
-
-    def __init__(self, *, is_permanent: bool, reason: str) -> None:
-        super().__init__(reason)
-        self.is_permanent = is_permanent
-        self.reason = reason
 
 
 class SmtpSender:
@@ -130,14 +116,14 @@ class SmtpSender:
             case aiosmtplib.SMTPResponseException():
                 is_permanent = is_ready and error.code in _REFUSED_FOR_GOOD
                 reason = f"{server} answered {error.code} {error.message}"
-                return NotDelivered(is_permanent=is_permanent, reason=_bounded(reason))
+                return NotDelivered(is_permanent=is_permanent, reason=bounded(reason))
             case aiosmtplib.SMTPServerDisconnected():
                 return NotDelivered(is_permanent=False, reason=f"{server} hung up")
             case TimeoutError() if not isinstance(error, aiosmtplib.SMTPException):
                 reason = f"{server} did not answer within {self._settings.timeout_s:g} s"
                 return NotDelivered(is_permanent=False, reason=reason)
             case _:
-                return NotDelivered(is_permanent=False, reason=_bounded(f"{server}: {error}"))
+                return NotDelivered(is_permanent=False, reason=bounded(f"{server}: {error}"))
 
 
 def _smtp_exception() -> type[Exception]:
@@ -167,7 +153,7 @@ def _recipient_address(text: str) -> str:
     try:
         return _ascii_address(text)
     except ValueError as error:
-        raise NotDelivered(is_permanent=True, reason=_bounded(f"not an address to send to: {error}")) from None
+        raise NotDelivered(is_permanent=True, reason=bounded(f"not an address to send to: {error}")) from None
 
 
 def _ascii_address(text: str) -> str:
@@ -182,8 +168,3 @@ def _ascii_address(text: str) -> str:
     checked = validate_email(text, allow_smtputf8=False, check_deliverability=False, globally_deliverable=False)
     assert checked.ascii_email is not None, "without SMTPUTF8 there is an ASCII form"
     return checked.ascii_email
-
-
-def _bounded(reason: str) -> str:
-    """Return one printable line of what a server or a library said."""
-    return "".join(each if each.isprintable() else " " for each in reason[:REASON_LENGTH_MAX])

@@ -38,6 +38,36 @@ class DisabledKeysWords(msgspec.Struct, frozen=True):
     keys: tuple[tuple[str, str], ...]
 
 
+class BudgetWords(msgspec.Struct, frozen=True):
+    """What is said of a budget. Texts are fit to show; `percent` is what the alert is about, `used_percent` what is used.
+
+    `scope_kind` and `period` are words of ours, to be translated; `model` is "" for all models, `projected` and `until` ""
+    where there is none.
+    """
+
+    kind: str  # threshold, stopped or projected
+    scope_kind: str
+    scope: str
+    organization: str
+    model: str
+    period: str
+    percent: str
+    used_percent: str
+    limit: str
+    used: str
+    projected: str
+    until: str
+    is_used_up: bool
+
+
+class OverrunWords(msgspec.Struct, frozen=True):
+    """Calls of one hour came to more than was reserved for them; `excess` is by how many dollars."""
+
+    organization: str
+    excess: str
+    hour: str
+
+
 class Wording(Protocol):
     """A language: the modules `english` and `korean` are such."""
 
@@ -69,4 +99,20 @@ class Wording(Protocol):
 
     def member_keys_disabled(self, said: DisabledKeysWords) -> Letter:
         """Say it to the organization's admins."""
+        ...
+
+    def counted(self, amount: int, unit: str) -> str:
+        """Write a number of requests or tokens with its unit."""
+        ...
+
+    def budget_alert(self, said: BudgetWords) -> Letter:
+        """Say which budget it is, how far it is used, and what that means."""
+        ...
+
+    def overrun(self, said: OverrunWords) -> Letter:
+        """Say that calls came to more than expected, and that they are booked in full."""
+        ...
+
+    def alert_test(self, *, organization: str) -> Letter:
+        """Say that this is how alerts come."""
         ...

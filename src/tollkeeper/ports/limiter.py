@@ -1,28 +1,42 @@
-"""What the data plane asks about rates: may this call go now?"""
+"""What the data plane asks about rates: may this call go now, and what do its answer's headers say?"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from tollkeeper.domain.api_key import ApiKey
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Admission(Protocol):
     """A call that was let in; `release` is called exactly once when it has ended."""
 
+    @property
+    def looked_at(self) -> tuple[dict[str, Any], ...]:
+        """Every rate that was looked at, with its figures when the call was let in, for explanations."""
+        ...
+
     def release(self, tokens: int | None) -> None:
-        """Give the slot back, and correct the tokens taken to those used (None: unknown)."""
+        """End the call, and correct the tokens taken to those used (None: unknown, what was taken stays)."""
+        ...
+
+    def headers(self) -> Headers:
+        """Return x-ratelimit-* of the tightest rates, as they are now: after `release` they know what the call used."""
         ...
 
 
 class Limiter(Protocol):
     """Admits calls within their rates, or refuses with the reason."""
 
-    def admit(self, key: ApiKey, model: str, tokens_max: int) -> Admission:
-        """Take one request and at most `tokens_max` tokens from every rate on the key's path, all or none.
+    def admit(self, key: ApiKey, models: tuple[str, ...], tokens: int) -> Admission:
+        """Take one request and `tokens` tokens from every rate on the key's path, all or none.
+
+        `models` are the names that a rule may mean: the one asked for and those of what may serve it.
 
         Raises:
-            TollkeeperError: a rate is used up; the error says which and when to come back.
+            RateExceeded: a rate is used up; the error says which, when to come back, and has the headers to answer with.
         """
         ...
 
@@ -30,8 +44,13 @@ class Limiter(Protocol):
 class AdmitAll:
     """The limiter without limits: admits everything, itself the admission."""
 
-    def admit(self, key: ApiKey, model: str, tokens_max: int) -> Admission:  # noqa: ARG002
+    looked_at: tuple[dict[str, Any], ...] = ()
+
+    def admit(self, key: ApiKey, models: tuple[str, ...], tokens: int) -> Admission:  # noqa: ARG002
         return self
 
     def release(self, tokens: int | None) -> None:
         pass
+
+    def headers(self) -> Headers:
+        return ()

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, insert, or_, select, tuple_, update
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.errors import Conflict, NotFound
 from tollkeeper.kit.clock import now_us
+from tollkeeper.store.daily_requests import write_requests_per_day
 from tollkeeper.store.key_rows import columns_of_terms, select_keys, text_of_permissions, to_api_key
 from tollkeeper.store.projects import get_project
 from tollkeeper.store.revision import record_change
@@ -83,6 +84,8 @@ async def create_api_key(
             **columns_of_terms(key.terms),
         )
     )
+    if key.terms is not None and key.terms.rate_limit.requests_per_day is not None:
+        await write_requests_per_day(connection, organization_id, key.id, key.terms.rate_limit.requests_per_day)
     await record_change(connection, "api_key", organization_id=organization_id, entity_id=key.id)
 
 
@@ -149,6 +152,9 @@ async def change_api_key(connection: AsyncConnection, organization_id: str, key_
     if (await connection.execute(changed.values(**_columns(changes)))).rowcount != 1:
         message = f"There is no API key '{key_id}'."
         raise NotFound(message)
+    if changes.terms is not UNSET:
+        daily = changes.terms.rate_limit.requests_per_day if changes.terms is not None else None
+        await write_requests_per_day(connection, organization_id, key_id, daily)
     return await _changed(connection, organization_id, key_id)
 
 

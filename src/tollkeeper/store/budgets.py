@@ -1,4 +1,9 @@
-"""What places are allotted per period: set, taken away, listed, and how much of a place's budget its parts have."""
+"""Budgets as they are stored: set, taken away, moved, listed, and how much of a place's budget its parts have.
+
+Every change is numbered, so that the keys it concerns are looked up anew; a budget that shrinks or becomes hard is
+recalled: replicas give back what their leases hold of it and do not draw. The credit of an organization is a row of the
+same table, and never touched here.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import and_, delete, exists, func, insert, or_, select, tuple_, update
 
-from tollkeeper.domain.budget import Budget, Enforcement, Period
+from tollkeeper.domain.budget import Budget, BudgetKey, Enforcement, Period
 from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.tenancy import OrganizationId, Place
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.store.projects import Reach
-from tollkeeper.store.schema_limits import budget
-from tollkeeper.store.schema_tenancy import project
+from tollkeeper.store.revision import record_change
+from tollkeeper.store.schema_limits import budget, budget_node
+from tollkeeper.store.schema_tenancy import api_key, project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,70 +44,109 @@ _COLUMNS = (
     budget.c.unit,
     budget.c.created_at_us,
 )
+_POSITION = (budget.c.scope_id, budget.c.model, budget.c.unit, budget.c.period)
+_IS_NO_CREDIT = budget.c.scope_kind != "credit"
+_IS_DIVIDED = and_(budget.c.unit == "usd", budget.c.model == "")
+
+
+class BudgetReach(msgspec.Struct, frozen=True):
+    """Whose budgets a caller may know of: those of these teams and projects with their keys, and of this member."""
+
+    places: Reach
+    member_id: str = ""
 
 
 class BudgetFilter(msgspec.Struct, frozen=True):
-    """Which budgets are listed; None lets all in. `reach`: those of its teams, of their projects, and of its projects."""
+    """Which budgets are listed; None lets all in."""
 
     scope_id: str | None = None
-    reach: Reach | None = None
+    reach: BudgetReach | None = None
 
 
 async def set_budget(connection: AsyncConnection, organization_id: str, wanted: Budget) -> Budget:
-    """Write the budget of a place for a period, over one that is there.
+    """Write a budget over the one of the same scope, model, unit and period, if there is one.
 
     Whoever asks holds the organization's lock: what all parts have together may have to fit into something.
     """
     assert wanted.organization_id == organization_id
-    kept = msgspec.structs.replace(wanted, updated_at_us=now_us())
-    values = {
-        "amount": kept.amount,
-        "is_carried_over": int(kept.is_carried_over),
-        "is_hard": int(kept.enforcement.hard_limit),
-        "is_exceeding_notified": int(kept.enforcement.notify_on_exceed),
-        "is_exceeding_disabling": int(kept.enforcement.auto_disable_on_exceed),
-        "updated_at_us": kept.updated_at_us,
+    assert wanted.scope_kind != "credit"
+    at_us = now_us()
+    before = await get_budget(connection, organization_id, wanted.key)
+    values: dict[str, int | str] = {
+        "amount": wanted.amount,
+        "is_carried_over": int(wanted.is_carried_over),
+        "is_hard": int(wanted.enforcement.hard_limit),
+        "is_exceeding_notified": int(wanted.enforcement.notify_on_exceed),
+        "is_exceeding_disabling": int(wanted.enforcement.auto_disable_on_exceed),
+        "updated_at_us": at_us,
     }
-    mine = _mine(organization_id, kept.scope_id, kept.period)
-    if not (await connection.execute(update(budget).where(mine).values(**values))).rowcount:
-        kept = msgspec.structs.replace(kept, id=new_id("bud"), created_at_us=kept.updated_at_us)
-        identity = {
-            "id": kept.id,
-            "scope_kind": kept.scope_kind,
-            "scope_id": kept.scope_id,
-            "model": kept.model,
-            "unit": kept.unit,
-            "period": kept.period,
-            "created_at_us": kept.created_at_us,
-        }
-        await connection.execute(insert(budget).values(organization_id=organization_id, **identity, **values))
+    if before is None:
+        kept = msgspec.structs.replace(wanted, id=new_id("bud"), created_at_us=at_us, updated_at_us=at_us)
+        values |= {"id": kept.id, "created_at_us": at_us, "scope_kind": kept.scope_kind, "scope_id": kept.scope_id}
+        values |= {"model": kept.model, "unit": kept.unit, "period": kept.period}
+        await connection.execute(insert(budget).values(organization_id=organization_id, **values))
+    else:
+        times = {"created_at_us": before.created_at_us, "updated_at_us": at_us}
+        kept = msgspec.structs.replace(wanted, id=before.id, **times)
+        await connection.execute(update(budget).where(*_is(organization_id, before.id)).values(**values))
+        if kept.amount < before.amount or kept.enforcement.hard_limit > before.enforcement.hard_limit:
+            await recall(connection, organization_id, before.id)
+    await record_change(connection, "limit", organization_id=organization_id, entity_id=kept.scope_id)
     return kept
 
 
-async def get_budget(connection: AsyncConnection, organization_id: str, scope_id: str, period: Period) -> Budget | None:
-    """Return the budget of a place for a period; None when it has none."""
-    row = (await connection.execute(select(*_COLUMNS).where(_mine(organization_id, scope_id, period)))).one_or_none()
-    return _to_budget(row) if row else None
-
-
-async def delete_budget(connection: AsyncConnection, organization_id: str, scope_id: str, period: Period) -> bool:
-    """Take a budget away; False when there was none."""
-    statement = delete(budget).where(_mine(organization_id, scope_id, period))
-    return bool((await connection.execute(statement)).rowcount)
-
-
-async def delete_budgets_of(connection: AsyncConnection, organization_id: str, scope_id: str) -> None:
-    """Take away every budget of a place."""
+async def recall(connection: AsyncConnection, organization_id: str, budget_id: str) -> None:
+    """Ask replicas to give back what their leases on a budget hold and do not draw."""
+    at_us = now_us()
+    is_running = or_(budget_node.c.window_end_us.is_(None), budget_node.c.window_end_us > at_us)
+    mine = (budget_node.c.organization_id == organization_id, budget_node.c.budget_id == budget_id)
     await connection.execute(
-        delete(budget).where(budget.c.organization_id == organization_id, budget.c.scope_id == scope_id)
+        update(budget_node).where(*mine, is_running, budget_node.c.recalled_at_us == 0).values(recalled_at_us=at_us)
     )
 
 
-async def read_budgets_of(connection: AsyncConnection, organization_id: str, scope_ids: Sequence[str]) -> list[Budget]:
-    """Return every budget of these places."""
-    query = select(*_COLUMNS).where(budget.c.organization_id == organization_id, budget.c.scope_id.in_(scope_ids))
-    rows = await connection.execute(query.order_by(budget.c.scope_id, budget.c.period))
-    return [_to_budget(row) for row in rows]
+async def get_budget(connection: AsyncConnection, organization_id: str, key: BudgetKey) -> Budget | None:
+    """Return one of a scope's budgets; None when there is none such."""
+    mine = (*_of_scopes(organization_id, [key.scope_id]), budget.c.period == key.period, budget.c.unit == key.unit)
+    row = (await connection.execute(select(*_COLUMNS).where(*mine, budget.c.model == key.model))).one_or_none()
+    return _to_budget(row) if row else None
+
+
+async def get_budget_by_id(connection: AsyncConnection, organization_id: str, budget_id: str) -> Budget | None:
+    """Return a budget; None when the organization has none of this id."""
+    row = (
+        await connection.execute(select(*_COLUMNS).where(*_is(organization_id, budget_id), _IS_NO_CREDIT))
+    ).one_or_none()
+    return _to_budget(row) if row else None
+
+
+async def delete_budget(connection: AsyncConnection, organization_id: str, gone: Budget) -> None:
+    """Take a budget away."""
+    await connection.execute(delete(budget).where(*_is(organization_id, gone.id)))
+    await record_change(connection, "limit", organization_id=organization_id, entity_id=gone.scope_id)
+
+
+async def delete_budgets_of(connection: AsyncConnection, organization_id: str, scope_id: str) -> None:
+    """Take away every budget of a scope."""
+    gone = await connection.execute(delete(budget).where(*_of_scopes(organization_id, [scope_id])))
+    if gone.rowcount:
+        await record_change(connection, "limit", organization_id=organization_id, entity_id=scope_id)
+
+
+async def move_budgets(connection: AsyncConnection, organization_id: str, *, from_key_id: str, to_key_id: str) -> None:
+    """Give all budgets of an api key, with what was used of them, to the key that takes its place."""
+    moved = update(budget).where(*_of_scopes(organization_id, [from_key_id])).values(scope_id=to_key_id)
+    if (await connection.execute(moved)).rowcount:
+        for key_id in (from_key_id, to_key_id):
+            await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
+
+
+async def read_budgets_of(
+    connection: AsyncConnection, organization_id: str, scope_ids: Collection[str]
+) -> list[Budget]:
+    """Return every budget of these scopes, in the order of scope, model, unit and period."""
+    query = select(*_COLUMNS).where(*_of_scopes(organization_id, scope_ids))
+    return [_to_budget(row) for row in await connection.execute(query.order_by(*_POSITION))]
 
 
 async def list_budgets(
@@ -109,27 +154,39 @@ async def list_budgets(
     organization_id: str,
     wanted: BudgetFilter,
     *,
-    after: tuple[str, str] | None = None,
+    after: BudgetKey | None = None,
     limit: int = 100,
 ) -> list[Budget]:
-    """Return at most `limit` budgets in the order of scope and period, those behind `after`."""
-    query = select(*_COLUMNS).where(budget.c.organization_id == organization_id)
+    """Return at most `limit` budgets in the order of scope, model, unit and period, those behind `after`."""
+    query = select(*_COLUMNS).where(budget.c.organization_id == organization_id, _IS_NO_CREDIT)
     if wanted.scope_id is not None:
         query = query.where(budget.c.scope_id == wanted.scope_id)
     if wanted.reach is not None:
-        below = select(project.c.id).where(
-            project.c.organization_id == organization_id, project.c.team_id.in_(wanted.reach.team_ids)
-        )
-        named = (*wanted.reach.team_ids, *wanted.reach.project_ids)
-        query = query.where(or_(budget.c.scope_id.in_(named), budget.c.scope_id.in_(below)))
+        query = query.where(reached(organization_id, wanted.reach, budget.c.scope_id))
     if after is not None:
-        query = query.where(tuple_(budget.c.scope_id, budget.c.period) > after)
-    query = query.order_by(budget.c.scope_id, budget.c.period).limit(limit)
+        query = query.where(tuple_(*_POSITION) > (after.scope_id, after.model, after.unit, after.period))
+    query = query.order_by(*_POSITION).limit(limit)
     return [_to_budget(row) for row in await connection.execute(query)]
 
 
+def reached(organization_id: str, reach: BudgetReach, scope_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that a scope is within a reach."""
+    teams, projects = reach.places.team_ids, reach.places.project_ids
+    below = select(project.c.id).where(project.c.organization_id == organization_id, project.c.team_id.in_(teams))
+    keys = select(api_key.c.id).where(
+        api_key.c.organization_id == organization_id,
+        or_(
+            api_key.c.project_id.in_(projects),
+            api_key.c.project_id.in_(below),
+            and_(api_key.c.member_id == reach.member_id, api_key.c.member_id != ""),
+        ),
+    )
+    named = (*teams, *projects, *([reach.member_id] if reach.member_id else []))
+    return or_(scope_id.in_(named), scope_id.in_(below), scope_id.in_(keys))
+
+
 async def sum_allotted(connection: AsyncConnection, place: Place, period: Period) -> int:
-    """Return, in nano-USD, what the parts of an organization or a team have together for a period.
+    """Return, in nano-USD, what the parts of an organization or a team have together for a period, for all models.
 
     A team without a budget for the period counts as its projects: they draw on what is above the team.
     """
@@ -146,7 +203,11 @@ async def sum_allotted(connection: AsyncConnection, place: Place, period: Period
     else:
         other = budget.alias()
         has_team_budget = exists().where(
-            other.c.organization_id == organization_id, other.c.scope_id == project.c.team_id, other.c.period == period
+            other.c.organization_id == organization_id,
+            other.c.scope_id == project.c.team_id,
+            other.c.period == period,
+            other.c.unit == "usd",
+            other.c.model == "",
         )
         is_direct_project = exists().where(of_project, or_(project.c.team_id.is_(None), ~has_team_budget))
         is_part = or_(budget.c.scope_kind == "team", is_direct_project)
@@ -154,13 +215,17 @@ async def sum_allotted(connection: AsyncConnection, place: Place, period: Period
     query = select(
         func.coalesce(func.sum(budget.c.amount // NANOS_PER_USD), 0),
         func.coalesce(func.sum(budget.c.amount % NANOS_PER_USD), 0),
-    ).where(budget.c.organization_id == organization_id, budget.c.period == period, is_part)
+    ).where(budget.c.organization_id == organization_id, budget.c.period == period, _IS_DIVIDED, is_part)
     dollars, rest = (await connection.execute(query)).one()
     return int(dollars) * NANOS_PER_USD + int(rest)
 
 
-def _mine(organization_id: str, scope_id: str, period: str) -> ColumnElement[bool]:
-    return and_(budget.c.organization_id == organization_id, budget.c.scope_id == scope_id, budget.c.period == period)
+def _is(organization_id: str, budget_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return budget.c.organization_id == organization_id, budget.c.id == budget_id
+
+
+def _of_scopes(organization_id: str, scope_ids: Collection[str]) -> Sequence[ColumnElement[bool]]:
+    return budget.c.organization_id == organization_id, budget.c.scope_id.in_(scope_ids), _IS_NO_CREDIT
 
 
 def _to_budget(row: Row[Any, *tuple[Any, ...]]) -> Budget:

@@ -9,7 +9,10 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.domain.errors import Conflict
+from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
+from tollkeeper.store.project_limits import alerts_text, model_budgets
+from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_limits import budget
 from tollkeeper.store.schema_tenancy import project, team
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from tollkeeper.domain.budget import Budget
     from tollkeeper.domain.tenancy import Project, Team
-    from tollkeeper.store.projects import ProjectLimits
+    from tollkeeper.store.project_limits import ProjectLimits
 
 
 async def create_teams(connection: AsyncConnection, made: Sequence[Team]) -> None:
@@ -50,24 +53,33 @@ async def create_projects(connection: AsyncConnection, made: Sequence[tuple[Proj
             "name": each.name,
             "created_at_us": each.created_at_us,
             "team_id": each.team_id or None,
-            "quota_alerts": msgspec.json.encode(limits.quota_alerts).decode(),
-            "model_limits": msgspec.json.encode(limits.model_limits, order="sorted").decode(),
+            "quota_alerts": alerts_text(limits.quota_alerts),
         }
         for each, limits in made
     ]
     await _insert(connection, project, rows, what="project")
+    limited = [model_budgets(each.organization_id, each.id, limits.model_limits) for each, limits in made]
+    await create_budgets(connection, [budget for of_project in limited for budget in of_project])
 
 
-async def create_budgets(connection: AsyncConnection, made: Sequence[Budget]) -> None:
-    """Create budgets of places that have none for their periods; whoever asks holds the organization's lock.
+async def create_budgets(connection: AsyncConnection, wanted: Sequence[Budget]) -> list[Budget]:
+    """Create budgets that are not there yet, all of one organization, and return them with their ids.
+
+    Whoever asks holds the organization's lock.
 
     Raises:
-        Conflict: one of the places has a budget for the period; after a refusal the transaction is over.
+        Conflict: one of them is there; after a refusal the transaction is over.
     """
+    if not wanted:
+        return []
+    at_us = now_us()
+    made = [
+        msgspec.structs.replace(each, id=new_id("bud"), created_at_us=at_us, updated_at_us=at_us) for each in wanted
+    ]
     rows = [
         {
             "organization_id": each.organization_id,
-            "id": new_id("bud"),
+            "id": each.id,
             "scope_kind": each.scope_kind,
             "scope_id": each.scope_id,
             "model": each.model,
@@ -78,12 +90,15 @@ async def create_budgets(connection: AsyncConnection, made: Sequence[Budget]) ->
             "is_hard": int(each.enforcement.hard_limit),
             "is_exceeding_notified": int(each.enforcement.notify_on_exceed),
             "is_exceeding_disabling": int(each.enforcement.auto_disable_on_exceed),
-            "created_at_us": each.updated_at_us,
-            "updated_at_us": each.updated_at_us,
+            "created_at_us": at_us,
+            "updated_at_us": at_us,
         }
         for each in made
     ]
     await _insert(connection, budget, rows, what="budget")
+    organization_id = made[0].organization_id
+    await record_change(connection, "limit", organization_id=organization_id, entity_id=organization_id)
+    return made
 
 
 async def _insert(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]], *, what: str) -> None:

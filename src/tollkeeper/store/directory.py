@@ -2,7 +2,7 @@
 
 Only digests that exist take room among the keys; unknown ones have a small memory of their own, so that guessing
 cannot push good keys out. A look-up that was under way when a change arrived is not remembered. A key is dropped when
-it changes, when its project or its member does, and with all others when its organization does; the numbers of the
+it changes, when its project, its member or a limit does, and with all others when its organization does; the numbers of the
 changes have no gaps, so whoever finds one has missed rows that were pruned, and forgets everything.
 """
 
@@ -116,7 +116,8 @@ class StoreDirectory:
         stale: dict[str, Stale] = {}  # by organization: a thousand changes of one cost one pass over its keys
         for change in changes:
             if change.kind in Stale.KINDS:
-                stale.setdefault(change.organization_id, Stale()).add(change.kind, change.entity_id)
+                of_organization = stale.setdefault(change.organization_id, Stale(change.organization_id))
+                of_organization.add(change.kind, change.entity_id)
         for organization_id, what in stale.items():
             self._keys.drop(organization_id, what)
         if "api_key" in kinds:

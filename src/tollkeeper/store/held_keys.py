@@ -9,22 +9,27 @@ if TYPE_CHECKING:
 
 
 class Stale:
-    """What changed in one organization: its keys by id, or those of members and projects, or all of them."""
+    """What changed in one organization: its keys by id, or those of members, projects and teams, or all of them.
 
-    KINDS: ClassVar[frozenset[str]] = frozenset({"api_key", "member", "project", "organization"})
+    A change of a limit names what it is a limit of: the organization, a team, a project, a member or a key.
+    """
 
-    def __init__(self) -> None:
+    KINDS: ClassVar[frozenset[str]] = frozenset({"api_key", "member", "project", "organization", "limit"})
+
+    def __init__(self, organization_id: str) -> None:
+        self._organization_id = organization_id
         self.key_ids: set[str] = set()
         self.is_whole = False
-        self._owners: set[str] = set()  # ids of members and projects
+        self._owners: set[str] = set()  # ids of members, projects and teams
 
     def add(self, kind: str, entity_id: str) -> None:
         """Note a change of one of `KINDS`."""
-        if kind == "api_key":
-            self.key_ids.add(entity_id)
-        elif kind == "organization":
+        if entity_id == self._organization_id:
             self.is_whole = True
-        else:
+            return
+        if kind in {"api_key", "limit"}:
+            self.key_ids.add(entity_id)
+        if kind != "api_key":
             self._owners.add(entity_id)
 
     @property
@@ -32,11 +37,12 @@ class Stale:
         return bool(self._owners)
 
     def touches(self, key: ApiKey) -> bool:
-        """Tell whether a key is of a member or of a project that changed."""
+        """Tell whether a key is of a member, of a project or of a team that changed."""
         owners = self._owners
-        if key.project_id in owners or key.member_id in owners:
+        if key.project_id in owners or key.member_id in owners or key.team_id in owners:
             return True
-        return key.terms is not None and any(project.id in owners for project in key.terms.further_projects)
+        further = key.terms.further_projects if key.terms is not None else ()
+        return any(project.id in owners or project.team_id in owners for project in further)
 
 
 class HeldKeys:

@@ -10,6 +10,8 @@ from sqlalchemy import and_, select
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.key_terms import FurtherProject
 from tollkeeper.domain.tenancy import Place
+from tollkeeper.store.key_limits import with_limits
+from tollkeeper.store.key_rates import with_rates
 from tollkeeper.store.key_rows import select_keys, to_api_key
 from tollkeeper.store.members import read_grants
 from tollkeeper.store.schema_tenancy import api_key, project
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 async def find_by_digest(connection: AsyncConnection, digest: bytes) -> ApiKey | None:
     """Return the key with this digest as it holds now, whatever its status; None when there is none.
 
-    The only query that learns the organization by a digest; a second and a third one follow for a member's key.
+    The only query that learns the organization by a digest. More follow: for a member's key what the member may do now, and
+    for each what its calls are held to.
     """
     return await _find(connection, api_key.c.digest == digest)
 
@@ -41,7 +44,9 @@ async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> 
     key = to_api_key(row)
     if row.project_archived_at_us is not None and key.status is KeyStatus.ACTIVE:
         key = msgspec.structs.replace(key, status=KeyStatus.DISABLED)
-    return await _as_of_member(connection, key) if key.kind is KeyKind.MEMBER else key
+    if key.kind is KeyKind.MEMBER:
+        key = await _as_of_member(connection, key)
+    return await with_rates(connection, await with_limits(connection, key))
 
 
 async def _as_of_member(connection: AsyncConnection, key: ApiKey) -> ApiKey:

@@ -11,6 +11,7 @@ from sqlalchemy import and_, select
 from tollkeeper.domain.api_key import ApiKey, ApiKeyId, KeyKind, KeyStatus, expiry_under
 from tollkeeper.domain.key_terms import FurtherProject, KeyTerms, RateLimit
 from tollkeeper.domain.tenancy import KeyPolicy, OrganizationId, ProjectId
+from tollkeeper.store.daily_requests import requests_per_day
 from tollkeeper.store.schema_tenancy import api_key, organization, project
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def select_keys() -> Select[Any]:
         project.c.archived_at_us.label("project_archived_at_us"),
         organization.c.key_age_max_days,
         organization.c.required_labels,
+        requests_per_day().label("requests_per_day"),
     ).select_from(_JOINED)
 
 
@@ -82,19 +84,20 @@ def to_api_key(row: Row[Any, *tuple[Any, ...]]) -> ApiKey:
             row.labels,
             row.required_labels,
             permissions=permissions,
+            requests_per_day=row.requests_per_day,
         ),
         replaced_by=row.replaced_by or "",
     )
 
 
 def columns_of_terms(terms: KeyTerms | None) -> dict[str, str]:
-    """Return the columns that hold a key's terms; what the organization requires is not the key's."""
+    """Return the columns that hold a key's terms; requests per day are a budget, see `daily_requests`."""
     terms = terms or KeyTerms()
     return {
         "further_project_ids": _json([each.id for each in terms.further_projects]),
         "allowed_ips": _json(terms.allowed_ips),
         "allowed_models": _json(terms.allowed_models),
-        "rate_limit": _json(_without_none(terms.rate_limit)),
+        "rate_limit": _json(_per_minute(terms.rate_limit)),
         "labels": _json(terms.labels),
     }
 
@@ -111,16 +114,16 @@ def permissions_of(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def _terms_of(*texts: str, permissions: frozenset[str]) -> KeyTerms | None:
+def _terms_of(*texts: str, permissions: frozenset[str], requests_per_day: int | None) -> KeyTerms | None:
     """Return what is agreed beyond permissions; None when nothing is: so it is with most keys, and takes no memory."""
-    if texts == _NO_TERMS:
+    if texts == _NO_TERMS and requests_per_day is None:
         return None
     further, ips, models, rate_limit, labels, required = texts
     return KeyTerms(
         tuple(FurtherProject(each, "", permissions) for each in _strings(further)),
         _strings(ips),
         _strings(models),
-        msgspec.json.decode(rate_limit, type=RateLimit),
+        msgspec.structs.replace(msgspec.json.decode(rate_limit, type=RateLimit), requests_per_day=requests_per_day),
         msgspec.json.decode(labels, type=dict[str, str]),
         _strings(required),
     )
@@ -134,5 +137,6 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _without_none(rate_limit: RateLimit) -> Mapping[str, int]:
-    return {name: value for name, value in msgspec.structs.asdict(rate_limit).items() if value is not None}
+def _per_minute(rate_limit: RateLimit) -> Mapping[str, int]:
+    kept = msgspec.structs.asdict(msgspec.structs.replace(rate_limit, requests_per_day=None))
+    return {name: value for name, value in kept.items() if value is not None}

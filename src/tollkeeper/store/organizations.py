@@ -30,6 +30,9 @@ _COLUMNS = (
     organization.c.key_age_max_days,
     organization.c.is_key_expiry_required,
     organization.c.required_labels,
+    organization.c.tier,
+    organization.c.fiscal_month_start,
+    organization.c.is_prepaid,
 )
 
 
@@ -96,7 +99,7 @@ async def list_organizations_of(
 async def change_organization(
     connection: AsyncConnection, organization_id: str, values: Mapping[str, Any]
 ) -> Organization:
-    """Change fields of an organization: name, timezone, language, policy.
+    """Change fields of an organization: name, timezone, language, policy, tier, fiscal_month_start.
 
     Raises:
         InvalidRequest: the time zone is not an IANA name.
@@ -136,4 +139,14 @@ def check_timezone(timezone: str) -> None:
 def _to_organization(row: Row[Any, *tuple[Any, ...]]) -> Organization:
     required = msgspec.json.decode(row.required_labels, type=tuple[str, ...])
     policy = KeyPolicy(row.key_age_max_days, bool(row.is_key_expiry_required), required)
-    return Organization(row.id, row.name, row.timezone, row.created_at_us, row.language, policy)
+    return Organization(
+        row.id,
+        row.name,
+        row.timezone,
+        row.created_at_us,
+        row.language,
+        policy,
+        row.tier,
+        row.fiscal_month_start,
+        bool(row.is_prepaid),
+    )

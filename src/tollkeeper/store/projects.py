@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import and_, insert, or_, select, tuple_, update
 
-from tollkeeper.domain.budget import ModelLimit, QuotaAlert
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.tenancy import OrganizationId, Project, ProjectId
 from tollkeeper.kit.clock import now_us
@@ -37,13 +36,6 @@ class Reach(msgspec.Struct, frozen=True):
 
     team_ids: tuple[str, ...]
     project_ids: tuple[str, ...]
-
-
-class ProjectLimits(msgspec.Struct, frozen=True):
-    """What a project asks of its budget beside the amount."""
-
-    quota_alerts: tuple[QuotaAlert, ...] = ()
-    model_limits: dict[str, ModelLimit] = {}
 
 
 async def create_project(
@@ -129,36 +121,6 @@ async def change_project(
         raise NotFound(message)
     await record_change(connection, "project", organization_id=organization_id, entity_id=project_id)
     return _to_project(row)
-
-
-async def read_limits(
-    connection: AsyncConnection, organization_id: str, project_ids: Sequence[str]
-) -> dict[str, ProjectLimits]:
-    """Return the limits of projects by their ids."""
-    query = select(project.c.id, project.c.quota_alerts, project.c.model_limits).where(
-        project.c.organization_id == organization_id, project.c.id.in_(project_ids)
-    )
-    return {
-        row.id: ProjectLimits(
-            msgspec.json.decode(row.quota_alerts, type=tuple[QuotaAlert, ...]),
-            msgspec.json.decode(row.model_limits, type=dict[str, ModelLimit]),
-        )
-        for row in await connection.execute(query)
-    }
-
-
-async def write_limits(
-    connection: AsyncConnection, organization_id: str, project_id: str, limits: ProjectLimits
-) -> None:
-    """Replace the limits of a project."""
-    await connection.execute(
-        update(project)
-        .where(project.c.organization_id == organization_id, project.c.id == project_id)
-        .values(
-            quota_alerts=msgspec.json.encode(limits.quota_alerts).decode(),
-            model_limits=msgspec.json.encode(limits.model_limits, order="sorted").decode(),
-        )
-    )
 
 
 async def _one(connection: AsyncConnection, organization_id: str, condition: Any) -> Project | None:

@@ -13,7 +13,7 @@ from tollkeeper.store.schema import change, revision
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-ChangeKind = Literal["api_key", "price", "project", "member", "organization", "provider"]
+ChangeKind = Literal["api_key", "price", "project", "member", "organization", "provider", "limit"]
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -109,10 +109,12 @@ outbox = Table(
     int_("created_at_us"),
     int_("delivered_at_us", nullable=True),
     text_("failure"),
+    text_("channel", default="email"),  # email, slack or webhook
+    text_("alert_id", default=""),  # what it tells of, when that is an alert
     PrimaryKeyConstraint("id"),
     sqlite_strict=True,
 )
-"""E-mails to be delivered, written with what they tell of."""
+"""Messages to be delivered, written with what they tell of. `recipient` is an address, or the id of an alert's target."""
 
 job_lease = Table(
     "job_lease",

@@ -11,6 +11,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from tollkeeper.store.columns import int_, metadata, text_
@@ -97,6 +98,8 @@ budget_node = Table(
     int_("recalled_at_us"),  # since when idle leases are wanted back; 0 when they are not
     int_("stopped_at_us", nullable=True),  # since when nothing more is let in, whatever is left
     int_("updated_at_us"),
+    int_("limit_highest", default=0),  # as far as `used + escrow` could lawfully come before the limit was lowered
+    int_("overrun", default=0),  # the part of `used` by which calls came to more than was reserved
     PrimaryKeyConstraint("organization_id", "budget_id", "window_start_us"),
     CheckConstraint("escrow >= 0", name="escrow_not_negative"),
     sqlite_strict=True,
@@ -117,6 +120,7 @@ lease = Table(
     int_("amount"),
     int_("consumed"),  # by the usage records in the database
     int_("converted"),  # the part of `consumed` that is in the node's `used`
+    int_("booked", default=0),  # in `used` as well: what a person decided for lost records, less what then came of them
     int_("created_at_us"),
     int_("updated_at_us"),
     PrimaryKeyConstraint("organization_id", "id"),
@@ -178,7 +182,20 @@ Index(
     budget_request.c.id,
 )
 Index("ix_budget_node_updated_at_us", budget_node.c.updated_at_us)
+Index(
+    "ix_budget_node_recalled",
+    budget_node.c.organization_id,
+    budget_node.c.budget_id,
+    postgresql_where=text("recalled_at_us > 0"),
+    sqlite_where=text("recalled_at_us > 0"),
+)
 Index("ix_lease_holder_state", lease.c.holder, lease.c.state)
+for _name, _columns, _where in (
+    ("ix_lease_late", (lease.c.organization_id, lease.c.id), "state = 'closed' AND consumed > converted"),
+    ("ix_lease_living", (lease.c.organization_id, lease.c.id), "state != 'closed'"),
+    ("ix_lease_closed", (lease.c.updated_at_us,), "state = 'closed'"),
+):
+    Index(_name, *_columns, postgresql_where=text(_where), sqlite_where=text(_where))
 Index(
     "ix_lease_organization_id_budget_id_window_start_us",
     lease.c.organization_id,

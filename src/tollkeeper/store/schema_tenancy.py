@@ -56,7 +56,6 @@ project = Table(
     text_("team_id", nullable=True),
     int_("archived_at_us", nullable=True),
     text_("quota_alerts", default="[]"),  # JSON, see domain.budget.QuotaAlert
-    text_("model_limits", default="{}"),  # JSON, see domain.budget.ModelLimit
     PrimaryKeyConstraint("organization_id", "id"),
     UniqueConstraint("organization_id", "name"),  # an archived project's name ends with when
     ForeignKeyConstraint(["organization_id"], ["organization.id"]),

@@ -9,6 +9,7 @@ import asyncpg
 
 from tollkeeper.store import rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
+from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -22,6 +23,18 @@ _CREATE_STAGING = "CREATE TEMPORARY TABLE usage_staging (LIKE usage_record) ON C
 _INSERT_STAGED = """
 INSERT INTO usage_record SELECT * FROM usage_staging ORDER BY organization_id, day, call_id
 ON CONFLICT DO NOTHING RETURNING organization_id, call_id
+"""
+# Leases are locked in the order of their keys, as by everybody else who needs several.
+_DRAW = """
+WITH drawn AS (
+    SELECT lease.organization_id, lease.id, given.amount
+    FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS given (organization_id, id, amount)
+    JOIN lease ON lease.organization_id = given.organization_id AND lease.id = given.id
+    ORDER BY lease.organization_id, lease.id
+    FOR UPDATE OF lease
+)
+UPDATE lease SET consumed = lease.consumed + drawn.amount FROM drawn
+WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
 """
 _UPDATE_LAST_USE = """
 UPDATE api_key SET last_used_at_us = $3
@@ -38,6 +51,7 @@ class PostgresUsageWriter:
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
         self._last_uses = LastUses()
+        self._missing_leases = MissingLeases()
         self._days_ready: set[int] = set()
 
     async def insert(self, records: list[UsageRecord], slot: str) -> int:
@@ -71,6 +85,10 @@ class PostgresUsageWriter:
                 records = [record for record in records if (record.organization_id, record.call_id) in new]
             for table, added in zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True):
                 await connection.executemany(_UPSERTS[table.name], rollups.rows(added, slot))
+            drawn = drawn_of(records)
+            if drawn:
+                status = await connection.execute(_DRAW, *map(list, zip(*drawn, strict=True)))
+                self._missing_leases.note(len(drawn), int(status.rpartition(" ")[2]))
             uses = self._last_uses.due(records)
             if uses:
                 await connection.executemany(_UPDATE_LAST_USE, uses)

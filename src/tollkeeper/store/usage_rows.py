@@ -31,6 +31,9 @@ LABEL_VALUE_BYTES = 512  # 128 characters, whichever they are
 TEXT_BYTES = 1024  # of a text that is no key
 NUMBER_MAX = 2**50
 """Bound of a single call's amount (1.1 million dollars), quantities and times: 8,191 such records fit an int64 sum."""
+DRAWS_MAX = 64
+_LEASE_ID_BYTES = 16
+_INT64_MAX = 2**63 - 1
 BEYOND_REASON = "an amount or quantity was beyond what a call can have"
 
 _log = logging.getLogger(__name__)
@@ -86,7 +89,7 @@ def storable(record: UsageRecord) -> UsageRecord:
 
     Texts lose control characters, lone surrogates and what is beyond their bound. A record with an amount or quantity
     outside ±`NUMBER_MAX` becomes unpriced, without quantities and lines, with a critical log line: no sum of ours is
-    wrong in silence. Times outside 0 to `NUMBER_MAX` are cut to it. Sums never saturate: thousands of records at the
+    wrong in silence. So with a draw outside 0 to `NUMBER_MAX`, which is cut to it. Times outside 0 to `NUMBER_MAX` are cut to it. Sums never saturate: thousands of records at the
     bound fit into a rollup row, and one that did not would be refused and set aside.
     """
     changes: dict[str, Any] = {}
@@ -100,6 +103,9 @@ def storable(record: UsageRecord) -> UsageRecord:
         changes["labels"] = dict(map(_storable_label, record.labels.items()))
     if any(_storable_line(line) is not line for line in record.lines):
         changes["lines"] = tuple(map(_storable_line, record.lines))
+    if (record.draws and not all(map(_is_storable_draw, record.draws))) or len(record.draws) > DRAWS_MAX:
+        _log.critical("call %s has draws that no call can have: they are cut", record.call_id.hex())
+        changes["draws"] = tuple(map(_storable_draw, record.draws[:DRAWS_MAX]))
     for name in _TIMES:
         if not 0 <= (time_us := getattr(record, name)) <= NUMBER_MAX:
             changes[name] = min(max(time_us, 0), NUMBER_MAX)
@@ -208,6 +214,20 @@ def _storable_line(line: ChargeLine) -> ChargeLine:
     if dimension is line.dimension and source is line.source:
         return line
     return msgspec.structs.replace(line, dimension=dimension, source=source)
+
+
+def _is_storable_draw(draw: Draw) -> bool:
+    return (
+        len(draw.lease_id) <= _LEASE_ID_BYTES
+        and 0 <= draw.amount <= NUMBER_MAX
+        and min(draw.left, draw.limit, draw.used) >= -_INT64_MAX
+        and max(draw.left, draw.limit, draw.used) <= _INT64_MAX
+    )
+
+
+def _storable_draw(draw: Draw) -> Draw:
+    figures = (min(max(number, -_INT64_MAX), _INT64_MAX) for number in (draw.left, draw.limit, draw.used))
+    return Draw(draw.lease_id[:_LEASE_ID_BYTES], min(max(draw.amount, 0), NUMBER_MAX), *figures)
 
 
 def _numbers(record: UsageRecord) -> Iterator[int]:

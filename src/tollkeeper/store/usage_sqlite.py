@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tollkeeper.store import rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
+from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 from tollkeeper.store.schema import usage_record
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tollkeeper.domain.usage import UsageRecord
     from tollkeeper.store.database_file import DatabaseFile
+    from tollkeeper.store.lease_draws import Drawn
 
 # Sizes that repeat are prepared once. 256 rows of 20 columns stay far below SQLite's 32,766 variables (3.32 and later).
 _CHUNK_ROWS = (256, 64, 16, 4, 1)
@@ -41,6 +43,7 @@ class SqliteUsageWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usage-writer")
         self._connection: sqlite3.Connection | None = None
         self._last_uses = LastUses()
+        self._missing_leases = MissingLeases()
 
     async def insert(self, records: list[UsageRecord], slot: str) -> int:
         """Insert records and rollups in one transaction; returns how many records were new.
@@ -83,11 +86,14 @@ class SqliteUsageWriter:
             _insert_rows(connection, usage_record, [row for row in rows if row[:3] not in there])
         for table, added in zip(rollups.ROLLUP_TABLES, sums, strict=True):
             _insert_rows(connection, table, rollups.rows(added, slot))
+        drawn = drawn_of(records)
+        found = _draw(connection, drawn)
         uses = self._last_uses.due(records)
         for organization_id, key_id, at_us in uses:
             connection.execute(_UPDATE_LAST_USE, {"organization_id": organization_id, "id": key_id, "at_us": at_us})
         connection.execute("COMMIT")
         self._last_uses.written(uses)
+        self._missing_leases.note(len(drawn), found)
         return len(records)
 
     def _connect(self) -> sqlite3.Connection:
@@ -116,6 +122,17 @@ def _insert_rows(connection: sqlite3.Connection, table: Table, rows: Sequence[tu
             at += size
 
 
+def _draw(connection: sqlite3.Connection, drawn: Sequence[Drawn]) -> int:
+    """Add to what leases have consumed; returns how many of them were there."""
+    changes_before = connection.total_changes
+    at = 0
+    for size in _CHUNK_ROWS:
+        while len(drawn) - at >= size:
+            connection.execute(_DRAW[size], tuple(chain.from_iterable(drawn[at : at + size])))
+            at += size
+    return connection.total_changes - changes_before
+
+
 def _existing(connection: sqlite3.Connection, rows: Sequence[usage_rows.Row]) -> set[tuple[object, ...]]:
     select = (
         "SELECT organization_id, day, call_id FROM usage_record WHERE organization_id = ? AND day = ? AND call_id = ?"
@@ -138,5 +155,13 @@ def _statement(table: Table, size: int) -> str:
 _STATEMENTS = {
     (table.name, size): _statement(table, size)
     for table in (usage_record, *rollups.ROLLUP_TABLES)
+    for size in _CHUNK_ROWS
+}
+_DRAW = {
+    size: f"""
+WITH drawn (organization_id, id, amount) AS (VALUES {", ".join(["(?, ?, ?)"] * size)})
+UPDATE lease SET consumed = consumed + drawn.amount FROM drawn
+WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
+"""  # noqa: S608  # nothing but question marks
     for size in _CHUNK_ROWS
 }

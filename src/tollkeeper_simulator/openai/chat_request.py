@@ -56,7 +56,7 @@ def read(body: Json) -> ChatRequest:
     if model.kind != "chat":
         message = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
         raise RefusedError(error(404, message, param="model"))
-    read_prompt = prompt.read(body)
+    read_prompt = prompt.read(body, model.name)
     _check_sampling(body)
     stream = fields.flag(body, "stream")
     limit = _output_limit(body, model)

@@ -10,30 +10,30 @@ import msgspec
 from tollkeeper_simulator import tokens
 from tollkeeper_simulator.openai.errors import refuse
 from tollkeeper_simulator.openai.fields import wrong_type
+from tollkeeper_simulator.openai.images import image_tokens
 from tollkeeper_simulator.text import seed_of
 
 if TYPE_CHECKING:
     from tollkeeper_simulator.dialect import Json
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_LOW_DETAIL_TOKENS = 85
-_IMAGE_TOKENS = 765
 _AUDIO_BYTES_PER_TOKEN = 1_600
 _REPLY_PRIMER = ("<|start|>", "assistant", "<|message|>")
 
 
 @dataclass(slots=True)
 class Prompt:
-    """A prompt as tokens; images and audio are so many placeholder tokens, also counted apart."""
+    """A prompt for a model as tokens; images and audio are so many placeholder tokens, also counted apart."""
 
+    model: str
     tokens: list[str] = field(default_factory=list)
     image_tokens: int = 0
     audio_tokens: int = 0
     last_user_text: str = ""
 
 
-def read(body: Json) -> Prompt:
-    """Return the prompt of a chat request: tools and schema first, then the messages in order.
+def read(body: Json, model: str) -> Prompt:
+    """Return the prompt of a chat request to a model: tools and schema first, then the messages in order.
 
     Raises RefusedError for whatever is not a list of messages.
     """
@@ -48,7 +48,7 @@ def read(body: Json) -> Prompt:
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
         )
         raise refuse(message, "messages", "empty_array")
-    prompt = Prompt()
+    prompt = Prompt(model)
     for name in ("tools", "functions", "response_format"):
         if body.get(name):
             prompt.tokens += tokens.pieces(msgspec.json.encode(body[name]).decode())
@@ -122,7 +122,7 @@ def _add_part(prompt: Prompt, part: object, where: str) -> None:
 def _add_image(prompt: Prompt, image: Any, where: str) -> None:
     if not isinstance(image, dict) or not isinstance(image.get("url"), str):
         raise wrong_type(f"{where}.image_url", "an object", image)
-    size = _LOW_DETAIL_TOKENS if image.get("detail") == "low" else _IMAGE_TOKENS
+    size = image_tokens(prompt.model, image["url"], image.get("detail"))
     prompt.image_tokens += size
     # The same picture gives the same tokens, so that it can be cached like text.
     prompt.tokens += [f"<|image:{seed_of(image['url']):x}|>"] * size

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollkeeper.domain.money import AMOUNT_NANOS_MAX
 from tollkeeper.domain.price import ModelPrices, PriceVersion, charge_for, price_ceiling
-from tollkeeper.domain.rate_card import Rate
+from tollkeeper.domain.rate_card import Rate, card_of
 from tollkeeper.domain.usage import Dimension, Usage
 
 INPUTS = [each.value for each in Dimension if not each.value.startswith("output")]
@@ -45,3 +46,41 @@ def test_the_dearest_input_rate_counts_and_long_prompts_pay_their_threshold() ->
     slack = len(Dimension)
     assert price_ceiling(prices, 100, 10, at_us=1, tier="standard") == (100 * 1250 + 10 * 5000) // 1000 + slack
     assert price_ceiling(prices, 101, 10, at_us=1, tier="standard") == (101 * 2000 + 10 * 5000) // 1000 + slack
+
+
+@given(
+    rates, rates, st.dictionaries(st.sampled_from(INPUTS), counts), st.dictionaries(st.sampled_from(OUTPUTS), counts)
+)
+def test_no_charge_at_either_of_two_tiers_exceeds_their_ceiling(
+    asked: list[Rate], other: list[Rate], inputs: dict[str, int], outputs: dict[str, int]
+) -> None:
+    prices = ModelPrices("p", "m", (PriceVersion(0, {"standard": tuple(asked), "priority": tuple(other)}),))
+    ceiling = card_of(tuple(asked), tuple(other)).ceiling_nanos(sum(inputs.values()), sum(outputs.values()))
+    for tier in ("standard", "priority"):
+        amount = charge_for(prices, Usage({**inputs, **outputs}), at_us=1, tier=tier).amount_nanos
+        assert amount is None or amount <= ceiling
+
+
+def test_another_tier_counts_for_the_ceiling_and_never_for_a_charge() -> None:
+    asked, other = (Rate("input", 1000), Rate("output", 5000)), (Rate("input", 2000), Rate("output", 9000))
+    card = card_of(asked, other)
+    assert card.ceiling_nanos(100, 10) == 100 * 2 + 10 * 9 + len(Dimension)
+    assert card.pick(Usage({"input": 1})) == {"input": asked[0], "output": asked[1]}
+    assert card_of(asked).ceiling_nanos(100, 10) == 100 * 1 + 10 * 5 + len(Dimension)
+    assert card_of(asked, other) is card
+
+
+def test_a_short_prompts_output_is_not_bounded_by_the_price_of_long_ones() -> None:
+    card = card_of((Rate("input", 1000), Rate("output", 5000), Rate("input", 2000, 100), Rate("output", 7000, 100)))
+    assert card.ceiling_nanos(100, 10) == 100 * 1 + 10 * 5 + len(Dimension)
+    assert card.ceiling_nanos(101, 10) == 101 * 2 + 10 * 7 + len(Dimension)
+
+
+@given(rates, st.integers(0, 10**12), counts)
+def test_what_fits_into_an_amount_is_the_most_that_does(known: list[Rate], nanos: int, inputs: int) -> None:
+    card = card_of(tuple(known))
+    fits = card.output_tokens_within(nanos, inputs)
+    if fits:
+        assert card.ceiling_nanos(inputs, fits) <= nanos or fits == AMOUNT_NANOS_MAX
+    if fits < AMOUNT_NANOS_MAX:
+        assert card.ceiling_nanos(inputs, fits + 1) > nanos

@@ -15,13 +15,11 @@ import msgspec
 from tollkeeper.control.administration import Target
 from tollkeeper.control.blueprint.plan import Change, Kind
 from tollkeeper.control.blueprint.steps import Run
-from tollkeeper.control.budgets import Terms
-from tollkeeper.domain.budget import Budget
-from tollkeeper.domain.money import format_usd
+from tollkeeper.control.budgets import Terms, budget_of, shown_budget, target_of
 from tollkeeper.domain.tenancy import OrganizationId, Project, ProjectId, Team, TeamId
 from tollkeeper.kit.ids import new_id
 from tollkeeper.store import bulk_tenancy
-from tollkeeper.store.projects import ProjectLimits
+from tollkeeper.store.project_limits import ProjectLimits
 
 
 async def _create_teams(run: Run, changes: Sequence[Change]) -> None:
@@ -63,28 +61,9 @@ async def _create_budgets(run: Run, changes: Sequence[Change]) -> None:
     for change in changes:
         place = run.place(*change.values["scope"])
         terms: Terms = change.values["terms"]
-        made.append(
-            Budget(
-                action.organization_id,
-                place.kind,
-                place.id,
-                terms.period,
-                terms.amount,
-                terms.is_carried_over,
-                terms.enforcement,
-                action.now_us,
-            )
-        )
-    await bulk_tenancy.create_budgets(action.connection, made)
-    for budget in made:
-        shown = {
-            "period": budget.period,
-            "amount_usd": format_usd(budget.amount),
-            "carryover": budget.is_carried_over,
-            "enforcement": msgspec.structs.asdict(budget.enforcement),
-        }
-        target = Target("budget", budget.scope_id, f"{budget.scope_kind} {budget.period}")
-        action.record("budget.set", target, after=shown)
+        made.append(budget_of(action.organization_id, place, terms))
+    for budget in await bulk_tenancy.create_budgets(action.connection, made):
+        action.record("budget.set", target_of(budget), after=shown_budget(budget))
 
 
 CREATIONS: dict[Kind, Callable[[Run, Sequence[Change]], Awaitable[None]]] = {

@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from tollkeeper.domain.budget import AlertAction, Enforcement, Period
+from tollkeeper.control.budgets import PERIODS, UNITS
+from tollkeeper.domain.budget import AlertAction, BudgetKey, Enforcement
 from tollkeeper.domain.tenancy import Language
 
 
@@ -28,6 +29,7 @@ class Form(Enum):
     COUNT = auto()
     RATE = auto()
     AGE = auto()  # days
+    MONTH_START = auto()  # a day of the month, 1 to 28
     LABEL_NAME = auto()
     LABELS = auto()
     ALERTS = auto()
@@ -41,26 +43,58 @@ Usd = Annotated[int, Form.USD]
 Names = Annotated[str, Form.PERMISSION]
 Amount = Usd | UnsetType | None
 """None takes the budget away."""
+Count = Annotated[int, Form.COUNT] | UnsetType | None
 
 
 class BudgetEntry(msgspec.Struct, frozen=True):
-    """Budgets of one or several periods on the same terms."""
+    """Budgets of one or several periods and units on the same terms, for one model or for all."""
 
+    model: Annotated[str, Form.MODEL] | None = None
     daily_nanos: Amount = field(default=UNSET, name="daily_usd")
     weekly_nanos: Amount = field(default=UNSET, name="weekly_usd")
     monthly_nanos: Amount = field(default=UNSET, name="monthly_usd")
+    total_nanos: Amount = field(default=UNSET, name="total_usd")
+    daily_requests: Count = UNSET
+    weekly_requests: Count = UNSET
+    monthly_requests: Count = UNSET
+    total_requests: Count = UNSET
+    daily_tokens: Count = UNSET
+    weekly_tokens: Count = UNSET
+    monthly_tokens: Count = UNSET
+    total_tokens: Count = UNSET
+    concurrent_calls: Count = UNSET
     carryover: bool = False
     hard_limit: bool = True
     notify_on_exceed: bool = True
     auto_disable_on_exceed: bool = False
 
     @property
-    def amounts(self) -> dict[Period, int | UnsetType | None]:
-        return {"daily": self.daily_nanos, "weekly": self.weekly_nanos, "monthly": self.monthly_nanos}
+    def amounts(self) -> dict[BudgetKey, int | None]:
+        """What is stated, by keys without a scope."""
+        stated = {key: getattr(self, name) for key, name in _FIELDS.items()}
+        model = self.model or ""
+        return {
+            msgspec.structs.replace(key, model=model): amount for key, amount in stated.items() if amount is not UNSET
+        }
+
+    def with_amount(self, key: BudgetKey, amount: int) -> BudgetEntry:
+        """Return the entry with one amount more; `key` is for the same model."""
+        return msgspec.structs.replace(self, **{_FIELDS[msgspec.structs.replace(key, model="")]: amount})
 
     @property
     def enforcement(self) -> Enforcement:
         return Enforcement(self.hard_limit, self.notify_on_exceed, self.auto_disable_on_exceed)
+
+
+_FIELDS: dict[BudgetKey, str] = {
+    BudgetKey("", "total", "concurrent"): "concurrent_calls",
+    **{
+        BudgetKey("", period, unit): f"{period}_{'nanos' if unit == 'usd' else unit}"
+        for period in PERIODS
+        for unit in UNITS
+        if unit != "concurrent"
+    },
+}
 
 
 Budgets = Annotated[tuple[BudgetEntry, ...], Form.ONE_OR_MORE] | UnsetType
@@ -156,6 +190,7 @@ class OrganizationEntry(msgspec.Struct, frozen=True):
     name: Name | UnsetType = UNSET
     timezone: Annotated[str, Form.TIMEZONE] | UnsetType = UNSET
     language: Language | UnsetType = UNSET
+    fiscal_month_start: Annotated[int, Form.MONTH_START] | UnsetType = UNSET
     policy: PolicyEntry | UnsetType = UNSET
     budget: Budgets = UNSET
 

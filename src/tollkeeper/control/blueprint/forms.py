@@ -10,7 +10,7 @@ from typing import Any
 from tollkeeper.control.blueprint.document import AlertEntry, Form
 from tollkeeper.control.key_making import RATE_MAX
 from tollkeeper.control.names import check_name
-from tollkeeper.control.organizations import KEY_AGE_MAX_DAYS
+from tollkeeper.control.organizations import KEY_AGE_MAX_DAYS, MONTH_START_MAX
 from tollkeeper.domain.account import normalise_email
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.key_terms import check_addresses, check_labels, check_models
@@ -138,6 +138,7 @@ SCALARS: dict[Form, Callable[[str], Any]] = {
     Form.COUNT: lambda text: read_whole(text, at_least=0, at_most=COUNT_MAX),
     Form.RATE: lambda text: read_whole(text, at_least=1, at_most=RATE_MAX),
     Form.AGE: lambda text: read_whole(text, at_least=1, at_most=KEY_AGE_MAX_DAYS),
+    Form.MONTH_START: lambda text: read_whole(text, at_least=1, at_most=MONTH_START_MAX),
     Form.LABEL_NAME: _read_label_name,
     Form.VERSION: lambda text: read_whole(text, at_least=1, at_most=1),
 }
@@ -157,7 +158,7 @@ SHOWN: dict[Form, Callable[[Any], str]] = {
 }
 """How a value is shown that is not what was written."""
 
-NUMBERS = frozenset({Form.USD, Form.THRESHOLD, Form.COUNT, Form.RATE, Form.AGE, Form.VERSION})
+NUMBERS = frozenset({Form.USD, Form.THRESHOLD, Form.COUNT, Form.RATE, Form.AGE, Form.MONTH_START, Form.VERSION})
 """What needs no quotes."""
 
 

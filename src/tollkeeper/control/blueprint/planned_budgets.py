@@ -15,7 +15,7 @@ from tollkeeper.control.blueprint.plan import Change
 from tollkeeper.control.blueprint.present import Present
 from tollkeeper.control.blueprint.reading import Blueprint, all_projects
 from tollkeeper.control.budgets import Terms, terms_of
-from tollkeeper.domain.budget import Budget, Period
+from tollkeeper.domain.budget import Budget, BudgetKey, Period
 
 
 def plan_budgets(
@@ -46,22 +46,20 @@ def _plan_place(
     path: str,
     scope: Scope,
     entries: tuple[BudgetEntry, ...],
-    known: dict[Period, Budget],
+    known: dict[BudgetKey, Budget],
     *,
     is_pruning: bool,
 ) -> Iterator[Change]:
-    stated: dict[Period, Terms | None] = {}
+    stated: dict[BudgetKey, Terms | None] = {}
     for entry in entries:
-        for period, amount in entry.amounts.items():
-            if amount is not UNSET:
-                terms = None if amount is None else Terms(amount, period, entry.carryover, entry.enforcement)
-                stated[period] = terms
+        for key, amount in entry.amounts.items():
+            stated[key] = None if amount is None else _terms(entry, key, amount)
     if is_pruning:
-        stated |= {period: None for period in known if period not in stated}
-    for period, terms in stated.items():
-        before = known.get(period)
-        common: dict[str, Any] = {"kind": "budget", "name": _name_of(scope, period), "path": path}
-        values = {"scope": scope, "period": period, "terms": terms}
+        stated |= {key: None for key in known if key not in stated}
+    for key, terms in stated.items():
+        before = known.get(key)
+        common: dict[str, Any] = {"kind": "budget", "name": _name_of(scope, key), "path": path}
+        values = {"scope": scope, "key": key, "terms": terms}
         if terms is None:
             if before is not None:
                 yield Change(verb="delete", **common, values=values)
@@ -74,32 +72,42 @@ def _plan_place(
             yield Change(verb="update", **common, fields=fields, values=values)
 
 
+def _terms(entry: BudgetEntry, key: BudgetKey, amount: int) -> Terms:
+    is_carried_over = entry.carryover and key.period != "total"  # without a period there is nothing to carry over into
+    return Terms(amount, key.period, is_carried_over, entry.enforcement, key.unit, key.model)
+
+
 def _shown_terms(terms: Terms) -> dict[str, Any]:
-    shown = {"amount_usd": terms.amount, "carryover": terms.is_carried_over}
+    amount = "amount_usd" if terms.unit == "usd" else "amount"
+    shown = {amount: terms.amount, "carryover": terms.is_carried_over}
     return {**shown, **msgspec.structs.asdict(terms.enforcement)}
 
 
 def _telling(terms: Terms) -> set[str]:
     """Return what is worth saying of a new budget: its amount, and what is not as usual."""
-    usual = _shown_terms(Terms(0))
-    return {"amount_usd"} | {name for name, value in _shown_terms(terms).items() if value != usual[name]}
+    usual = _shown_terms(Terms(-1, unit=terms.unit))
+    return {name for name, value in _shown_terms(terms).items() if value != usual[name]}
 
 
-def _name_of(scope: Scope, period: Period) -> str:
+def _name_of(scope: Scope, key: BudgetKey) -> str:
     kind, name = scope
-    return f"{kind} {name}, {period}" if name else f"{kind}, {period}"
+    what = {"usd": key.period, "concurrent": "concurrent calls"}.get(key.unit, f"{key.period} {key.unit}")
+    return (f"{kind} {name}, " if name else f"{kind}, ") + what + (f" for {key.model}" if key.model else "")
 
 
-def _budgets_by_scope(present: Present) -> dict[Scope, dict[Period, Budget]]:
+def _budgets_by_scope(present: Present) -> dict[Scope, dict[BudgetKey, Budget]]:
     scopes: dict[str, Scope] = {present.organization.id: ORGANIZATION}
     scopes |= {team.id: ("team", team.name) for team in present.teams.values()}
     scopes |= {project.id: ("project", project.name) for project in present.projects.values()}
     return {scopes[id_]: budgets for id_, budgets in present.budgets.items() if id_ in scopes}
 
 
-def _allotments(present: Present, known: dict[Scope, dict[Period, Budget]]) -> Allotments:
+def _allotments(present: Present, known: dict[Scope, dict[BudgetKey, Budget]]) -> Allotments:
     team_names: dict[str, str] = {team.id: team.name for team in present.teams.values()}
-    amounts = {scope: {period: budget.amount for period, budget in budgets.items()} for scope, budgets in known.items()}
+    amounts: dict[Scope, dict[Period, int]] = {
+        scope: {key.period: budget.amount for key, budget in budgets.items() if key.is_divided}
+        for scope, budgets in known.items()
+    }
     return Allotments(amounts, {each.name: team_names.get(each.team_id, "") for each in present.projects.values()})
 
 
@@ -111,11 +119,11 @@ def _after(blueprint: Blueprint, before: Allotments, changes: list[Change]) -> A
             amounts.pop(("project", change.name), None)
         elif change.verb == "delete" and change.kind == "team":
             amounts.pop(("team", change.name), None)
-        elif change.kind == "budget":
-            place = amounts.setdefault(change.values["scope"], {})
+        elif change.kind == "budget" and change.values["key"].is_divided:
+            place, period = amounts.setdefault(change.values["scope"], {}), change.values["key"].period
             terms: Terms | None = change.values["terms"]
             if terms is None:
-                place.pop(change.values["period"], None)
+                place.pop(period, None)
             else:
-                place[change.values["period"]] = terms.amount
+                place[period] = terms.amount
     return Allotments(amounts, teams)

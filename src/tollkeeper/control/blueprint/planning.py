@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from tollkeeper.control.blueprint.differences import differences
-from tollkeeper.control.blueprint.document import KeyEntry, PolicyEntry, ProjectEntry, RateEntry
+from tollkeeper.control.blueprint.document import KeyEntry, ModelLimitEntry, PolicyEntry, ProjectEntry, RateEntry
 from tollkeeper.control.blueprint.plan import Change, Kind, Plan, Verb, in_order
 from tollkeeper.control.blueprint.planned_budgets import plan_budgets
 from tollkeeper.control.blueprint.planned_people import plan_people
@@ -54,11 +54,12 @@ def _plan_organization(blueprint: Blueprint, present: Present) -> list[Change]:
     entry, known = blueprint.document.organization, present.organization
     if entry is UNSET:
         return []
-    wanted = {"name": entry.name, "timezone": entry.timezone, "language": entry.language}
+    names = ("name", "timezone", "language", "fiscal_month_start")
+    wanted = {name: getattr(entry, name) for name in names}
     policy = entry.policy if entry.policy is UNSET else _policy_of(entry.policy)
     values, fields = differences(
         {name: value for name, value in {**wanted, "policy": policy}.items() if value is not UNSET},
-        {name: getattr(known, name) for name in ("name", "timezone", "language", "policy")},
+        {name: getattr(known, name) for name in (*names, "policy")},
     )
     if not values:
         return []
@@ -107,6 +108,7 @@ def _plan_projects(blueprint: Blueprint, present: Present, *, is_pruning: bool) 
             wanted["model_limits"] = {
                 name: ModelLimit(each.daily_requests, each.daily_budget_nanos)
                 for name, each in entry.model_limits.items()
+                if each != ModelLimitEntry()
             }
         known = present.projects.get(entry.name)
         before: _Known | None = None

@@ -10,13 +10,24 @@ import msgspec
 from tollkeeper.control.administration import Action
 from tollkeeper.domain.account import AccountStatus
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
-from tollkeeper.domain.budget import Budget, Period
+from tollkeeper.domain.budget import Budget, BudgetKey
 from tollkeeper.domain.role import PREDEFINED, Role
 from tollkeeper.domain.tenancy import Organization, Project, Team
-from tollkeeper.store import accounts, api_keys, budgets, invites, member_lists, organizations, projects, roles, teams
+from tollkeeper.store import (
+    accounts,
+    api_keys,
+    budgets,
+    invites,
+    member_lists,
+    organizations,
+    project_limits,
+    projects,
+    roles,
+    teams,
+)
 from tollkeeper.store.invites import Invite
 from tollkeeper.store.members import Member
-from tollkeeper.store.projects import ProjectLimits
+from tollkeeper.store.project_limits import ProjectLimits
 
 _PAGE = 1000
 
@@ -37,7 +48,7 @@ class Present(msgspec.Struct, frozen=True):
     teams: dict[str, Team]
     projects: dict[str, Project]
     limits: dict[str, ProjectLimits]  # by the project's id
-    budgets: dict[str, dict[Period, Budget]]  # by the place's id
+    budgets: dict[str, dict[BudgetKey, Budget]]  # by the place's id and a key without it; but for those in `limits`
     keys: dict[str, dict[str, ApiKey]]  # by the project's id and the key's name
     members: dict[str, Member]  # active ones, by e-mail
     invites: dict[str, list[Invite]]  # open ones, by e-mail
@@ -65,7 +76,7 @@ async def read_present(action: Action, *, emails: Iterable[str] = ()) -> Present
     limits: dict[str, ProjectLimits] = {}
     for start in range(0, len(in_use), _PAGE):
         ids = [each.id for each in in_use[start : start + _PAGE]]
-        limits |= await projects.read_limits(connection, organization_id, ids)
+        limits |= await project_limits.read_limits(connection, organization_id, ids)
     return Present(
         organization=organization,
         roles={each.name: each for each in all_roles if each.id not in PREDEFINED},
@@ -89,18 +100,19 @@ async def _all(read_page: Callable[[str | None], Awaitable[list[T]]]) -> list[T]
             return found
 
 
-async def _read_budgets(action: Action) -> dict[str, dict[Period, Budget]]:
-    found: dict[str, dict[Period, Budget]] = {}
-    after: tuple[str, str] | None = None
+async def _read_budgets(action: Action) -> dict[str, dict[BudgetKey, Budget]]:
+    found: dict[str, dict[BudgetKey, Budget]] = {}
+    after: BudgetKey | None = None
     while True:
         page = await budgets.list_budgets(
             action.connection, action.organization_id, budgets.BudgetFilter(), after=after, limit=_PAGE
         )
         for each in page:
-            found.setdefault(each.scope_id, {})[each.period] = each
+            if not project_limits.is_model_limit(each):
+                found.setdefault(each.scope_id, {})[msgspec.structs.replace(each.key, scope_id="")] = each
         if len(page) < _PAGE:
             return found
-        after = (page[-1].scope_id, page[-1].period)
+        after = page[-1].key
 
 
 async def _read_keys(action: Action) -> dict[str, dict[str, ApiKey]]:

@@ -14,6 +14,7 @@ from msgspec import NODEFAULT, UNSET, UnsetType
 from tollkeeper.control.blueprint.document import BudgetEntry, Document, Form, ProjectEntry
 from tollkeeper.control.blueprint.forms import SCALARS, WHOLES, fault_of, read_whole
 from tollkeeper.control.blueprint.yaml_tree import Mapping, Node, Scalar, Sequence, parse_yaml
+from tollkeeper.domain.budget import BudgetKey
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.kit.nearest import did_you_mean
 
@@ -182,6 +183,9 @@ def _check_names(read: Blueprint) -> None:
         budgets.append(("organization", document.organization.budget))
     for path, entries in budgets:
         _check_periods(read, f"{path}.budget", entries or ())
+    for path, _, project in projects:
+        for key in (key for each in project.budget or () for key in each.amounts if key.is_model_limit):
+            raise read.fault(f"{path}.budget", f"the {key.period} budget{_told(key)} belongs into model_limits")
 
 
 def _check_unique(read: Blueprint, paths: list[str], names: list[str]) -> None:
@@ -195,7 +199,10 @@ def _check_unique(read: Blueprint, paths: list[str], names: list[str]) -> None:
 
 
 def _check_periods(read: Blueprint, path: str, entries: tuple[BudgetEntry, ...]) -> None:
-    periods = Counter(name for each in entries for name, amount in each.amounts.items() if amount is not UNSET)
-    for name, count in periods.items():
+    for key, count in Counter(key for each in entries for key in each.amounts).items():
         if count > 1:
-            raise read.fault(path, f"there are {count} {name} budgets")
+            raise read.fault(path, f"there are {count} {key.period} budgets{_told(key)}")
+
+
+def _told(key: BudgetKey) -> str:
+    return ("" if key.unit == "usd" else f" of {key.unit}") + (f" for {key.model}" if key.model else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from tollkeeper.control import api_keys, budgets, invites, members, organizations, projects, roles, teams
@@ -164,7 +165,8 @@ async def _write_budget(run: Run, change: Change) -> None:
 
 async def _drop_budget(run: Run, change: Change) -> None:
     run.action.require("quota:manage", run.action.organization)
-    await budgets.drop_budget(run.action, run.place(*change.values["scope"]), change.values["period"])
+    place = run.place(*change.values["scope"])
+    await budgets.drop_budget(run.action, place, msgspec.structs.replace(change.values["key"], scope_id=place.id))
 
 
 def _quota_of(values: dict[str, Any]) -> ProjectQuota:

@@ -32,7 +32,7 @@ from tollkeeper.control.blueprint.forms import NUMBERS, SHOWN
 from tollkeeper.control.blueprint.planned_people import PeopleRoles, RoleAtPlace
 from tollkeeper.control.blueprint.present import Present, read_present
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
-from tollkeeper.domain.budget import Budget, Period
+from tollkeeper.domain.budget import Budget
 from tollkeeper.domain.key_terms import KeyTerms
 from tollkeeper.domain.tenancy import Project
 
@@ -63,6 +63,7 @@ def document_of(present: Present) -> Document:
             name=organization.name,
             timezone=organization.timezone,
             language=organization.language,
+            fiscal_month_start=organization.fiscal_month_start,
             policy=PolicyEntry(policy.key_age_max_days, policy.is_key_expiry_required, policy.required_labels),
             budget=_budget_of(present, organization.id),
         ),
@@ -115,22 +116,20 @@ def _project_of(present: Present, project: Project) -> ProjectEntry:
 def _budget_of(present: Present, scope_id: str) -> tuple[BudgetEntry, ...] | UnsetType:
     """Return a place's budgets: those of equal terms in one entry."""
     entries: list[BudgetEntry] = []
-    for period, budget in present.budgets.get(scope_id, {}).items():
+    for key, budget in present.budgets.get(scope_id, {}).items():
         alike = [index for index, entry in enumerate(entries) if _has_terms(entry, budget)]
         if alike:
-            entries[alike[0]] = _with_amount(entries[alike[0]], period, budget)
+            entries[alike[0]] = entries[alike[0]].with_amount(key, budget.amount)
         else:
             terms = msgspec.structs.asdict(budget.enforcement)
-            entries.append(_with_amount(BudgetEntry(carryover=budget.is_carried_over, **terms), period, budget))
+            entry = BudgetEntry(model=budget.model or None, carryover=budget.is_carried_over, **terms)
+            entries.append(entry.with_amount(key, budget.amount))
     return tuple(entries) or UNSET
 
 
 def _has_terms(entry: BudgetEntry, budget: Budget) -> bool:
-    return entry.carryover == budget.is_carried_over and entry.enforcement == budget.enforcement
-
-
-def _with_amount(entry: BudgetEntry, period: Period, budget: Budget) -> BudgetEntry:
-    return msgspec.structs.replace(entry, **{f"{period}_nanos": budget.amount})
+    is_alike = entry.carryover == budget.is_carried_over and entry.enforcement == budget.enforcement
+    return is_alike and entry.model == (budget.model or None)
 
 
 def _key_of(key: ApiKey) -> KeyEntry:

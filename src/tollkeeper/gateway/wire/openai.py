@@ -37,15 +37,20 @@ CHOICES_MAX = 128  # OpenAI's own bound for `n` (openai-openapi v2.3.0, 2026-08-
 # Names that we decide by: a body in which one of them might stand twice is looked at closely, because the provider's
 # parser may take the other one.
 _DECISIVE_NAMES = frozenset(
-    {"model", "stream", "stream_options", "service_tier", "n", "best_of", "max_tokens", "max_completion_tokens"}
-)
+    {
+        "model", "stream", "stream_options", "service_tier", "n", "best_of", "max_tokens", "max_completion_tokens",
+        "prompt", "prediction", "tools", "web_search_options", "search_parameters", "plugins",
+    }
+)  # fmt: skip
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 _NOT_INPUT = frozenset({"role", "type", "url", "data", "file_data", "id"})
 _OPENING = re.compile(rb"^\s*\{")
 _INCLUDE_USAGE = b'{"stream_options":{"include_usage":true},'
 
 
+_ABSENT = msgspec.Raw()
 Count = Annotated[int, msgspec.Meta(ge=1, le=CHOICES_MAX)]
 Limit = Annotated[int, msgspec.Meta(ge=0, le=OUTPUT_TOKENS_MAX)]
 
@@ -54,7 +59,7 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Body(msgspec.Struct):
+class Body(msgspec.Struct):
     """What all operations share."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=MODEL_NAME_LENGTH_MAX)]
@@ -67,17 +72,22 @@ class _Body(msgspec.Struct):
     max_tokens: Limit | None = None
     max_completion_tokens: Limit | None = None
     best_of: Count | None = None
+    prediction: msgspec.Raw = _ABSENT
+    tools: msgspec.Raw = _ABSENT
+    web_search_options: msgspec.Raw = _ABSENT  # OpenAI's, xAI's and OpenRouter's ways to ask for a search
+    search_parameters: msgspec.Raw = _ABSENT
+    plugins: msgspec.Raw = _ABSENT
 
 
-class _ChatBody(_Body, kw_only=True):
+class _ChatBody(Body, kw_only=True):
     messages: list[msgspec.Raw]
 
 
-class _CompletionBody(_Body, kw_only=True):
+class _CompletionBody(Body, kw_only=True):
     prompt: msgspec.Raw
 
 
-class _EmbeddingBody(_Body, kw_only=True):
+class _EmbeddingBody(Body, kw_only=True):
     input: msgspec.Raw
 
 
@@ -92,20 +102,24 @@ _REQUIRED: dict[Operation, str] = {"chat.completions": "messages", "completions"
 class Call:
     """A request as far as Tollkeeper decides by it. `body` is what the client sent, byte for byte."""
 
-    __slots__ = ("_fields", "body", "is_ambiguous", "is_stream", "model", "operation", "service_tier")
+    __slots__ = ("body", "choices", "fields", "is_ambiguous", "is_stream", "model", "operation", "service_tier")
 
-    def __init__(self, operation: Operation, body: bytes, fields: _Body) -> None:
-        self.operation, self.body, self._fields = operation, body, fields
+    def __init__(self, operation: Operation, body: bytes, fields: Body) -> None:
+        self.operation, self.body, self.fields = operation, body, fields
         self.model = fields.model
         self.service_tier = fields.service_tier
         self.is_stream = fields.stream is True and operation != "embeddings"
+        self.choices = max(fields.n or 1, fields.best_of or 1)
+        """How many answers are generated, and paid for."""
+        if isinstance(fields, _CompletionBody):
+            self.choices *= _prompt_count(fields.prompt)
         self.is_ambiguous = _check_ambiguity(fields, body)
         """A decisive name stands twice, deeper down or escaped: the body is rewritten, never spliced."""
 
     @property
     def wants_usage(self) -> bool:
         """Of a stream: the client asked for the usage chunk itself."""
-        options = self._fields.stream_options
+        options = self.fields.stream_options
         return options is not None and options.include_usage is True
 
     @property
@@ -113,26 +127,19 @@ class Call:
         return b'"stream_options"' in self.body
 
     @property
-    def output_tokens_max(self) -> int | None:
-        """The most tokens of output that the client allows, over all choices; None when it does not say."""
-        fields = self._fields
-        limit = fields.max_completion_tokens if fields.max_completion_tokens is not None else fields.max_tokens
-        return None if limit is None else limit * self.choices
-
-    @property
-    def choices(self) -> int:
-        """How many answers are generated, and paid for."""
-        return max(self._fields.n or 1, self._fields.best_of or 1)
+    def states_output_limit(self) -> bool:
+        """A limit stands in the body, maybe as null."""
+        return b'"max_tokens"' in self.body or b'"max_completion_tokens"' in self.body
 
     @property
     def end_user(self) -> str:
-        user = self._fields.user
+        user = self.fields.user
         return printable(user, END_USER_LENGTH_MAX) if user else ""
 
     @property
     def metadata(self) -> dict[str, str]:
         """The body's metadata, as far as it is text."""
-        return _strings(self._fields.metadata) if self._fields.metadata else {}
+        return _strings(self.fields.metadata) if self.fields.metadata else {}
 
 
 def parse(operation: Operation, body: bytes) -> Call:
@@ -169,19 +176,37 @@ def _is_null(value: msgspec.Raw) -> bool:
     return bytes(memoryview(value)[:4]) == b"null"
 
 
-def upstream_body(call: Call, model: str) -> bytes:
-    """Return the body for the provider: the client's bytes, `model` replaced and usage asked for where that must be."""
+def _prompt_count(prompt: msgspec.Raw) -> int:
+    """Return how many prompts there are: a text or a list of tokens is one, in a list of such each is one.
+
+    Raises:
+        InvalidRequest: they cannot be read.
+    """
+    if bytes(memoryview(prompt)[:1]) != b"[":
+        return 1
+    prompts = load(bytes(prompt))
+    return 1 if all(isinstance(each, int) for each in prompts) else len(prompts)
+
+
+def upstream_body(call: Call, model: str, *, output_tokens: int | None = None, limit_name: str = "max_tokens") -> bytes:
+    """Return the body for the provider: the client's bytes, with what must be otherwise.
+
+    `model` is replaced, a stream's usage asked for, and `output_tokens` added as a limit to a call that states none.
+    """
     asks_for_usage = call.is_stream and not call.wants_usage
-    if model == call.model and not asks_for_usage:
+    if model == call.model and not asks_for_usage and output_tokens is None:
         return call.body
-    if call.is_ambiguous or (asks_for_usage and call.states_stream_options):
-        return _rewritten(call.body, model, asks_for_usage=asks_for_usage)
+    added = {} if output_tokens is None else {limit_name: output_tokens}
+    if call.is_ambiguous or (asks_for_usage and call.states_stream_options) or (added and call.states_output_limit):
+        return _rewritten(call.body, model, asks_for_usage=asks_for_usage, added=added)
     body = call.body
     if model != call.model:
         name = msgspec.json.encode(model)
         body = _MODEL_MEMBER.sub(lambda found: found[1] + name, body, count=1)
     if asks_for_usage:
         body = _OPENING.sub(_INCLUDE_USAGE, body, count=1)
+    if added:
+        body = _OPENING.sub(msgspec.json.encode(added)[:-1] + b",", body, count=1)
     return body
 
 
@@ -193,7 +218,7 @@ def input_texts(call: Call) -> tuple[list[str], int]:
     Raises:
         InvalidRequest: the body cannot be read as a whole.
     """
-    fields = _load(call.body)
+    fields = load(call.body)
     texts: list[str] = []
     numbers = collect_texts(fields.get(_REQUIRED[call.operation]), texts, skip=_NOT_INPUT)
     collect_texts(fields.get("tools"), texts, skip=_NOT_INPUT)
@@ -215,7 +240,7 @@ def _named(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(f"Invalid type{where}: {text[:1].lower()}{text[1:]}.", param=param)
 
 
-def _check_ambiguity(fields: _Body, body: bytes) -> bool:
+def _check_ambiguity(fields: Body, body: bytes) -> bool:
     """Tell whether a decisive name occurs more than once or escaped, anywhere in the body.
 
     Raises:
@@ -228,7 +253,7 @@ def _check_ambiguity(fields: _Body, body: bytes) -> bool:
     def remember(pairs: list[tuple[str, Any]]) -> None:
         outermost[:] = pairs  # the outermost object is closed last
 
-    _load(body, remember)
+    load(body, remember)
     seen: set[str] = set()
     for name, _ in outermost:
         if name in _DECISIVE_NAMES and name in seen:
@@ -237,7 +262,7 @@ def _check_ambiguity(fields: _Body, body: bytes) -> bool:
     return True
 
 
-def _might_be_ambiguous(fields: _Body, body: bytes) -> bool:
+def _might_be_ambiguous(fields: Body, body: bytes) -> bool:
     """Tell in a microsecond whether a closer look is needed; written out because every call passes here.
 
     A name whose field is absent can stand in the body only beside a null. For `n` and `best_of` that would hide how many
@@ -252,11 +277,14 @@ def _might_be_ambiguous(fields: _Body, body: bytes) -> bool:
         or (fields.service_tier is not None and body.count(b'"service_tier"') > 1)
         or (fields.max_tokens is not None and body.count(b'"max_tokens"') > 1)
         or (fields.max_completion_tokens is not None and body.count(b'"max_completion_tokens"') > 1)
+        or (bool(fields.tools) and body.count(b'"tools"') > 1)
+        or (bool(fields.prediction) and body.count(b'"prediction"') > 1)
+        or (isinstance(fields, _CompletionBody) and body.count(b'"prompt"') > 1)
         or (b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None)
     )
 
 
-def _load(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def load(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """Read the whole body.
 
     Raises:
@@ -270,9 +298,11 @@ def _load(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = Non
         raise InvalidRequest(f"The body cannot be read: {error}.") from None
 
 
-def _rewritten(body: bytes, model: str, *, asks_for_usage: bool) -> bytes:
-    fields = _load(body)
+def _rewritten(body: bytes, model: str, *, asks_for_usage: bool, added: dict[str, int]) -> bytes:
+    fields = load(body)
     fields["model"] = model
     if asks_for_usage:
         fields["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
+    if added:
+        fields = {name: value for name, value in fields.items() if name not in _LIMIT_NAMES} | added
     return json.dumps(fields, separators=(",", ":")).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Any
 
@@ -26,6 +27,8 @@ def upgrade() -> None:
     for name, default in (("fiscal_month_start", "1"), ("is_prepaid", "0")):
         op.add_column("organization", sa.Column(name, _INT, nullable=False, server_default=sa.text(default)))
     _widen_budget()
+    _move_limits_of_projects()
+    _move_limits_of_keys()
     _create_windows()
     _create_rates()
     _create_indexes()
@@ -37,6 +40,11 @@ def _text(*names: str) -> list[sa.Column[Any]]:
 
 def _int(*names: str, nullable: bool = False) -> list[sa.Column[Any]]:
     return [sa.Column(name, _INT, nullable=nullable, autoincrement=False) for name in names]
+
+
+def _int_of_zero(*names: str) -> list[sa.Column[Any]]:
+    zero = sa.text("0")
+    return [sa.Column(name, _INT, nullable=False, server_default=zero, autoincrement=False) for name in names]
 
 
 def _widen_budget() -> None:
@@ -70,11 +78,9 @@ def _widen_budget() -> None:
             " is_exceeding_notified, is_exceeding_disabling, updated_at_us FROM budget_before"
         )
     ).all()
-    names = _BUDGET.split(", ")
-    insert = sa.text(f"INSERT INTO budget ({_BUDGET}) VALUES ({', '.join(':' + name for name in names)})")  # noqa: S608
     for organization_id, kind, scope_id, period, amount, *flags, updated_at_us in before:
-        values = (organization_id, f"bud_{secrets.token_hex(10)}", kind, scope_id, "", "usd", period, amount, *flags)
-        bind.execute(insert, dict(zip(names, (*values, updated_at_us, updated_at_us), strict=True)))
+        what = (organization_id, kind, scope_id, "", "usd", period)
+        _insert_budget(what, (amount, *flags), updated_at_us)
     op.drop_table("budget_before")
     op.create_table(
         "budget_increase",
@@ -104,6 +110,48 @@ def _widen_budget() -> None:
     )
 
 
+def _insert_budget(what: tuple[str, ...], terms: tuple[int, ...], at_us: int) -> None:
+    """Insert one: organization, kind, scope, model, unit and period; the amount and the flags; when it was made."""
+    names = _BUDGET.split(", ")
+    insert = sa.text(f"INSERT INTO budget ({_BUDGET}) VALUES ({', '.join(':' + name for name in names)})")  # noqa: S608
+    values = (what[0], f"bud_{secrets.token_hex(10)}", *what[1:], *terms, at_us, at_us)
+    op.get_bind().execute(insert, dict(zip(names, values, strict=True)))
+
+
+_USUAL_FLAGS = (0, 1, 1, 0)  # not carried over, hard, notifying, not disabling
+
+
+def _move_limits_of_projects() -> None:
+    """What a project allows of single models a day becomes budgets."""
+    query = (
+        "SELECT organization_id, id, created_at_us, model_limits FROM project"
+        " WHERE model_limits != '{}' AND archived_at_us IS NULL"
+    )
+    for organization_id, project_id, created_at_us, text in op.get_bind().execute(sa.text(query)).all():
+        for model, limit in json.loads(text).items():
+            for unit, amount in (("requests", limit.get("daily_requests")), ("usd", limit.get("daily_budget_nanos"))):
+                if amount is not None:
+                    what = (organization_id, "project", project_id, model, unit, "daily")
+                    _insert_budget(what, (amount, *_USUAL_FLAGS), created_at_us)
+    op.drop_column("project", "model_limits")
+
+
+def _move_limits_of_keys() -> None:
+    """How many requests a day a key may make becomes a budget."""
+    bind = op.get_bind()
+    query = (
+        "SELECT organization_id, id, created_at_us, rate_limit FROM api_key"
+        " WHERE rate_limit LIKE '%requests_per_day%' AND status != 'deleted'"
+    )
+    for organization_id, key_id, created_at_us, text in bind.execute(sa.text(query)).all():
+        rates = json.loads(text)
+        amount = rates.pop("requests_per_day")
+        what = (organization_id, "api_key", key_id, "", "requests", "daily")
+        _insert_budget(what, (amount, *_USUAL_FLAGS), created_at_us)
+        change = "UPDATE api_key SET rate_limit = :rates WHERE organization_id = :organization_id AND id = :id"
+        bind.execute(sa.text(change), {"rates": json.dumps(rates), "organization_id": organization_id, "id": key_id})
+
+
 def _create_windows() -> None:
     op.create_table(
         "budget_node",
@@ -113,6 +161,7 @@ def _create_windows() -> None:
         *_int("limit_amount", "carried", "used", "opened_used", "escrow", "is_hard", "recalled_at_us"),
         *_int("stopped_at_us", nullable=True),
         *_int("updated_at_us"),
+        *_int_of_zero("limit_highest", "overrun"),
         sa.PrimaryKeyConstraint("organization_id", "budget_id", "window_start_us", name="pk_budget_node"),
         sa.CheckConstraint("escrow >= 0", name="escrow_not_negative"),
         sqlite_strict=True,
@@ -124,7 +173,9 @@ def _create_windows() -> None:
         *_text("budget_id"),
         *_int("window_start_us"),
         *_text("holder", "state"),
-        *_int("operation", "amount", "consumed", "converted", "created_at_us", "updated_at_us"),
+        *_int("operation", "amount", "consumed", "converted"),
+        *_int_of_zero("booked"),
+        *_int("created_at_us", "updated_at_us"),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_lease"),
         sa.CheckConstraint("amount >= 0", name="amount_not_negative"),
         sqlite_strict=True,
@@ -174,3 +225,10 @@ def _create_indexes() -> None:
         ("lease", ["organization_id", "budget_id", "window_start_us"]),
     ):
         op.create_index(f"ix_{table}_{'_'.join(columns)}", table, columns)
+    for name, table, columns, where in (
+        ("ix_budget_node_recalled", "budget_node", ["organization_id", "budget_id"], "recalled_at_us > 0"),
+        ("ix_lease_late", "lease", ["organization_id", "id"], "state = 'closed' AND consumed > converted"),
+        ("ix_lease_living", "lease", ["organization_id", "id"], "state != 'closed'"),
+        ("ix_lease_closed", "lease", ["updated_at_us"], "state = 'closed'"),
+    ):
+        op.create_index(name, table, columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))

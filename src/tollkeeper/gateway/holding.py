@@ -1,0 +1,140 @@
+"""What a call holds of its budgets before it goes out: all that it can come to, or as much as fits when it may write less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tollkeeper.domain.api_key import ApiKey
+from tollkeeper.domain.deployment import Route
+from tollkeeper.domain.errors import PriceUnknown, QuotaExceeded
+from tollkeeper.domain.limit import Limit
+from tollkeeper.domain.price import PriceBook
+from tollkeeper.gateway.ceiling import OUTPUT_TOKENS_MIN, Ceiling, ceiling_of, limit_unrefused
+from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.gateway.wire.openai_input import count_material
+from tollkeeper.gateway.wire.openai_terms import has_fees, is_output_fixed
+from tollkeeper.ports.budgets import Budgets, Held, Wanted
+from tollkeeper.ports.limiter import Admission
+from tollkeeper.ports.tokens import TokenCounter
+
+COUNTED_FROM_BYTES = 1024
+"""A shorter body's tokens are not worth counting: its bytes are a bound that is close enough."""
+COUNTED_PERCENT = 110
+"""What counted tokens of OpenAI's models are raised to: their vocabularies are known."""
+COUNTED_PERCENT_GUESSED = 200
+"""And those of all others, which are counted by the nearest vocabulary that is known."""
+
+
+class Holding(msgspec.Struct, gc=False):
+    """What is held for a call, and how many tokens that is for.
+
+    `output_tokens` is what each of its answers may have at most; None when nothing is to be said of it.
+    """
+
+    held: Held
+    tokens: int
+    output_tokens: int | None = None
+
+
+class Admitted(msgspec.Struct, gc=False):
+    """What a call was let in with: its rates, and what is held of its budgets; None when it has none."""
+
+    admission: Admission
+    holding: Holding | None
+
+
+class Holder:
+    """Holds calls to their keys' budgets."""
+
+    def __init__(self, budgets: Budgets, counter: TokenCounter) -> None:
+        self._budgets, self._counter = budgets, counter
+
+    def hold_now(self, key: ApiKey, call: wire.Call, route: Route, ceiling: Ceiling) -> Holding | None:
+        """Hold the most that a call can come to; None when memory cannot say whether it fits.
+
+        Raises:
+            PriceUnknown: the model has no price, and the key's money is limited.
+        """
+        models = models_of(call, route)
+        if ceiling.nanos is None and _is_money_limited(key.limits, models):
+            raise PriceUnknown(_why_unpriced(call, route))
+        wanted = Wanted(ceiling.nanos or 0, ceiling.tokens, ceiling.nanos or 0)
+        held = self._budgets.hold(key, models, wanted)
+        return None if held is None else Holding(held, ceiling.tokens)
+
+    async def hold(
+        self, key: ApiKey, call: wire.Call, route: Route, ceiling: Ceiling, *, book: PriceBook, at_us: int
+    ) -> Holding:
+        """Do the same with the store's help: first for the bytes' bound, then for the counted tokens.
+
+        Raises:
+            LimitRefusal: it does not fit.
+            LimitsUnavailable: nobody knows, because the store is out of reach.
+        """
+        models = models_of(call, route)
+        try:
+            return await self._wait(key, models, call, route, ceiling)
+        except QuotaExceeded as refusal:
+            if refusal.fields.get("unit") == "requests" or len(call.body) < COUNTED_FROM_BYTES:
+                raise
+            counted = await self._count(call, route)
+            if counted is None:
+                raise
+            closer = ceiling_of(route, call, book, at_us=at_us, text_tokens=counted)
+            if closer.input_tokens >= ceiling.input_tokens:
+                raise
+            return await self._wait(key, models, call, route, closer)
+
+    async def _wait(
+        self, key: ApiKey, models: Sequence[str], call: wire.Call, route: Route, ceiling: Ceiling
+    ) -> Holding:
+        nanos = ceiling.nanos or 0
+        least = nanos
+        if ceiling.nanos is not None and not is_output_fixed(call):
+            least = min(nanos, ceiling.nanos_of(min(ceiling.output_tokens, OUTPUT_TOKENS_MIN * call.choices)))
+        held = await self._budgets.wait(key, models, Wanted(nanos, ceiling.tokens, least))
+        if held.nanos >= nanos:
+            return Holding(held, ceiling.tokens)
+        fits = ceiling.output_within(held.nanos) // call.choices
+        return Holding(held, ceiling.tokens, min(fits, limit_unrefused(route, ceiling)))
+
+    async def _count(self, call: wire.Call, route: Route) -> int | None:
+        """Return a bound of the texts' tokens that is closer than their bytes; None when they cannot be told for sure."""
+        material = count_material(call)
+        if material is None:
+            return None
+        texts, rest = material
+        most = 0
+        for model, is_known in {(each.model, each.provider.kind == "openai") for each in route.deployments}:
+            counted = sum(await self._counter.count(model, texts))
+            percent = COUNTED_PERCENT if is_known else COUNTED_PERCENT_GUESSED
+            most = max(most, -(-counted * percent // 100))
+        return most + rest
+
+
+def models_of(call: wire.Call, route: Route) -> tuple[str, ...]:
+    """Return every name by which a limit may mean the model that is called: the one asked for first."""
+    if len(route.deployments) == 1:
+        only = route.deployments[0]
+        return call.model, only.model, f"{only.provider.name}/{only.model}"
+    served = [(each.model, f"{each.provider.name}/{each.model}") for each in route.deployments]
+    return call.model, *(name for names in served for name in names)
+
+
+def _is_money_limited(limits: Sequence[Limit], models: Sequence[str]) -> bool:
+    return any(limit.unit == "usd" and (not limit.model or limit.model in models) for limit in limits)
+
+
+def _why_unpriced(call: wire.Call, route: Route) -> str:
+    if any(has_fees(call, each.model) for each in route.deployments):
+        return (
+            "This call asks for a search or another tool of the provider that costs a fee for each use, and this API key "
+            "is under a budget or needs credit: such fees are not known beforehand. Make the call without that tool, or "
+            "with a key that nothing limits."
+        )
+    return (
+        f"The model '{call.model}' has no price here, and this API key is under a budget or needs credit: what is unknown "
+        "is not free. An admin with price:manage can add its price, or a call can name another model."
+    )

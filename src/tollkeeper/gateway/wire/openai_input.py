@@ -1,0 +1,165 @@
+"""The OpenAI dialect, requests: what of an input costs tokens that no text shows, and its texts for counting. Pure.
+
+Content parts: https://github.com/openai/openai-openapi (v2.3.0, 2026-08-21); other servers of the dialect have more.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+
+from tollkeeper.gateway.wire import openai as wire
+
+AUDIO_TOKENS_PER_SECOND = 32
+"""The most that is stated: Gemini's (ai.google.dev/gemini-api/docs/tokens); OpenAI's is 10 (developers.openai.com/api/
+docs/guides/realtime-costs). Both read 2026-11-22."""
+_MP3_BYTES_PER_SECOND_MIN = 500  # the lowest bit rate is 8 kbit/s (ISO/IEC 13818-3); half of it, to be sure
+_WAV_SAMPLES_PER_BYTE_MAX = 2  # in ADPCM; plain samples have one byte or more
+_WAV_HEADER_LENGTH = 28  # up to and including the samples per second
+
+_TEXT_PARTS = frozenset({"text", "refusal"})
+
+
+class Unseen(msgspec.Struct, frozen=True, gc=False):
+    """What an input has besides text.
+
+    `data_bytes` are those of the body that are no text but an image or audio. `past_answers` are spoken answers that are
+    named by their ids. `is_unbounded` says that something, a file say, may be as long as the model's window.
+    """
+
+    images: int = 0
+    audio_tokens: int = 0
+    past_answers: int = 0
+    data_bytes: int = 0
+    is_unbounded: bool = False
+
+
+PLAIN = Unseen()
+_ANYTHING = Unseen(is_unbounded=True)
+
+
+def unseen_of(call: wire.Call) -> Unseen:
+    """Return what an input has besides text; PLAIN, itself, when that is nothing.
+
+    Whatever is no text stands under one of a few names. A body without them is not read; one with an escaped letter in
+    it, which could hide a name, is ambiguous and always read.
+    """
+    body = call.body
+    if not (call.is_ambiguous or b'_url"' in body or b'audio"' in body or b'"file"' in body):
+        return PLAIN
+    fields = _load_unambiguous(body)
+    if fields is None:
+        return _ANYTHING
+    tally = _Tally()
+    for message in _items(fields.get("messages" if call.operation == "chat.completions" else "input")):
+        if isinstance(message, dict):
+            tally.add_message(message) if "content" in message or "role" in message else tally.add_part(message)
+    return tally.total()
+
+
+def count_material(call: wire.Call) -> tuple[list[str], int] | None:
+    """Return texts to be counted, and a bound of the tokens of all that is not among them: its bytes.
+
+    None when the body could be read in two ways.
+
+    Raises:
+        InvalidRequest: the body cannot be read as a whole.
+    """
+    fields = _load_unambiguous(call.body)
+    if fields is None:
+        return None
+    texts, _ = wire.input_texts(call)
+    shortest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return texts, _size(shortest) - sum(map(_size, texts)) - unseen_of(call).data_bytes
+
+
+class _Tally:
+    """Adds up what messages have besides text."""
+
+    def __init__(self) -> None:
+        self._images = self._audio_tokens = self._past_answers = self._data_bytes = 0
+        self._is_unbounded = False
+
+    def total(self) -> Unseen:
+        found = Unseen(self._images, self._audio_tokens, self._past_answers, self._data_bytes, self._is_unbounded)
+        return PLAIN if found == PLAIN else found
+
+    def add_message(self, message: dict[str, Any]) -> None:
+        if message.get("audio") is not None:
+            self._past_answers += 1
+        for part in _items(message.get("content")):
+            if isinstance(part, dict):
+                self.add_part(part)
+
+    def add_part(self, part: dict[str, Any]) -> None:
+        kind = part.get("type")
+        if kind == "image_url":
+            self._add_image(part.get("image_url"))
+        elif kind == "input_audio":
+            self._add_audio(part.get("input_audio"))
+        elif kind not in _TEXT_PARTS:
+            self._is_unbounded = True
+
+    def _add_image(self, image: Any) -> None:
+        self._images += 1
+        url = image.get("url") if isinstance(image, dict) else None
+        if isinstance(url, str) and url.startswith("data:image/"):
+            self._data_bytes += len(url)
+
+    def _add_audio(self, audio: Any) -> None:
+        data = audio.get("data") if isinstance(audio, dict) else None
+        tokens = _audio_tokens(data, audio["format"]) if isinstance(data, str) and "format" in audio else None
+        if tokens is None:
+            self._is_unbounded = True
+        else:
+            self._audio_tokens += tokens
+            self._data_bytes += len(data or "")
+
+
+def _audio_tokens(data: str, kind: Any) -> int | None:
+    """Return the most tokens of a piece of audio, in base64; None when its length in time cannot be bounded."""
+    size = len(data) * 3 // 4
+    if kind == "mp3":
+        return AUDIO_TOKENS_PER_SECOND * (size // _MP3_BYTES_PER_SECOND_MIN + 1)
+    if kind != "wav":
+        return None
+    try:
+        header = base64.b64decode(data[:64])
+    except ValueError:
+        return None
+    samples_per_second = int.from_bytes(header[24:_WAV_HEADER_LENGTH], "little")
+    is_usual = len(header) >= _WAV_HEADER_LENGTH and header[:4] == b"RIFF" and header[8:16] == b"WAVEfmt "
+    if not is_usual or not samples_per_second:
+        return None
+    return AUDIO_TOKENS_PER_SECOND * (size * _WAV_SAMPLES_PER_BYTE_MAX // samples_per_second + 1)
+
+
+class _TwiceError(Exception):
+    """A name stands twice in one object, where parsers differ on which one counts."""
+
+
+def _load_unambiguous(body: bytes) -> dict[str, Any] | None:
+    """Read a body that has been parsed before; None when a name stands twice in one object, anywhere in it."""
+    try:
+        fields: dict[str, Any] = wire.load(body, _once)
+    except _TwiceError:
+        return None
+    return fields
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _TwiceError
+    return fields
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

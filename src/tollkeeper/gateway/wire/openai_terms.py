@@ -1,0 +1,77 @@
+"""The OpenAI dialect, requests: what a call says of its own cost: its limit, its tier, tools that cost a fee. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tollkeeper.domain.deployment import ProviderKind
+from tollkeeper.gateway.wire.openai import Call
+
+_CALLERS_TOOLS = frozenset({"function", "custom"})  # which the client runs; all others are the provider's, and paid for
+
+
+class _Tool(msgspec.Struct):
+    type: str = ""
+
+
+_decode_tools = msgspec.json.Decoder(list[_Tool]).decode
+
+
+def output_limit(call: Call, kind: ProviderKind) -> int | None:
+    """Return the most tokens that each answer may have at a provider of this kind; None when the call does not say.
+
+    Of two limits the larger one counts, and 0 is none: by which one a provider goes is not said. Text completions and
+    DeepSeek know `max_tokens` only (api-docs.deepseek.com/api/create-chat-completion, read 2026-11-22).
+    """
+    limit, newer = call.fields.max_tokens or 0, call.fields.max_completion_tokens or 0
+    if newer and call.operation == "chat.completions" and kind != "deepseek":
+        limit = max(limit, newer)
+    return limit or None
+
+
+def is_output_fixed(call: Call) -> bool:
+    """Tell whether no limit can be added: the call states one, or predicts its output, which OpenAI lets nobody limit."""
+    fields = call.fields
+    is_limited = fields.max_tokens is not None or fields.max_completion_tokens is not None
+    return is_limited or _is_there(fields.prediction) or call.operation == "embeddings"
+
+
+def predicted_tokens_max(call: Call) -> int:
+    """Return the most tokens of a predicted output: those that the answer does not have are billed besides it.
+
+    Source: developers.openai.com/api/docs/guides/predicted-outputs, read 2026-11-22.
+    """
+    prediction = call.fields.prediction
+    return len(prediction) if _is_there(prediction) else 0
+
+
+def has_fees(call: Call, model: str) -> bool:
+    """Tell whether a call of a model may cause fees that are not per token: for a search, or a tool of the provider.
+
+    OpenAI's `web_search_options`, xAI's `search_parameters`, OpenRouter's `plugins` and `:online` names, models made for
+    searching, and every kind of tool that the client does not run itself.
+    """
+    fields = call.fields
+    if fields.web_search_options or fields.search_parameters or fields.plugins:
+        return _is_there(fields.web_search_options) or _is_there(fields.search_parameters) or _is_there(fields.plugins)
+    if fields.tools and _has_provider_tools(fields.tools):
+        return True
+    return "-search-" in model or model.endswith(":online")
+
+
+def is_tier_open(call: Call) -> bool:
+    """Tell whether a call asks for no service tier, so that the provider's project decides."""
+    return call.service_tier is None or call.service_tier.strip().lower() in {"", "auto"}
+
+
+def _is_there(value: msgspec.Raw) -> bool:
+    return bool(value) and bytes(memoryview(value)[:4]) != b"null"
+
+
+def _has_provider_tools(tools: msgspec.Raw) -> bool:
+    if not _is_there(tools):
+        return False
+    try:
+        return any(tool.type not in _CALLERS_TOOLS for tool in _decode_tools(tools))
+    except msgspec.DecodeError:  # no list of tools: who takes it reads it differently
+        return True

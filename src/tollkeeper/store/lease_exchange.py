@@ -1,0 +1,218 @@
+"""One transaction of a replica's asks: read what they need, then change node after node, each under its guard.
+
+Node locks are taken by the last statements only, in the order of the asks; leases are locked before. What was read of a node
+without its lock may be old: then the guarded UPDATE changes nothing, and the ask is done once more under the lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from sqlalchemy import and_, func, select
+
+from tollkeeper.domain.lease import Answer, Ask, LeaseState
+from tollkeeper.store import budget_nodes, lease_grants
+from tollkeeper.store.budget_nodes import Change, LiveBudget, Node, NodeKey
+from tollkeeper.store.lease_rows import LeaseKey, LeaseRow, lock_leases, write_leases
+from tollkeeper.store.ledger import insert_missing
+from tollkeeper.store.schema_limits import lease
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from tollkeeper.domain.window import Window
+    from tollkeeper.store.budget_nodes import BudgetKey
+
+
+class Exchange:
+    """The asks of one replica within one transaction. `now_us` is the database's."""
+
+    def __init__(self, connection: AsyncConnection, holder: str, *, now_us: int, replicas: int) -> None:
+        self._connection = connection
+        self._holder = holder
+        self._now_us = now_us
+        self._replicas = replicas
+        self._rows: dict[LeaseKey, LeaseRow] = {}
+        self._changed: dict[LeaseKey, LeaseRow] = {}
+        self._budgets: dict[BudgetKey, LiveBudget] = {}
+        self._windows: dict[BudgetKey, Window] = {}  # the present ones
+        self._nodes: dict[NodeKey, Node] = {}
+
+    async def run(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Do the asks, which are sorted by organization and budget, and answer in their order."""
+        await self._read(asks)
+        answers = [await self._do(ask) for ask in asks]
+        await write_leases(self._connection, self._changed.values(), now_us=self._now_us)
+        return answers
+
+    async def _read(self, asks: Sequence[Ask]) -> None:
+        connection, now_us = self._connection, self._now_us
+        keys = {(ask.organization_id, ask.budget_id) for ask in asks}
+        self._budgets = await budget_nodes.read_budgets(connection, keys, at_us=now_us)
+        self._windows = {key: live.window(now_us) for key, live in self._budgets.items()}
+        self._rows = await lock_leases(connection, {(ask.organization_id, ask.lease_id) for ask in asks})
+        for ask in asks:
+            key = (ask.organization_id, ask.lease_id)
+            if key not in self._rows and (ask.organization_id, ask.budget_id) in self._budgets and not ask.is_closing:
+                self._rows[key] = await self._begin(ask)
+        wanted = {row.node for row in self._rows.values()}
+        self._nodes = await budget_nodes.read_nodes(connection, wanted)
+        of_new = [
+            (self._budgets[key], window) for key, window in self._windows.items() if (*key, window.start_us) in wanted
+        ]
+        await budget_nodes.open_missing(connection, of_new, self._nodes, now_us=now_us)
+
+    async def _begin(self, ask: Ask) -> LeaseRow:
+        """Make a lease in the present window; it is empty."""
+        window = self._windows[ask.organization_id, ask.budget_id]
+        row: dict[str, Any] = {
+            "organization_id": ask.organization_id,
+            "id": ask.lease_id,
+            "budget_id": ask.budget_id,
+            "window_start_us": window.start_us,
+            "holder": self._holder,
+            "state": LeaseState.OPEN.value,
+            "operation": 0,
+            "amount": 0,
+            "consumed": 0,
+            "converted": 0,
+            "booked": 0,
+        }
+        times = {"created_at_us": self._now_us, "updated_at_us": self._now_us}
+        statement = insert_missing(self._connection, lease).values({**row, **times})
+        if (await self._connection.execute(statement)).rowcount:
+            return LeaseRow(**{**row, "state": LeaseState.OPEN})
+        # It is there after all: asked before, by a connection that broke before the answer came.
+        key = (ask.organization_id, ask.lease_id)
+        return (await lock_leases(self._connection, {key}))[key]
+
+    async def _do(self, ask: Ask) -> Answer:
+        row = self._rows.get((ask.organization_id, ask.lease_id))
+        if row is None:
+            return Answer(ask.lease_id, "done" if ask.is_closing else "gone")
+        if row.holder != self._holder or row.budget_id != ask.budget_id:
+            return Answer(ask.lease_id, "lost")
+        is_repeated = ask.operation <= row.operation
+        if row.state is LeaseState.QUARANTINE or (row.state is LeaseState.CLOSED and not is_repeated):
+            return Answer(ask.lease_id, "lost")
+        if is_repeated:
+            return self._answer("done", row, self._nodes[row.node], is_exact=self._nodes[row.node].recalled_at_us > 0)
+        return await self._operate(ask, row)
+
+    async def _operate(self, ask: Ask, row: LeaseRow) -> Answer:
+        """Do a new operation on a lease that is its holder's."""
+        for is_locked in (False, True):
+            node = self._nodes[row.node]
+            live = self._budgets.get((row.organization_id, row.budget_id))
+            if is_locked:
+                node = self._nodes[row.node] = await self._lock(node)
+            elif live is not None and _differs(node, live):
+                continue
+            refused = self._refused(ask, row)
+            kept, change, grant = self._planned(ask, row, node, is_growing=refused is None)
+            denied_others = 0
+            if grant.amount is None:
+                denied_others = await self._held_by_others(node)
+            recalled_at_us = self._recalled_at_us(
+                ask, node, node.head - change.used - change.escrow, grant, denied_others
+            )
+            change = msgspec.structs.replace(change, recalled_at_us=recalled_at_us)
+            changed = node
+            if change != Change():
+                found = await budget_nodes.change_node(self._connection, node.key, change, now_us=self._now_us)
+                if found is None:
+                    continue
+                changed = found
+            self._nodes[node.key] = changed
+            self._rows[row.key] = self._changed[row.key] = kept
+            outcome = refused or ("denied" if grant.amount is None else "done")
+            return self._answer(outcome, kept, changed, is_exact=grant.is_exact, others=denied_others)
+        raise AssertionError  # nobody takes what was seen under the lock
+
+    def _planned(
+        self, ask: Ask, row: LeaseRow, node: Node, *, is_growing: bool
+    ) -> tuple[LeaseRow, Change, lease_grants.Grant]:
+        """Return the lease as it will be, what becomes of its node, and what is granted."""
+        if ask.is_closing:
+            ended, change = msgspec.structs.replace(row, operation=ask.operation).ended()
+            return ended, change, lease_grants.Grant(0, is_exact=False)
+        kept, change = row.converted_all()
+        kept = msgspec.structs.replace(kept.grown(-ask.give_back), operation=ask.operation, state=LeaseState.OPEN)
+        escrow = change.escrow - ask.give_back
+        head = node.head - change.used - escrow
+        grant = lease_grants.Grant(0, lease_grants.is_scarce(ask, node, head, self._replicas))
+        if is_growing and (ask.need or ask.exact or ask.want):
+            grant = lease_grants.grant_of(ask, node, head, self._replicas)
+        growth = grant.amount or 0
+        change = msgspec.structs.replace(change, escrow=escrow + growth, growth=growth)
+        return kept.grown(growth), change, grant
+
+    def _refused(self, ask: Ask, row: LeaseRow) -> Literal["over", "stopped", "gone"] | None:
+        """Return why a lease does not grow whatever is left; None when it may, or need not."""
+        key = (row.organization_id, row.budget_id)
+        if ask.is_closing or not (ask.need or ask.exact or ask.want):
+            return None
+        if key not in self._budgets:
+            return "gone"
+        if self._windows[key].start_us != row.window_start_us:
+            return "over"
+        return "stopped" if self._nodes[row.node].stopped_at_us is not None else None
+
+    async def _lock(self, node: Node) -> Node:
+        """Return a node, locked, with its limit as the budget says now."""
+        key = (node.organization_id, node.budget_id)
+        locked = await budget_nodes.lock_node(self._connection, node.key)
+        live = (await budget_nodes.read_budgets(self._connection, {key}, at_us=self._now_us)).get(key)
+        if live is not None and _differs(locked, live):
+            locked = await budget_nodes.write_terms(self._connection, locked, live, now_us=self._now_us)
+        return locked
+
+    def _recalled_at_us(self, ask: Ask, node: Node, head: int, grant: lease_grants.Grant, others: int) -> int | None:
+        """Return since when leases are wanted back, when that changes."""
+        if grant.amount is None:
+            return self._now_us if others > 0 and not node.recalled_at_us else None
+        is_over = node.recalled_at_us and lease_grants.is_ample(ask, head, self._replicas)
+        return 0 if is_over else None
+
+    async def _held_by_others(self, node: Node) -> int:
+        """Return what leases of other replicas hold of a node and have not used; the dead give nothing back."""
+        query = select(func.coalesce(func.sum(lease.c.amount - lease.c.consumed), 0)).where(
+            and_(
+                lease.c.organization_id == node.organization_id,
+                lease.c.budget_id == node.budget_id,
+                lease.c.window_start_us == node.window_start_us,
+            ),
+            lease.c.holder != self._holder,
+            lease.c.state == LeaseState.OPEN.value,
+            lease.c.amount > lease.c.consumed,
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
+    def _answer(
+        self,
+        outcome: Literal["done", "denied", "over", "stopped", "gone"],
+        row: LeaseRow,
+        node: Node,
+        *,
+        is_exact: bool,
+        others: int = 0,
+    ) -> Answer:
+        ends_in_us = None if node.window_end_us is None else max(node.window_end_us - self._now_us, 0)
+        is_denied = outcome == "denied"
+        return Answer(
+            row.id,
+            outcome,
+            row.amount,
+            node.figures(self._now_us),
+            ends_in_us,
+            is_exact,
+            others,
+            self._now_us - node.recalled_at_us if is_denied and node.recalled_at_us else 0,
+        )
+
+
+def _differs(node: Node, live: LiveBudget) -> bool:
+    return node.limit_amount != live.limit(node.carried) or node.is_hard != live.is_hard

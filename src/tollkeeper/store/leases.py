@@ -1,0 +1,106 @@
+"""Leases on budgets: exchanged in batches, one short transaction each, and the signs of life of who holds them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import and_, select, update
+
+from tollkeeper.domain.lease import Answer, Ask, LeaseState, Pulse
+from tollkeeper.store import lease_recovery, replicas
+from tollkeeper.store.database_clock import database_now_us
+from tollkeeper.store.lease_exchange import Exchange
+from tollkeeper.store.schema_limits import budget_node, lease
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from tollkeeper.ports.leases import LeaseStore
+    from tollkeeper.store.engine import Store
+
+_ASKS_MAX = 64
+_RECALLED_MAX = 10_000
+
+
+class StoreLeases:
+    """Satisfies `ports.leases.LeaseStore` over a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._replicas: int | None = None  # how many were alive at the last sign of life
+
+    async def exchange(self, holder: str, asks: Sequence[Ask]) -> list[Answer]:
+        """See `ports.leases.LeaseStore`. More than 64 asks are done in several transactions: each repeats harmlessly."""
+        # In one order for all replicas, so that none waits for another in a circle.
+        order = sorted(range(len(asks)), key=lambda at: (asks[at].organization_id, asks[at].budget_id))
+        answers: list[Answer | None] = [None] * len(asks)
+        for start in range(0, len(order), _ASKS_MAX):
+            chosen = order[start : start + _ASKS_MAX]
+            some = [asks[at] for at in chosen]
+            done = await self._store.write(partial(self._exchange, holder=holder, asks=some))
+            for at, answer in zip(chosen, done, strict=True):
+                answers[at] = answer
+        return cast("list[Answer]", answers)
+
+    async def pulse(self, holder: str, *, is_beating: bool) -> Pulse:
+        """See `ports.leases.LeaseStore`."""
+        if is_beating:
+            await self._store.write(lambda connection: _beat(connection, holder))
+        found = await self._store.read(lambda connection: _read_pulse(connection, holder))
+        self._replicas = found.replicas
+        return found
+
+    async def reclaim(self, holder: str, *, is_exact: bool) -> int:
+        """See `ports.leases.LeaseStore`."""
+        return await lease_recovery.reclaim(self._store, holder, is_exact=is_exact)
+
+    async def _exchange(self, connection: AsyncConnection, *, holder: str, asks: list[Ask]) -> list[Answer]:
+        now_us = await database_now_us(connection)
+        await replicas.share_lock(connection, holder, now_us=now_us)
+        if self._replicas is None:
+            self._replicas = await replicas.count_alive(connection, now_us=now_us)
+        exchange = Exchange(connection, holder, now_us=now_us, replicas=max(self._replicas, 1))
+        return await exchange.run(asks)
+
+
+async def _beat(connection: AsyncConnection, holder: str) -> None:
+    """Note that a replica is alive; what it held is its own again."""
+    await replicas.beat(connection, holder, now_us=await database_now_us(connection))
+    is_suspended = and_(lease.c.holder == holder, lease.c.state == LeaseState.SUSPENSE.value)
+    await connection.execute(update(lease).where(is_suspended).values(state=LeaseState.OPEN.value))
+
+
+async def _read_pulse(connection: AsyncConnection, holder: str) -> Pulse:
+    now_us = await database_now_us(connection)
+    alive = await replicas.count_alive(connection, now_us=now_us)
+    is_of_node = and_(
+        lease.c.organization_id == budget_node.c.organization_id,
+        lease.c.budget_id == budget_node.c.budget_id,
+        lease.c.window_start_us == budget_node.c.window_start_us,
+    )
+    recalled = (
+        select(lease.c.id)
+        .join(budget_node, is_of_node)
+        .where(
+            budget_node.c.recalled_at_us > 0,
+            lease.c.holder == holder,
+            lease.c.state == LeaseState.OPEN.value,
+            lease.c.amount > lease.c.consumed,
+        )
+        .limit(_RECALLED_MAX)
+    )
+    lost = select(lease.c.id).where(lease.c.holder == holder, lease.c.state == LeaseState.QUARANTINE.value)
+    return Pulse(
+        max(alive, 1),
+        tuple([bytes(each) for each in await connection.scalars(recalled)]),
+        tuple([bytes(each) for each in await connection.scalars(lost)]),
+    )
+
+
+if TYPE_CHECKING:
+
+    def _is_lease_store(leases: StoreLeases) -> LeaseStore:
+        return leases

@@ -1,0 +1,132 @@
+"""What was used of a budget in its window before anybody drew on it: sums of the rollups, and of records where those are too coarse.
+
+Teams have the projects that are theirs now, members the keys that they ever had. What a call asked for as its model is not
+in the rollups, so a budget for one model counts records, and only when it came after its window had begun: those that asked
+for the model and those that it served.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Numeric, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tollkeeper.store.columns import Int
+from tollkeeper.store.schema import usage_record, usage_rollup
+from tollkeeper.store.schema_tenancy import api_key, project
+from tollkeeper.store.usage_rows import MS_PER_DAY
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, FromClause
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from tollkeeper.domain.limit import LimitScope, Unit
+
+_US_PER_HOUR = 3_600_000_000
+_US_PER_DAY = MS_PER_DAY * 1000
+
+
+class Used(msgspec.Struct, frozen=True):
+    """What is asked: how much of a unit a scope has used since a time, with one model or with all ("")."""
+
+    organization_id: str
+    scope_kind: LimitScope
+    scope_id: str
+    model: str
+    unit: Unit
+    from_us: int
+
+
+async def read_used(connection: AsyncConnection, wanted: Used, *, is_young: bool = True) -> int:
+    """Return the sum of what the database has; a call counts for the millisecond in its id.
+
+    A budget that is not `is_young` was there before `from_us`: no call of its model went past it.
+    """
+    assert wanted.unit != "concurrent", "calls at once are not kept"
+    if wanted.model:
+        return await _of_records(connection, wanted, to_us=None) if is_young else 0
+    first_hour = -(-wanted.from_us // _US_PER_HOUR)
+    used = await _of_rollups(connection, wanted, first_hour)
+    if first_hour * _US_PER_HOUR > wanted.from_us:
+        used += await _of_records(connection, wanted, to_us=first_hour * _US_PER_HOUR)
+    return used
+
+
+async def _of_rollups(connection: AsyncConnection, wanted: Used, first_hour: int) -> int:
+    columns = usage_rollup.c
+    summed = {
+        "usd": columns.amount_nanos,
+        "requests": columns.requests,
+        "tokens": columns.input_tokens_total + columns.output_tokens_total,
+    }[wanted.unit]
+    query = select(func.coalesce(func.sum(summed), 0)).where(
+        columns.organization_id == wanted.organization_id, columns.hour >= first_hour, *_within(usage_rollup, wanted)
+    )
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def _of_records(connection: AsyncConnection, wanted: Used, *, to_us: int | None) -> int:
+    """Count calls one by one, those before `to_us` if it is given."""
+    columns = usage_record.c
+    is_sqlite = connection.dialect.name == "sqlite"
+    summed: ColumnElement[Any] = {
+        "usd": func.coalesce(func.sum(columns.amount_nanos), 0),
+        "requests": func.count(),
+        "tokens": func.coalesce(func.sum(_tokens(is_sqlite=is_sqlite)), 0),
+    }[wanted.unit]
+    conditions = [
+        columns.organization_id == wanted.organization_id,
+        columns.day >= wanted.from_us // _US_PER_DAY,
+        columns.call_id >= _lowest_call_id(wanted.from_us),
+        *_within(usage_record, wanted),
+    ]
+    if to_us is not None:
+        conditions += [columns.day <= to_us // _US_PER_DAY, columns.call_id < _lowest_call_id(to_us)]
+    if wanted.model:
+        conditions.append(or_(columns.model == wanted.model, _model_asked(is_sqlite=is_sqlite) == wanted.model))
+    return int((await connection.execute(select(summed).where(*conditions))).scalar_one())
+
+
+def _within(table: FromClause, wanted: Used) -> list[ColumnElement[bool]]:
+    """Return the conditions for a call of the scope."""
+    if wanted.scope_kind == "organization":
+        return []
+    if wanted.scope_kind == "project":
+        return [table.c.project_id == wanted.scope_id]
+    if wanted.scope_kind == "api_key":
+        return [table.c.api_key_id == wanted.scope_id]
+    if wanted.scope_kind == "team":
+        projects = select(project.c.id).where(
+            project.c.organization_id == wanted.organization_id, project.c.team_id == wanted.scope_id
+        )
+        return [table.c.project_id.in_(projects)]
+    assert wanted.scope_kind == "member", "credit counts from its grants on"
+    keys = select(api_key.c.id).where(
+        api_key.c.organization_id == wanted.organization_id, api_key.c.member_id == wanted.scope_id
+    )
+    return [table.c.api_key_id.in_(keys)]
+
+
+def _model_asked(*, is_sqlite: bool) -> ColumnElement[str]:
+    detail = usage_record.c.detail
+    if is_sqlite:
+        return func.json_extract(detail, "$.model_asked")
+    return func.jsonb_extract_path_text(cast(detail, JSONB), "model_asked")
+
+
+def _tokens(*, is_sqlite: bool) -> ColumnElement[int]:
+    """Return the sum of a record's quantities."""
+    detail = usage_record.c.detail
+    if is_sqlite:
+        each = func.json_each(detail, "$.quantities").table_valued("value")
+        return select(func.sum(each.c.value)).correlate(usage_record).scalar_subquery()
+    quantities = func.jsonb_extract_path(cast(detail, JSONB), "quantities")
+    each = func.jsonb_each_text(quantities).table_valued("key", "value")
+    return cast(select(func.sum(cast(each.c.value, Numeric))).correlate(usage_record).scalar_subquery(), Int)
+
+
+def _lowest_call_id(at_us: int) -> bytes:
+    """Return a value not above any call id of this millisecond and above all earlier ones, rounding up."""
+    return (-(-at_us // 1000)).to_bytes(6, "big") + bytes(10)
