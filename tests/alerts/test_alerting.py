@@ -154,6 +154,9 @@ async def test_disabling_stops_the_budget_once_and_tells_everybody(company: Comp
     assert event.target_id == budget_id
     assert company.id in await company.changes("limit"), "replicas hear of it"
     assert [each.kind for each in await sent(company)] == ["budget.stopped"]
+    await put_node(company, budget_id, limit=90, used=100)
+    assert await looking.look() == 0, "what is stopped need not be stopped"
+    await put_node(company, budget_id, limit=100, used=100)
     resumed = await company.store.write(
         lambda c: alerts.resume_budget(c, company.id, budget_id, scope_id=company.id, now_us=now_us())
     )

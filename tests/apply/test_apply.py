@@ -276,3 +276,57 @@ async def test_a_role_in_use_by_others_is_not_pruned(desk: Desk) -> None:
 
 def test_a_file_of_nothing_says_nothing() -> None:
     assert not read("version: 1").document.teams
+
+
+COUNTED = """\
+organization:
+  fiscal_month_start: 25
+  budget:
+  - {monthly_usd: 500, total_usd: 9000, daily_requests: 1000, concurrent_calls: 20}
+  - {model: gpt-4o, weekly_tokens: 1000000, hard_limit: false}
+teams:
+- name: ml
+  budget: {daily_usd: 20, carryover: true}
+  projects:
+  - name: pipeline
+    budget: {model: gpt-4o, monthly_usd: 5}
+    model_limits: {gpt-4o: {daily_requests: 5}, o3: {}}
+"""
+
+
+async def test_budgets_of_every_unit_and_of_models_are_applied_exported_and_pruned(desk: Desk) -> None:
+    await desk.apply(COUNTED)
+    assert shown(await desk.plan(COUNTED)) == []
+    every = await desk.administration.look(desk.caller, budgets.list_budgets)
+    assert sorted((each.scope_kind, each.unit, each.period, each.model, each.amount) for each in every) == [
+        ("organization", "concurrent", "total", "", 20),
+        ("organization", "requests", "daily", "", 1000),
+        ("organization", "tokens", "weekly", "gpt-4o", 1_000_000),
+        ("organization", "usd", "monthly", "", 500 * 10**9),
+        ("organization", "usd", "total", "", 9000 * 10**9),
+        ("project", "requests", "daily", "gpt-4o", 5),
+        ("project", "usd", "monthly", "gpt-4o", 5 * 10**9),
+        ("team", "usd", "daily", "", 20 * 10**9),
+    ]
+    exported = await desk.export()
+    assert "fiscal_month_start: 25" in exported
+    assert shown(await desk.plan(exported, is_pruning=True)) == []
+    fewer = COUNTED.replace(", daily_requests: 1000, concurrent_calls: 20", ", daily_requests: 900")
+    plan = await desk.plan(fewer, is_pruning=True)
+    assert shown(plan) == ["- budget organization, concurrent calls", "~ budget organization, daily requests"]
+    await desk.apply(fewer, is_pruning=True)
+    assert shown(await desk.plan(fewer, is_pruning=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("{model: gpt-4o, monthly_usd: 5}", "{model: gpt-4o, daily_requests: 5}", "belongs into model_limits"),
+        ("weekly_tokens: 1000000", "weekly_tokens: 1.5", "whole number"),
+        ("- {model: gpt-4o,", "- {daily_requests: 7,", "2 daily budgets of requests"),
+        ("fiscal_month_start: 25", "fiscal_month_start: 29", "from 1 to 28"),
+    ],
+)
+async def test_a_budget_that_cannot_be_says_where(desk: Desk, old: str, new: str, what: str) -> None:
+    with pytest.raises(InvalidRequest, match=what):
+        await desk.plan(COUNTED.replace(old, new))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from tollkeeper.domain.api_key import ApiKey, ApiKeyId, KeyKind, KeyStatus
 from tollkeeper.domain.call_decision import RefusedCall
@@ -17,7 +16,7 @@ from tollkeeper.domain.price import ModelPrices, PriceBook, PriceVersion
 from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.tenancy import OrganizationId, ProjectId
-from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.domain.usage import RateFigure, UsageRecord
 from tollkeeper.ports.budgets import Wanted
 from tollkeeper.ports.directory import Directory
 from tollkeeper.ports.ledger import Ledger
@@ -91,7 +90,7 @@ class RecordingLedger:
 class FakeLimiter:
     """Admits everything, counting what is held; `release` must be called once for each admission."""
 
-    looked_at: tuple[dict[str, Any], ...] = ()
+    figures = (RateFigure("key_a", "requests", 60, 59),)
 
     def __init__(self, log: Log) -> None:
         self._log = log

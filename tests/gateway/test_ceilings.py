@@ -123,8 +123,8 @@ def test_an_earlier_spoken_answer_counts_as_long_as_answers_can_be() -> None:
 
 
 def test_an_escape_hides_no_picture() -> None:
-    body = chat_body(TEXT, picture()).replace(b'"image_url": {', b'"\\u0069mage\\u005furl": {')
-    assert b'"image_url": {' not in body
+    body = chat_body(TEXT, picture()).replace(b"image_url", b"image\\u005furl")
+    assert b'_url"' not in body
     assert ceiling(body).input_tokens == len(body) + 1_445
 
 

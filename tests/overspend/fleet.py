@@ -37,7 +37,7 @@ class Replica:
         env: dict[str, str],
         program: tuple[str, ...] = ("-m", "tollkeeper"),
     ) -> None:
-        self.folder, self.config, self.port, self._env = folder, config, port, env
+        self.folder, self.config, self.port, self.env = folder, config, port, dict(env)
         self.origin = f"http://127.0.0.1:{port}"
         self.log_path = folder / "gateway.log"
         self.program = program
@@ -46,7 +46,7 @@ class Replica:
     def launch(self) -> Process:
         """Start it without waiting for it."""
         command = [sys.executable, *self.program, "serve", "--config", str(self.config)]
-        self.process = Process(command, self.log_path, env=self._env)
+        self.process = Process(command, self.log_path, env=self.env)
         return self.process
 
     def wait(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.live.raw_http import RawConnection, Reply
@@ -74,16 +74,15 @@ class Load:
         self._pause_s, self._think_s, self._is_endless = pause_s, think_s, is_endless
         self._limits = places.scope_limits()
         self._names = {(node.scope_id, node.unit): node.name for node in places.nodes}
-        self._admitted_at_s = 0.0
+        self.admitted_at_s = self.admitted_sent_at_s = 0.0  # when the last one that was let in ended; was sent
         self._is_over = False
         self.tally = Tally()
-        self.on_admitted: Callable[[], None] = _nobody
 
     def stop(self) -> None:
         self._is_over = True
 
     async def run(self) -> Tally:
-        self._admitted_at_s = monotonic_s()
+        self.admitted_at_s = monotonic_s()
         numbered = [
             (port, place * self._clients + each)
             for place, port in enumerate(self._ports)
@@ -104,8 +103,8 @@ class Load:
             reply = await connection.post(PATH, call.body, key=self._places.keys[key], leave_after=call.leave_after)
             ended_s = monotonic_s()
             if reply.status == 200:
-                self._admitted_at_s = ended_s
-                self.on_admitted()
+                self.admitted_at_s = ended_s
+                self.admitted_sent_at_s = max(self.admitted_sent_at_s, began_s)
             self._note(reply, ended_s - began_s)
             is_in = reply.status == 200 or reply.did_leave
             await asyncio.sleep(
@@ -120,7 +119,7 @@ class Load:
     def _is_done(self) -> bool:
         if self._is_over or self.tally.attempts >= self._attempts:
             return True
-        return not self._is_endless and monotonic_s() - self._admitted_at_s > IDLE_S
+        return not self._is_endless and monotonic_s() - self.admitted_at_s > IDLE_S
 
     def _note(self, reply: Reply, took_s: float) -> None:
         tally = self.tally
@@ -176,7 +175,3 @@ def _error_of(reply: Reply) -> dict[str, object]:
     except (ValueError, KeyError, TypeError):
         return {}
     return error if isinstance(error, dict) else {}
-
-
-def _nobody() -> None:
-    pass

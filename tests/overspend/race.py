@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from tests.overspend.calls import mean_cost_nanos
 from tests.overspend.fleet import Fleet, fleet
 from tests.overspend.load import Load, Tally
 from tests.overspend.places import Places, found_places
-from tests.overspend.watch import Watch, Watched
+from tests.overspend.watch import Watch, Watched, watching
 
 from tollkeeper.kit.clock import monotonic_s
 
@@ -85,17 +84,12 @@ async def _load(
     running: Fleet, places: Places, *, clients: int, attempts: int, seed: int, progress: Callable[[str], None]
 ) -> tuple[Tally, Watched]:
     load = Load(places, [each.port for each in running.replicas], clients=clients, seed=seed, attempts=attempts)
-    watch = Watch(running, places)
-    watching = asyncio.ensure_future(watch.run())
-    telling = asyncio.ensure_future(_tell(load, watch, progress))
-    try:
-        tally = await load.run()
-    finally:
-        for task in (watching, telling):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-    await watch.look()
+    async with watching(Watch(running, places)) as watch:
+        telling = asyncio.ensure_future(_tell(load, watch, progress))
+        try:
+            tally = await load.run()
+        finally:
+            telling.cancel()
     return tally, watch.seen
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +72,19 @@ class Watch:
     def _complain(self, text: str) -> None:
         if len(self.seen.problems) < _PROBLEMS_KEPT:
             self.seen.problems.append(text)
+
+
+@asynccontextmanager
+async def watching(watch: Watch) -> AsyncIterator[Watch]:
+    """Watch meanwhile, and look once more at the end."""
+    task = asyncio.ensure_future(watch.run())
+    try:
+        yield watch
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await watch.look()
 
 
 def billed_under(node: Node, summary: dict[str, Any]) -> int:

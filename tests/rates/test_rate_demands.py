@@ -101,6 +101,9 @@ async def test_the_largest_figures_stay_within_64_bits(store: Store) -> None:
     for _ in range(4):
         (supply,) = await real.exchange("a", [demand(limit=RATE_MAX, weight=1, taken=RATE_MAX * 600)])
     assert supply.requests.claim < 0
+    await _age(store, 10**15)
+    (supply,) = await real.exchange("a", [demand(limit=RATE_MAX, weight=1, taken=RATE_MAX)])
+    assert -(10**9) * DEBT_ONE < supply.requests.claim + supply.requests.free <= 0
     (supply,) = await real.exchange("a", [demand(limit=RATE_MAX, weight=1, taken=-RATE_MAX * 6000)])
     assert supply.requests.claim + supply.requests.free == RATE_MAX * DEBT_ONE
 

@@ -53,7 +53,7 @@ def test_a_key_without_rules_is_never_held_up():
     rates = Rates(Time().now_ns)
     admission = rates.admit(make_key(), ANY, 10**9)
     admission.release(None)
-    assert (list(admission.headers()), admission.looked_at, len(rates)) == ([], (), 0)
+    assert (list(admission.headers()), admission.figures, len(rates)) == ([], (), 0)
 
 
 def test_the_whole_minute_may_come_at_once_and_then_one_after_the_other():

@@ -7,7 +7,7 @@ from tests.fakes.ports import make_key
 from tests.rates.cluster import NS_PER_S, Load, MemoryDemands, Time, loads, run
 
 from tollkeeper.domain.errors import RateExceeded
-from tollkeeper.domain.rate_limit import RateRule
+from tollkeeper.domain.rate_limit import ONE, RateRule
 from tollkeeper.domain.rate_share import DEBT_ONE, UnitDemand, divide
 from tollkeeper.limits.rates import Rates
 from tollkeeper.limits.shares import RULES_AT_ONCE, Shares
@@ -99,6 +99,23 @@ def test_a_second_one_finds_out_that_nothing_is_left():
     two.tick(is_urgent=True)
     assert two.admit(key, 5) == 0
     assert 595 * DEBT_ONE <= store.rows["r", ""].requests <= 605 * DEBT_ONE  # with what it let in
+
+
+def test_calls_let_in_while_the_store_is_spoken_with_count_too():
+    time = Time()
+    store = MemoryDemands(time)
+    one = Replica(time, store, "a", replicas=2)
+    one.tick()
+    key = a_key(600)
+    one.admit(key, 5)
+    told = one.shares.tell_all()
+    supplies = store.answer("a", [each.demand for each in told])
+    one.admit(key, 4)
+    one.shares.hear(told, supplies)
+    meter = one.rates._rules["org_a", "r"].meters[0]
+    assert meter.burst - meter.level == supplies[0].requests.claim * (ONE // DEBT_ONE) - 4 * ONE
+    one.tick()
+    assert store.rows["r", ""].requests - meter.claim == 9 * DEBT_ONE
 
 
 def test_what_was_taken_alone_is_owed_among_several():

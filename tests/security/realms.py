@@ -21,18 +21,21 @@ from tollkeeper.control.budget_increases import Raise, increase_budget
 from tollkeeper.control.budget_requests import Wish, ask_for_budget
 from tollkeeper.control.credits import GrantTerms, grant_credit
 from tollkeeper.control.invites import RoleAt
+from tollkeeper.control.lease_release import shown_id
 from tollkeeper.control.people import Visit, new_session_token
 from tollkeeper.control.usage_records import request_id_of
 from tollkeeper.domain.access import Principal, principal_of_key
 from tollkeeper.domain.api_key import write_key
 from tollkeeper.domain.budget import BudgetKey
 from tollkeeper.domain.credit import GrantKind
+from tollkeeper.domain.lease import Ask
 from tollkeeper.identity.passwords import hash_password
 from tollkeeper.kit.clock import now_us
-from tollkeeper.kit.ids import random_base62
+from tollkeeper.kit.ids import random_base62, uuid7
 from tollkeeper.store import accounts, audit
 from tollkeeper.store import sessions as session_rows
 from tollkeeper.store.engine import Store
+from tollkeeper.store.leases import StoreLeases
 
 DAY_US = 86_400_000_000
 RULES = AccountRules(public_url="http://tollkeeper.test", sign_up="open", sends_email=True)
@@ -131,6 +134,7 @@ async def open_realm(store: Store, name: str) -> Realm:
     realm.ids["grant_id"] = (await company.change(None, grant_credit, company.id, terms=terms)).id
     realm.ids |= await _watch_budget(realm, team.id)
     realm.ids |= await _ask_for_more(realm, people["org_admin"], team.id)
+    realm.ids["lease_id"] = await _lose_lease(realm)
     record = make_call(random.Random(len(name)), company.id, keys["service"])
     await store.insert_usage([record], slot=name)
     realm.ids["request_id"] = request_id_of(record)
@@ -236,6 +240,17 @@ async def _ask_for_more(realm: Realm, who: Person, scope_id: str) -> dict[str, s
     wish = Wish(BudgetKey(scope_id), budget.amount * 2, f"{company.organization.name} grows")
     asked = await company.change(who, ask_for_budget, wish=wish, rules=AccountRules())
     return {"increase_id": made.increase.id, "budget_request_id": asked.id}
+
+
+async def _lose_lease(realm: Realm) -> str:
+    """Let a server hold something of a budget and lose its journal; returns the lease's id."""
+    company, lease_id = realm.company, uuid7()
+    ask = Ask(company.id, realm.ids["budget_id"], lease_id, 1, need=1000, exact=1000)
+    holder = f"{company.organization.name}-0"
+    leases = StoreLeases(company.store)
+    await leases.exchange(holder, [ask])
+    await leases.reclaim(holder, is_exact=False)
+    return shown_id(lease_id)
 
 
 async def _watch_budget(realm: Realm, scope_id: str) -> dict[str, str]:

@@ -43,6 +43,9 @@ class Faults:
             self.stop_node: 1,
             self.decide_quarantine: 4,
         }
+        # Each world has its own troubles, so that some live long enough to see the rarer ones.
+        self._kinds = {kind: weight * self._rng.choice((0, 0, 1, 1, 4)) for kind, weight in self._kinds.items()}
+        self._kinds[self.write_back] = 4
         self._pause_s = self._rng.choice((1.0, 3.0, 10.0, 30.0))
         self._is_probing = False
         self._doubt = ""
@@ -67,7 +70,7 @@ class Faults:
         self._count("network bad")
         network = self._world.network
         network.loss = self._rng.choice((0.05, 0.3))
-        self._world.scheduler.after(self._rng.choice((2, 20)), lambda: setattr(network, "loss", 0.0))
+        self._world.scheduler.after(self._rng.choice((2, 20)), lambda: setattr(network, "loss", self._world.terms.loss))
 
     def kill(self) -> None:
         if self._world.processes:
@@ -103,17 +106,15 @@ class Faults:
             self._count("hung")
             process = self._rng.choice(running)
             process.hang()
-            self._world.scheduler.after(self._rng.choice((0.5, 20, 28, 45, 70)), lambda: self._resume(process))
+            seconds = self._rng.choice((0.5, 20, 28, 45, 70))
+            for _ in range(self._rng.choice((0, 10))):  # they stand at its door until it goes on
+                call = self._world.new_call(process)
+                process.after(self._rng.uniform(0, seconds + 0.3), partial(process.arrive, call))
+            self._world.scheduler.after(seconds, partial(self._resume, process))
 
     def _resume(self, process: Process) -> None:
-        """The process goes on where it was, and calls have been waiting at its door."""
         process.resume()
-        if not process.is_serving or process.is_dead:
-            return
         self._world.tell(f"{process.holder} goes on")
-        for _ in range(self._rng.choice((0, 10))):
-            call = self._world.new_call(process)
-            process.after(self._rng.uniform(0, 0.3), partial(process.arrive, call))
 
     def give_up_silent(self) -> None:
         """A person takes a replica for dead that was silent for long: its journal will not be waited for."""
@@ -122,9 +123,13 @@ class Faults:
         )
         hung = {process.holder for process in self._world.processes if process.is_hung}
         for holder in suspended:
-            if holder in hung and not self._world.is_ending and self._rng.random() < 0.5:
-                self._count("taken for dead")
-                self._world.store.reclaim(holder, is_exact=False)
+            if holder not in hung or self._world.is_ending:
+                continue
+            self._count("taken for dead")
+            self._world.store.reclaim(holder, is_exact=False)
+            for lease in self._world.store.of_holder[holder]:
+                if lease.state is LeaseState.QUARANTINE and self._rng.random() < 0.7:
+                    self._world.store.settle_quarantined(lease.id, self._billed_of(lease))
 
     def shut_down(self) -> None:
         serving = [each for each in self._world.processes if each.is_serving and not each.is_closing]
@@ -201,8 +206,7 @@ class Faults:
         world = self._world
         world.is_ending = True
         self._calm()
-        for process in list(world.processes):
-            process.kill()
+        self._end_processes()
         world.run_for(25.0)  # replays, and the leases of the dead
         for process in world.processes:
             if not process.is_serving:
@@ -217,11 +221,28 @@ class Faults:
         self._probe()
         for process in list(world.processes):
             process.machine.wanted = 0
-            process.spawn(process.shut_down())
+            process.enter(partial(process.spawn, process.shut_down()))
         world.run_for(30.0)
         world.store.reap()
         world.truth.check(world.scheduler.now_us)
         self._add_up()
+
+    def _end_processes(self) -> None:
+        """Half of the processes shut down in order, and hold nothing then; the others are killed."""
+        world = self._world
+        for process in list(world.processes):
+            if self._rng.random() < 0.5 or not process.is_serving or process.is_hung or process.is_closing:
+                process.kill()
+        world.run_for(8.0)
+        for process in list(world.processes):
+            if process.is_serving and not process.is_closing:
+                process.enter(partial(process.spawn, process.shut_down()))
+        world.run_for(15.0)
+
+    def shut_down_with(self, process: Process) -> None:
+        """A process that ended in order could not give everything back."""
+        if self._world.is_ending and not process.is_dying:
+            raise Violation(f"{process.holder} shut down with {len(process.book.leases)} leases")
 
     def refused(self, process: Process, call: Call, budget_id: str) -> None:
         """A call was refused. When all is quiet, nobody may hold what it lacked."""
@@ -323,8 +344,7 @@ class Faults:
 
     def _calm(self) -> None:
         world = self._world
-        world.network.is_away, world.network.loss = False, 0.0
-        world.scheduler.after(0.0, lambda: None)
+        world.network.is_away, world.network.loss, world.terms.loss = False, 0.0, 0.0
         for machine in world.machines:
             machine.disk.fault, machine.disk.free = "", 1 << 40
         for node in world.store.nodes.values():

@@ -155,6 +155,7 @@ class MemoryStore:
 
     def reclaim(self, holder: str, *, is_exact: bool) -> int:
         """End what a dead process held, or put it into quarantine; returns how many leases ended."""
+        self.heard_at_us.setdefault(holder, 0)
         ended = 0
         for lease in list(self.of_holder[holder]):
             if lease.state not in {LeaseState.OPEN, LeaseState.SUSPENSE}:
@@ -182,6 +183,9 @@ class MemoryStore:
         for lease in self.leases.values():
             if lease.state is LeaseState.CLOSED and lease.consumed > lease.converted:
                 self._convert(lease)
+        for node in self.nodes.values():
+            if node.window.end_us is not None and node.window.end_us < self._clock():
+                node.recalled_at_us = 0
 
     def settle_quarantined(self, lease_id: bytes, amount: int | None) -> None:
         """End a lease of the dead: `amount` of it counts as used, all of it when None."""

@@ -65,6 +65,7 @@ class Terms(msgspec.Struct):
     call_rate: float
     usd_max: int
     has_overruns: bool
+    loss: float
     seconds: float
 
 
@@ -91,11 +92,13 @@ class World:
             call_rate=rng.choice((1.0, 3.0, 6.0)),
             usd_max=rng.choice((40, 40, 400)),
             has_overruns=rng.random() < 0.3,
+            loss=rng.choice((0.0, 0.0, 0.0, 0.2)),
             seconds=rng.choice((30.0, 60.0, 120.0)) if seconds is None else seconds,
         )
         self.scheduler = Scheduler()
         self.scheduler.now_us = START_US
         self.network = Network(self.scheduler, rng)
+        self.network.loss = self.terms.loss
         self.store = MemoryStore(
             clock=lambda: self.scheduler.now_us,
             window=self.window,
@@ -320,6 +323,8 @@ class World:
     def gave_back(self, process: Process) -> None:
         """A process shut down in order; what it could not give back its next start ends."""
         self.figures["shut down with leases" if process.book.leases else "shut down"] += 1
+        if process.book.leases:
+            self.faults.shut_down_with(process)
         self.tell(f"{process.holder} shut down with {len(process.book.leases)} leases")
 
     def _reap(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import func, insert, select
-from store_factories import make_record
+from tests.store.store_factories import make_record
 
 from tollkeeper.domain.lease import Answer, Ask, Draw
 from tollkeeper.kit.clock import now_us

@@ -6,11 +6,14 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lease_factories import Budgeted, Holder, add_budget
+from lease_factories import Budgeted, Holder, add_budget, read_node
 from sqlalchemy import text, update
 from store_factories import add_organization
 
+from tollkeeper.kit.clock import now_us
+from tollkeeper.store import verify_leases
 from tollkeeper.store.engine import Store
+from tollkeeper.store.lease_pruning import KEPT_US, prune_leases
 from tollkeeper.store.lease_recovery import quarantine_holder, settle_quarantined
 from tollkeeper.store.schema_limits import budget
 from tollkeeper.store.verify_leases import VerifiedBudgets, verify_budgets
@@ -111,6 +114,24 @@ async def test_a_limit_that_was_lowered_below_what_is_used_is_no_difference(stor
 
     assert verified.differences == []
     assert verified.overrun_nodes == 1
+
+
+async def test_leases_that_ended_long_ago_are_forgotten_and_the_books_stay_right(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgeted = await make_books(store)
+    before = await read_node(store, budgeted)
+    later_us = now_us() + KEPT_US + 60_000_000
+    monkeypatch.setattr(verify_leases, "now_us", lambda: later_us)
+
+    assert await store.write(lambda c: prune_leases(c, before_us=1)) == 0
+    assert await store.write(lambda c: prune_leases(c, before_us=later_us)) == 2, "both that have ended"
+
+    after = await read_node(store, budgeted)
+    assert (after.used, after.escrow, after.opened_used) == (before.used, before.escrow, 100)
+    verified = await verify(store)
+    assert verified.differences == []
+    assert verified.leases == 2
 
 
 @pytest.fixture(scope="module")

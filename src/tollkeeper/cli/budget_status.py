@@ -104,5 +104,5 @@ def _told(each: StandingBudget, zone: ZoneInfo) -> str:
     elif not each.budget.enforcement.hard_limit:
         told += ", soft"
     if standing.ends_at_us is not None:
-        told += f"; resets {local_time(standing.ends_at_us, zone):%Y-%m-%d %H:%M %Z}"
+        told += f"\nresets {local_time(standing.ends_at_us, zone):%Y-%m-%d %H:%M %Z}"
     return told

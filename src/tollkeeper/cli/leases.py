@@ -42,8 +42,8 @@ def leases(
     elif not found:
         typer.echo("No server holds anything." if state is None else f"Nothing is in state '{state}'.")
     else:
-        titles = ("id", "state", "budget", "scope", "holds", "used", "server", "heard")
-        print_table(titles, [_row(operator, each) for each in found], numbers=("holds", "used"))
+        titles = ("id", "state", "budget", "scope", "held", "used", "server", "heard")
+        print_table(titles, [_row(operator, each) for each in found], numbers=("held", "used"))
         if any(each.state is LeaseState.QUARANTINE for each in found):
             typer.echo(
                 "What is in quarantine stays until somebody says what was used: tollkeeper budgets release LEASE"

@@ -165,13 +165,13 @@ async def withdraw_request(action: Action, request_id: str) -> BudgetRequest:
     """Take a request back that the caller made.
 
     Raises:
-        NotFound: the caller made none of this id.
-        Conflict: it was decided before.
+        NotFound: there is none of this id that the caller may know of.
+        Conflict: it was decided before, or somebody else made it.
     """
-    found = await rows.get_request(action.connection, action.organization_id, request_id)
-    if found is None or found.asked_by != asker_of(action):
-        raise NotFound(f"You made no request '{request_id}'.")
+    found = await get_request(action, request_id)
     _require_pending(found)
+    if found.asked_by != asker_of(action):
+        raise Conflict("Only who made a request takes it back; deny it instead.")
     ended = await _end(action, found, "withdrawn", "")
     action.record("budget.withdraw", _target(found), before=_shown(found), after=_shown(ended))
     return ended

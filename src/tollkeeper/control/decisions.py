@@ -15,7 +15,7 @@ from tollkeeper.domain.call_decision import CallDecision, LookedAt, RefusedCall,
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.money import NANOS_PER_USD
-from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.domain.usage import RateFigure, UsageRecord
 from tollkeeper.store import decisions, organizations, places, refused_calls, usage_lists
 from tollkeeper.store.decisions import DrawnOn
 
@@ -100,7 +100,10 @@ async def _of_admitted(action: Action, record: UsageRecord) -> CallDecision:
         model=record.model_asked,
         reserved_nanos=record.reserved_nanos,
         cost_nanos=record.amount_nanos,
-        limits=tuple(_drawn(record, draw, drawn_on.get(draw.lease_id), names) for draw in record.draws),
+        limits=(
+            *(_drawn(record, draw, drawn_on.get(draw.lease_id), names) for draw in record.draws),
+            *(_rated(figure) for figure in record.rates),
+        ),
     )
 
 
@@ -122,6 +125,17 @@ def _drawn(record: UsageRecord, draw: Draw, on: DrawnOn | None, names: dict[str,
         needed={"usd": record.reserved_nanos, "requests": 1}.get(on.unit),
         charged=draw.amount,
         resets_at_us=on.window_end_us,
+    )
+
+
+def _rated(figure: RateFigure) -> LookedAt:
+    return LookedAt(
+        kind="rate",
+        id=figure.rate_limit_id,
+        unit=figure.unit,
+        period="minute",
+        limit=figure.limit,
+        left=figure.left,
     )
 
 

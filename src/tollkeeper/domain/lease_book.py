@@ -33,6 +33,8 @@ IDLE_S = 30.0
 """What is left of a lease that nobody drew on for so long is given back."""
 CLOSED_S = 3600.0
 """And after so long the lease is closed: one for each burst of calls would leave more rows than calls do."""
+IDLE_PARTS = 64
+"""No more than this part of a limit lies idle in a lease: a replica that dies takes it along until it is back."""
 ALIVE_S = 25.0
 """For so long after the store last heard of this replica it draws on its leases; the store waits longer (30 s)."""
 FAILED_PAUSE_S = 0.2
@@ -147,7 +149,7 @@ class LeaseBook:
                 lease.unflushed += 1
                 draw.amount = actual
                 settled.append(draw)
-            if lease.is_exact or lease.node.waiting or lease.node.lease is not lease:
+            if lease.is_exact or lease.free > lease.high or lease.node.waiting or lease.node.lease is not lease:
                 self._stir(lease.node)
         return tuple(settled)
 
@@ -192,6 +194,8 @@ class LeaseBook:
         lease.amount = answer.amount
         lease.low = 0 if answer.is_exact else lease.free // 2
         lease.figures = answer.figures or lease.figures
+        if lease.figures is not None and node.is_hard and node.unit != CONCURRENT:
+            lease.high = max(lease.figures.limit // IDLE_PARTS, 2 * node.call)
         lease.is_exact = answer.is_exact
         if answer.ends_in_us is not None:
             lease.ends_s = asked_at_s + answer.ends_in_us / 1_000_000
@@ -231,7 +235,14 @@ class LeaseBook:
                 self._let_go(lease)
 
     def beaten(self, *, asked_at_s: float) -> None:
-        """The store has noted that this replica was alive at `asked_at_s`."""
+        """The store has noted that this replica was alive at `asked_at_s`.
+
+        After a silence that was too long, others may have ended its leases: none is drawn on any more.
+        """
+        if asked_at_s >= self.alive_until_s:
+            for lease in self.leases.values():
+                self._let_go(lease)
+                self._stir(lease.node)
         self.alive_until_s = max(self.alive_until_s, asked_at_s + ALIVE_S)
 
     def flushed(self, draws: Iterable[Draw]) -> None:
@@ -285,6 +296,8 @@ class LeaseBook:
             return self._ask_to_end(lease)
         if lease.free > 0 and (idle_s >= IDLE_S or lease.is_exact):
             return self._ask(lease, give_back=lease.free)
+        if lease.free > lease.high:
+            return self._ask(lease, give_back=lease.free - lease.high // 2)
         if lease.free < lease.low:
             return self._ask(lease, want=max(0, self._ahead(node, now_s) - max(0, lease.free)))
         return None

@@ -6,6 +6,7 @@ from tollkeeper.domain.lease import Answer, Ask, Draw, Figures
 from tollkeeper.domain.limit import Limit, Unit
 
 NEVER_S = float("inf")
+AMOUNT_MAX = 2**63 - 1
 UNITS: dict[Unit, int] = {"usd": 0, "requests": 1, "tokens": 2, "concurrent": 3}
 """Where a unit stands in `Need`."""
 
@@ -28,6 +29,7 @@ class LocalLease:
         "ends_s",
         "figures",
         "free",
+        "high",
         "id",
         "is_asking",
         "is_exact",
@@ -47,6 +49,7 @@ class LocalLease:
         self.open_calls = self.unflushed = 0
         self.asked: Ask | None = None  # until it is known what became of it
         self.is_asking = False  # it is on its way; else it is to be asked again
+        self.high = AMOUNT_MAX  # when `free` rises above this, because calls came to less, some of it is given back
         self.low = 0  # when `free` falls below this, more is asked for ahead of need
         self.is_lost = False  # in quarantine: it cannot even be closed
         self.ends_s = NEVER_S  # when its window ends, by our own clock

@@ -97,6 +97,15 @@ class Charge(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class RateFigure(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A rate that a call was let in by: its limit per minute, and what was left of it with the call in it."""
+
+    rate_limit_id: str
+    unit: str
+    limit: int
+    left: int
+
+
 class UsageRecord(msgspec.Struct, array_like=True):
     """One forwarded call, as it is journaled and stored. Field order is the journal's format: append only.
 
@@ -132,3 +141,4 @@ class UsageRecord(msgspec.Struct, array_like=True):
     provider_request_id: str = ""
     draws: tuple[Draw, ...] = ()  # what the call came to, by lease
     reserved_nanos: int = 0  # what was reserved for it at first
+    rates: tuple[RateFigure, ...] = ()  # by which it was let in

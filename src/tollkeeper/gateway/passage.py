@@ -27,6 +27,7 @@ class Passage:
         "_charge",
         "_first_byte_ns",
         "_holding",
+        "_rates",
         "_sent_ns",
         "_started_ns",
         "_usage",
@@ -56,6 +57,7 @@ class Passage:
     ) -> None:
         self.call, self.reservation, self.deployment = call, reservation, deployment
         self.admission, self._holding = admitted.admission, admitted.holding
+        self._rates = admitted.admission.figures
         self.outcome = Outcome.BROKEN  # until it is known to have ended otherwise
         self.status = 0
         self.is_sent = False  # the provider may have seen the request
@@ -159,6 +161,7 @@ class Passage:
             provider_request_id=self.provider_request_id,
             draws=self._settle_held(charge),
             reserved_nanos=held.ceiling_nanos or 0,
+            rates=self._rates,
         )
 
     def _settle_held(self, charge: Charge) -> tuple[Draw, ...]:

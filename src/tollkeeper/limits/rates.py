@@ -7,13 +7,14 @@ the same. So what is kept is bounded by twice the rules that calls came under wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tollkeeper.domain.api_key import ApiKey
 from tollkeeper.domain.rate_limit import ONE, RATE_UNITS, RateRule
 from tollkeeper.domain.rate_share import Meter
+from tollkeeper.domain.usage import RateFigure
 from tollkeeper.kit.clock import monotonic_ns
-from tollkeeper.limits.rate_figures import figures_of, headers_of, refusal_of
+from tollkeeper.limits.rate_figures import headers_of, refusal_of
 from tollkeeper.ports.limiter import Admission, AdmitAll, Headers, Limiter
 
 _SWEPT_AT_FIRST = 4096
@@ -212,8 +213,10 @@ class _Admitted:
         self._is_released = False
 
     @property
-    def looked_at(self) -> tuple[dict[str, Any], ...]:
-        return tuple(figures_of(meter, self._tokens) for meter in self._gate.meters)
+    def figures(self) -> tuple[RateFigure, ...]:
+        return tuple(
+            [RateFigure(meter.rule.id, meter.unit, meter.limit, meter.remaining) for meter in self._gate.meters]
+        )
 
     def release(self, tokens: int | None) -> None:
         assert not self._is_released, "released twice"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from tollkeeper.domain.api_key import ApiKey
+from tollkeeper.domain.usage import RateFigure
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -14,8 +15,8 @@ class Admission(Protocol):
     """A call that was let in; `release` is called exactly once when it has ended."""
 
     @property
-    def looked_at(self) -> tuple[dict[str, Any], ...]:
-        """Every rate that was looked at, with its figures when the call was let in, for explanations."""
+    def figures(self) -> tuple[RateFigure, ...]:
+        """Every rate that was looked at, as it is now, for explanations."""
         ...
 
     def release(self, tokens: int | None) -> None:
@@ -44,7 +45,7 @@ class Limiter(Protocol):
 class AdmitAll:
     """The limiter without limits: admits everything, itself the admission."""
 
-    looked_at: tuple[dict[str, Any], ...] = ()
+    figures: tuple[RateFigure, ...] = ()
 
     def admit(self, key: ApiKey, models: tuple[str, ...], tokens: int) -> Admission:  # noqa: ARG002
         return self

@@ -174,7 +174,7 @@ _CHANGE = (
 )
 
 
-def fits(growth: int) -> ColumnElement[bool]:
+def fits(growth: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Tell, as a condition, whether a node has so much left: what keeps money safe between replicas."""
     return budget_node.c.limit_amount - budget_node.c.used - budget_node.c.escrow >= growth
 
@@ -196,13 +196,13 @@ async def read_nodes(connection: AsyncConnection, keys: Collection[NodeKey]) -> 
     if not keys:
         return {}
     return {
-        node.key: node for node in map(_to_node, await connection.execute(select(*_NODE).where(_KEY.in_(list(keys)))))
+        node.key: node for node in map(to_node, await connection.execute(select(*_NODE).where(_KEY.in_(list(keys)))))
     }
 
 
 async def lock_node(connection: AsyncConnection, key: NodeKey) -> Node:
     """Return a node that nobody else changes until this transaction ends."""
-    return _to_node((await connection.execute(select(*_NODE).where(_is(key)).with_for_update())).one())
+    return to_node((await connection.execute(select(*_NODE).where(_is(key)).with_for_update())).one())
 
 
 async def write_terms(connection: AsyncConnection, node: Node, live: LiveBudget, *, now_us: int) -> Node:
@@ -240,7 +240,7 @@ async def change_node(connection: AsyncConnection, key: NodeKey, change: Change,
         is_left = (budget_node.c.is_hard == 0) | fits(change.growth)
         statement = statement.where(is_left, budget_node.c.stopped_at_us.is_(None))
     row = (await connection.execute(statement, values)).one_or_none()
-    return None if row is None else _to_node(row)
+    return None if row is None else to_node(row)
 
 
 async def open_node(connection: AsyncConnection, live: LiveBudget, window: Window, *, now_us: int) -> None:
@@ -302,7 +302,7 @@ def _is(key: NodeKey) -> ColumnElement[bool]:
     )
 
 
-def _to_node(row: Any) -> Node:  # a row of `_NODE`
+def to_node(row: Any) -> Node:  # a row of `_NODE`
     values: list[Any] = list(row)
-    values[8] = bool(row.is_hard)
+    values[8] = bool(values[8])
     return Node(*values)

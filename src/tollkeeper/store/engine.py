@@ -88,6 +88,15 @@ class Store:
         """
         return await with_attempts(lambda: self._transact(work, {"tollkeeper_write": True}))
 
+    async def write_each(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` with every statement a transaction of its own, on PostgreSQL. `work` may run more than once.
+
+        Raises:
+            StoreUnavailable: the database is out of reach or busy; statements that ran before stay done.
+        """
+        assert self.dialect == "postgresql"
+        return await with_attempts(lambda: self._transact(work, {"isolation_level": "AUTOCOMMIT"}))
+
     async def insert_usage(self, records: list[UsageRecord], *, slot: str) -> int:
         """See `ports.ledger.UsageStore`."""
         if not records:

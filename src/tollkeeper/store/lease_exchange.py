@@ -19,12 +19,29 @@ from tollkeeper.store.ledger import insert_missing
 from tollkeeper.store.schema_limits import lease
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.window import Window
     from tollkeeper.store.budget_nodes import BudgetKey
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What an ask comes to, going by what was read: the lease before and after, and what becomes of its node."""
+
+    ask: Ask
+    row: LeaseRow
+    node: Node
+    refused: Literal["over", "stopped", "gone"] | None
+    kept: LeaseRow
+    change: Change
+    grant: lease_grants.Grant
+    others: int = 0  # what other replicas hold and have not used, when it is denied
+
+    @property
+    def is_denied(self) -> bool:
+        return self.grant.amount is None
 
 
 class Exchange:
@@ -53,7 +70,7 @@ class Exchange:
         keys = {(ask.organization_id, ask.budget_id) for ask in asks}
         self._budgets = await budget_nodes.read_budgets(connection, keys, at_us=now_us)
         self._windows = {key: live.window(now_us) for key, live in self._budgets.items()}
-        self._rows = await lock_leases(connection, {(ask.organization_id, ask.lease_id) for ask in asks})
+        self._rows = await self._find_rows({(ask.organization_id, ask.lease_id) for ask in asks})
         for ask in asks:
             key = (ask.organization_id, ask.lease_id)
             if key not in self._rows and (ask.organization_id, ask.budget_id) in self._budgets and not ask.is_closing:
@@ -87,9 +104,16 @@ class Exchange:
             return LeaseRow(**{**row, "state": LeaseState.OPEN})
         # It is there after all: asked before, by a connection that broke before the answer came.
         key = (ask.organization_id, ask.lease_id)
-        return (await lock_leases(self._connection, {key}))[key]
+        return (await self._find_rows({key}))[key]
+
+    async def _find_rows(self, keys: Collection[LeaseKey]) -> dict[LeaseKey, LeaseRow]:
+        return await lock_leases(self._connection, keys)
 
     async def _do(self, ask: Ask) -> Answer:
+        return self._known(ask) or await self._operate(ask, self._rows[ask.organization_id, ask.lease_id])
+
+    def _known(self, ask: Ask) -> Answer | None:
+        """Return the answer to what needs nothing done; None for a new operation on a lease that is its holder's."""
         row = self._rows.get((ask.organization_id, ask.lease_id))
         if row is None:
             return Answer(ask.lease_id, "done" if ask.is_closing else "gone")
@@ -100,37 +124,46 @@ class Exchange:
             return Answer(ask.lease_id, "lost")
         if is_repeated:
             return self._answer("done", row, self._nodes[row.node], is_exact=self._nodes[row.node].recalled_at_us > 0)
-        return await self._operate(ask, row)
+        return None
 
     async def _operate(self, ask: Ask, row: LeaseRow) -> Answer:
-        """Do a new operation on a lease that is its holder's."""
         for is_locked in (False, True):
-            node = self._nodes[row.node]
-            live = self._budgets.get((row.organization_id, row.budget_id))
             if is_locked:
-                node = self._nodes[row.node] = await self._lock(node)
-            elif live is not None and _differs(node, live):
+                self._nodes[row.node] = await self._lock(self._nodes[row.node])
+            elif self._is_outdated(row):
                 continue
-            refused = self._refused(ask, row)
-            kept, change, grant = self._planned(ask, row, node, is_growing=refused is None)
-            denied_others = 0
-            if grant.amount is None:
-                denied_others = await self._held_by_others(node)
-            recalled_at_us = self._recalled_at_us(
-                ask, node, node.head - change.used - change.escrow, grant, denied_others
-            )
-            change = msgspec.structs.replace(change, recalled_at_us=recalled_at_us)
-            changed = node
+            plan = self._plan(ask, row)
+            if plan.is_denied:
+                plan = msgspec.structs.replace(plan, others=await self._held_by_others(plan.node))
+            change, changed = self._change(plan), plan.node
             if change != Change():
-                found = await budget_nodes.change_node(self._connection, node.key, change, now_us=self._now_us)
+                found = await budget_nodes.change_node(self._connection, changed.key, change, now_us=self._now_us)
                 if found is None:
                     continue
                 changed = found
-            self._nodes[node.key] = changed
-            self._rows[row.key] = self._changed[row.key] = kept
-            outcome = refused or ("denied" if grant.amount is None else "done")
-            return self._answer(outcome, kept, changed, is_exact=grant.is_exact, others=denied_others)
+            self._nodes[changed.key] = changed
+            self._rows[row.key] = self._changed[row.key] = plan.kept
+            return self._answer_of(plan, changed)
         raise AssertionError  # nobody takes what was seen under the lock
+
+    def _is_outdated(self, row: LeaseRow) -> bool:
+        """Tell whether a node's limit is not what its budget says by now."""
+        live = self._budgets.get((row.organization_id, row.budget_id))
+        return live is not None and _differs(self._nodes[row.node], live)
+
+    def _plan(self, ask: Ask, row: LeaseRow) -> Plan:
+        node, refused = self._nodes[row.node], self._refused(ask, row)
+        return Plan(ask, row, node, refused, *self._planned(ask, row, node, is_growing=refused is None))
+
+    def _change(self, plan: Plan) -> Change:
+        """Return what becomes of the node, the recall of leases included."""
+        head = plan.node.head - plan.change.used - plan.change.escrow
+        recalled_at_us = self._recalled_at_us(plan.ask, plan.node, head, plan.grant, plan.others)
+        return msgspec.structs.replace(plan.change, recalled_at_us=recalled_at_us)
+
+    def _answer_of(self, plan: Plan, node: Node) -> Answer:
+        outcome = plan.refused or ("denied" if plan.is_denied else "done")
+        return self._answer(outcome, plan.kept, node, is_exact=plan.grant.is_exact, others=plan.others)
 
     def _planned(
         self, ask: Ask, row: LeaseRow, node: Node, *, is_growing: bool

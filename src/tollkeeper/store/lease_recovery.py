@@ -181,8 +181,8 @@ async def _book_late(connection: AsyncConnection) -> int:
 async def _forget(connection: AsyncConnection) -> None:
     """Forget replicas that were silent for a week and hold nothing, and recalls in windows that are over."""
     now_us = await database_now_us(connection)
-    holds = exists().where(lease.c.holder == replica.c.holder, lease.c.state != LeaseState.CLOSED.value)
-    await connection.execute(delete(replica).where(replica.c.heard_at_us < now_us - _FORGOTTEN_AFTER_US, ~holds))
+    is_living = exists().where(lease.c.holder == replica.c.holder, lease.c.state != LeaseState.CLOSED.value)
+    await connection.execute(delete(replica).where(replica.c.heard_at_us < now_us - _FORGOTTEN_AFTER_US, ~is_living))
     is_past = and_(budget_node.c.recalled_at_us > 0, budget_node.c.window_end_us < now_us)
     await connection.execute(update(budget_node).where(is_past).values(recalled_at_us=0))
 

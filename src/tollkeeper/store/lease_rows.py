@@ -78,6 +78,7 @@ _COLUMNS = tuple(lease.c[name] for name in LeaseRow.__struct_fields__)
 
 _LOCK = select(*_COLUMNS).order_by(lease.c.organization_id, lease.c.id).with_for_update()
 # Built once: building statements takes longer than running them.
+_THESE = select(*_COLUMNS).where(tuple_(lease.c.organization_id, lease.c.id).in_(bindparam("keys", expanding=True)))
 _LOCK_THESE = _LOCK.where(tuple_(lease.c.organization_id, lease.c.id).in_(bindparam("keys", expanding=True)))
 _WRITE = (
     update(lease)
@@ -97,6 +98,13 @@ async def lock_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -
         return {}
     rows = map(to_lease, await connection.execute(_LOCK_THESE, {"keys": list(keys)}))
     return {row.key: row for row in rows}
+
+
+async def read_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -> dict[LeaseKey, LeaseRow]:
+    """Return those that there are of these leases, as they are at this moment."""
+    if not keys:
+        return {}
+    return {row.key: row for row in map(to_lease, await connection.execute(_THESE, {"keys": list(keys)}))}
 
 
 async def lock_of_holder(

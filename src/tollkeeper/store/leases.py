@@ -11,6 +11,7 @@ from tollkeeper.domain.lease import Answer, Ask, LeaseState, Pulse
 from tollkeeper.store import lease_recovery, replicas
 from tollkeeper.store.database_clock import database_now_us
 from tollkeeper.store.lease_exchange import Exchange
+from tollkeeper.store.lease_statement import QuickExchange
 from tollkeeper.store.schema_limits import budget_node, lease
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tollkeeper.store.engine import Store
 
 _ASKS_MAX = 64
+_QUICK_ATTEMPTS = 3
+"""How often asks are tried without locks; near the end of a budget others may be faster each time."""
 _RECALLED_MAX = 10_000
 
 
@@ -40,8 +43,7 @@ class StoreLeases:
         for start in range(0, len(order), _ASKS_MAX):
             chosen = order[start : start + _ASKS_MAX]
             some = [asks[at] for at in chosen]
-            done = await self._store.write(partial(self._exchange, holder=holder, asks=some))
-            for at, answer in zip(chosen, done, strict=True):
+            for at, answer in zip(chosen, await self._do(holder, some), strict=True):
                 answers[at] = answer
         return cast("list[Answer]", answers)
 
@@ -56,6 +58,29 @@ class StoreLeases:
     async def reclaim(self, holder: str, *, is_exact: bool) -> int:
         """See `ports.leases.LeaseStore`."""
         return await lease_recovery.reclaim(self._store, holder, is_exact=is_exact)
+
+    async def _do(self, holder: str, asks: list[Ask]) -> list[Answer]:
+        """Do asks without locks that wait for us where that is possible, and with them what is then left."""
+        answers: dict[bytes, Answer] = {}
+        left = asks
+        for _ in range(_QUICK_ATTEMPTS if self._store.dialect == "postgresql" and self._replicas is not None else 0):
+            quick = await self._store.write_each(partial(self._exchange_quickly, holder=holder, asks=left))
+            answers |= {ask.lease_id: answer for ask, answer in zip(left, quick, strict=True) if answer is not None}
+            left = [ask for ask in asks if ask.lease_id not in answers]
+            if not left:
+                break
+        if left:
+            done = await self._store.write(partial(self._exchange, holder=holder, asks=left))
+            answers |= {answer.lease_id: answer for answer in done}
+        return [answers[ask.lease_id] for ask in asks]
+
+    async def _exchange_quickly(
+        self, connection: AsyncConnection, *, holder: str, asks: list[Ask]
+    ) -> list[Answer | None]:
+        assert self._replicas is not None, "a replica that was never heard of has no row to lock"
+        now_us = await database_now_us(connection)
+        exchange = QuickExchange(connection, holder, now_us=now_us, replicas=max(self._replicas, 1))
+        return await exchange.run_quickly(asks)
 
     async def _exchange(self, connection: AsyncConnection, *, holder: str, asks: list[Ask]) -> list[Answer]:
         now_us = await database_now_us(connection)

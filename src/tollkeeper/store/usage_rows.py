@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tollkeeper.domain.lease import Draw
-from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, UsageRecord
+from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, RateFigure, UsageRecord
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.schema import usage_record
 
@@ -69,6 +69,7 @@ class Detail(msgspec.Struct, omit_defaults=True, gc=False):
     provider_request_id: str = ""
     draws: tuple[Draw, ...] = ()
     reserved_nanos: int = 0
+    rates: tuple[RateFigure, ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -151,6 +152,7 @@ def to_row(record: UsageRecord) -> Row:
         record.provider_request_id,
         record.draws,
         record.reserved_nanos,
+        record.rates,
     )
     return (
         record.organization_id,
@@ -201,6 +203,7 @@ def from_row(row: Sequence[Any]) -> UsageRecord:
         provider_request_id=detail.provider_request_id,
         draws=detail.draws,
         reserved_nanos=detail.reserved_nanos,
+        rates=detail.rates,
     )
 
 
