@@ -69,9 +69,7 @@ def test_what_only_looks_like_a_picture_stays_text() -> None:
     assert ceiling(quoted).input_tokens == len(quoted)
 
 
-@pytest.mark.parametrize(
-    "part", [FILE, {"type": "video_url", "video_url": {"url": "https://v.test"}}, {"type": "file"}]
-)
+@pytest.mark.parametrize("part", [FILE, {"type": "video_url", "video_url": {"url": "https://v.test"}}])
 def test_a_file_or_an_unknown_part_may_fill_the_models_window(part: dict[str, Any]) -> None:
     assert ceiling(chat_body(TEXT, part)).input_tokens == 128_000
     assert ceiling(chat_body(TEXT, part, model="unheard-of")).input_tokens == WINDOW_TOKENS_ASSUMED

@@ -7,6 +7,7 @@ a record lost or doubled, or a figure missed.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ class Report(Protocol):
     """What every scenario comes to."""
 
     problems: list[str]
+    missed: list[str]
 
     def rows(self) -> list[tuple[str, str]]: ...
 
@@ -69,11 +71,14 @@ def _run(title: str, run: Run) -> int:
     report = run(lambda text: print(f"  … {text}", flush=True))
     for what, figure in report.rows():
         print(f"  {what:<38} {figure}")
-    print(f"  {'seconds':<38} {time.monotonic() - started:.0f}")
+    print(f"  {'seconds (load of the machine)':<38} {time.monotonic() - started:.0f} ({os.getloadavg()[0]:.1f})")
     for problem in report.problems:
         print(f"  PROBLEM: {problem}")
-    print("  pass" if not report.problems else "  FAIL", flush=True)
-    return len(report.problems)
+    for figure in report.missed:
+        print(f"  MISSED: {figure}")
+    wrong = len(report.problems) + len(report.missed)
+    print("  FAIL" if wrong else "  pass", flush=True)
+    return wrong
 
 
 def _race(given: argparse.Namespace) -> Iterator[tuple[str, Run]]:

@@ -29,7 +29,7 @@ _CALLS_PER_SECOND = 20
 
 @dataclass(slots=True)
 class HangReport:
-    """What a hanging replica came to; `problems` is empty when all is well."""
+    """What a hanging replica came to; `problems` is empty when all is well, `missed` when it is fast enough too."""
 
     suspended_s: float = 0.0
     held: int = 0  # nano-USD of the project's budget that its leases held
@@ -41,6 +41,7 @@ class HangReport:
     watched: Watched = field(default_factory=Watched)
     books: Books = field(default_factory=Books)
     problems: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
 
     def rows(self) -> list[tuple[str, str]]:
         verdict = self.books.verdict

@@ -7,11 +7,12 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.fakes.ports import make_key
 
 from tollkeeper.domain.errors import RateExceeded
-from tollkeeper.domain.rate_limit import ONE, Bucket, RateRule
+from tollkeeper.domain.rate_limit import ONE, PER_MINUTE, Bucket, RateRule
 from tollkeeper.domain.rate_share import FRESH_US, Demand, Supply, divide
 from tollkeeper.limits.rates import Rates
 from tollkeeper.limits.shares import GATHERING_S, Shares
@@ -20,6 +21,8 @@ NS_PER_S = 1_000_000_000
 LATENCY_NS = 15_000_000
 GATHERING_NS = int(GATHERING_S * NS_PER_S)
 WINDOW_S, STEP_S = 60, 10
+TOKENS = 800
+"""What a call is guessed to count for."""
 
 
 @dataclass
@@ -45,7 +48,6 @@ class MemoryDemands:
     def __init__(self, time: Time) -> None:
         self._time = time
         self.rows: dict[tuple[str, str], Row] = {}
-        self.is_away = False
 
     def answer(self, holder: str, demands: Sequence[Demand]) -> list[Supply]:
         now_us, found = self._time.ns // 1000, []
@@ -115,92 +117,106 @@ def run(
     load: Load, *, replicas: int, limit: int, seconds: int = 240, seed: int = 1, is_tokens: bool = False
 ) -> Outcome:
     """Drive the replicas with a load; calls last up to eight seconds and then count for what they came to."""
-    dice, time = random.Random(seed), Time()
-    rule = RateRule("r", "project", "proj_a", "p", "", None if is_tokens else limit, limit if is_tokens else None)
-    key = make_key(rates=(rule,))
-    store = MemoryDemands(time)
-    cluster = [Rates(time.now_ns) for _ in range(replicas)]
-    shares = [Shares(each, store, holder=f"h{at}", replicas=lambda: replicas) for at, each in enumerate(cluster)]  # type: ignore[arg-type]
-    single = Bucket(limit * 1000, time.ns)
-    outcome = Outcome(limit, [0] * seconds, [0] * seconds)
-    start_ns, order = time.ns, itertools.count()
-    queue: list[tuple[int, int, Callable[[], None]]] = []
-    is_woken, is_busy = [False] * replicas, [False] * replicas
+    return _Run(load, replicas=replicas, limit=limit, seconds=seconds, seed=seed, is_tokens=is_tokens).run()
 
-    def at(ns: int, work: Callable[[], None]) -> None:
-        heapq.heappush(queue, (ns, next(order), work))
 
-    def exchange(number: int, *, is_urgent: bool) -> None:
-        if is_busy[number]:
-            at(time.ns + NS_PER_S // 1000, lambda: exchange(number, is_urgent=is_urgent))
+class _Run:
+    """One run: events in the order of their time, beside one bucket that sees the same calls."""
+
+    def __init__(self, load: Load, *, replicas: int, limit: int, seconds: int, seed: int, is_tokens: bool) -> None:
+        self.load, self.replicas, self.seconds, self.is_tokens = load, replicas, seconds, is_tokens
+        self.dice, self.time = random.Random(seed), Time()
+        rule = RateRule("r", "project", "proj_a", "p", "", None if is_tokens else limit, limit if is_tokens else None)
+        self.key = make_key(rates=(rule,))
+        self.store = MemoryDemands(self.time)
+        self.rates = [Rates(self.time.now_ns) for _ in range(replicas)]
+        self.shares = [
+            Shares(each, self.store, holder=f"h{at}", replicas=lambda: replicas)  # type: ignore[arg-type]
+            for at, each in enumerate(self.rates)
+        ]
+        self.is_woken, self.is_busy = [False] * replicas, [False] * replicas
+        self.single = Bucket(limit * PER_MINUTE, self.time.ns)
+        self.outcome = Outcome(limit, [0] * seconds, [0] * seconds)
+        self.start_ns, self.order = self.time.ns, itertools.count()
+        self.queue: list[tuple[int, int, Callable[[], None]]] = []
+
+    def run(self) -> Outcome:
+        for number in range(self.replicas):
+            self.at(self.start_ns - self.dice.randrange(NS_PER_S), partial(self.tick, number))
+        self.at(self.start_ns, partial(self.arrivals, 0))
+        while self.queue and self.queue[0][0] < self.start_ns + self.seconds * NS_PER_S:
+            self.time.ns, _, work = heapq.heappop(self.queue)
+            work()
+        return self.outcome
+
+    def at(self, ns: int, work: Callable[[], None]) -> None:
+        heapq.heappush(self.queue, (ns, next(self.order), work))
+
+    def soon(self, within_ns: int, work: Callable[[], None]) -> None:
+        self.at(self.time.ns + self.dice.randrange(within_ns), work)
+
+    def tick(self, number: int) -> None:
+        self.shares[number].count_replicas()
+        self.rates[number].on_demand = partial(self.wake, number)
+        self.exchange(number, is_urgent=False)
+        self.at(self.time.ns + NS_PER_S + self.dice.randrange(20_000_000), partial(self.tick, number))
+
+    def wake(self, number: int) -> None:
+        if not self.is_woken[number]:
+            self.is_woken[number] = True
+            self.at(self.time.ns + GATHERING_NS, partial(self.speak, number))
+
+    def speak(self, number: int) -> None:
+        self.is_woken[number] = False
+        self.exchange(number, is_urgent=True)
+
+    def exchange(self, number: int, *, is_urgent: bool) -> None:
+        if self.is_busy[number]:
+            self.at(self.time.ns + NS_PER_S // 1000, partial(self.exchange, number, is_urgent=is_urgent))
             return
-        told = shares[number].tell_urgent() if is_urgent else shares[number].tell_all()
-        if not told or store.is_away:
+        shares = self.shares[number]
+        told = shares.tell_urgent() if is_urgent else shares.tell_all()
+        if not told:
             return
-        is_busy[number] = True
+        self.is_busy[number] = True
 
         def arrive() -> None:
-            supplies = store.answer(f"h{number}", [each.demand for each in told])
-            at(time.ns + dice.randrange(LATENCY_NS), lambda: hear(supplies))
+            supplies = self.store.answer(f"h{number}", [each.demand for each in told])
+            self.soon(LATENCY_NS, partial(hear, supplies))
 
         def hear(supplies: list[Supply]) -> None:
-            is_busy[number] = False
-            shares[number].hear(told, supplies)
+            self.is_busy[number] = False
+            shares.hear(told, supplies)
 
-        at(time.ns + dice.randrange(LATENCY_NS), arrive)
+        self.soon(LATENCY_NS, arrive)
 
-    def tick(number: int) -> None:
-        shares[number].count_replicas()
-        cluster[number].on_demand = lambda: wake(number)
-        exchange(number, is_urgent=False)
-        at(time.ns + NS_PER_S + dice.randrange(20_000_000), lambda: tick(number))
+    def arrivals(self, second: int) -> None:
+        exact = self.load.per_minute(second) / 60 / (TOKENS if self.is_tokens else 1)
+        for _ in range(int(exact) + (self.dice.random() < exact % 1)):
+            self.soon(NS_PER_S, partial(self.call, second))
+        if second + 1 < self.seconds:
+            self.at(self.start_ns + (second + 1) * NS_PER_S, partial(self.arrivals, second + 1))
 
-    def wake(number: int) -> None:
-        if not is_woken[number]:
-            is_woken[number] = True
-            at(time.ns + GATHERING_NS, lambda: speak(number))
-
-    def speak(number: int) -> None:
-        is_woken[number] = False
-        exchange(number, is_urgent=True)
-
-    def call(second: int) -> None:
-        number = dice.choices(range(replicas), load.weights(second))[0]
-        used = dice.randrange(100, 1500) if is_tokens else 1
-        taken = 800 if is_tokens else 1
+    def call(self, second: int) -> None:
+        dice, time = self.dice, self.time
+        number = dice.choices(range(self.replicas), self.load.weights(second))[0]
+        taken, used = (TOKENS, dice.randrange(100, 1500)) if self.is_tokens else (1, 1)
         ends_ns = time.ns + dice.randrange(8 * NS_PER_S)
-        if not single.take(time.ns, taken * ONE):
-            outcome.single[second] += used
-            at(
-                ends_ns,
-                lambda: (
-                    single.add(time.ns, (used - taken) * ONE)
-                    if used > taken
-                    else single.give_back((taken - used) * ONE)
-                ),
-            )
+        if not self.single.take(time.ns, taken * ONE):
+            self.outcome.single[second] += used
+            self.at(ends_ns, partial(self.correct_single, used - taken))
         try:
-            admission = cluster[number].admit(key, ("m",), taken)
+            admission = self.rates[number].admit(self.key, ("m",), taken)
         except RateExceeded:
             return
-        outcome.cluster[second] += used
-        at(ends_ns, lambda: admission.release(used))
+        self.outcome.cluster[second] += used
+        self.at(ends_ns, partial(admission.release, used))
 
-    def arrivals(second: int) -> None:
-        count = load.per_minute(second) / 60 / (800 if is_tokens else 1)
-        count = int(count) + (dice.random() < count % 1)
-        for _ in range(count):
-            at(time.ns + dice.randrange(NS_PER_S), lambda: call(second))
-        if second + 1 < seconds:
-            at(start_ns + (second + 1) * NS_PER_S, lambda: arrivals(second + 1))
-
-    for number in range(replicas):
-        at(start_ns - dice.randrange(NS_PER_S), lambda number=number: tick(number))  # type: ignore[misc]
-    at(start_ns, lambda: arrivals(0))
-    while queue and queue[0][0] < start_ns + seconds * NS_PER_S:
-        time.ns, _, work = heapq.heappop(queue)
-        work()
-    return outcome
+    def correct_single(self, by: int) -> None:
+        if by > 0:
+            self.single.add(self.time.ns, by * ONE)
+        else:
+            self.single.give_back(-by * ONE)
 
 
 def loads(replicas: int, limit: int) -> list[Load]:

@@ -23,6 +23,7 @@ from tollkeeper.control.credits import GrantTerms, grant_credit
 from tollkeeper.control.invites import RoleAt
 from tollkeeper.control.lease_release import shown_id
 from tollkeeper.control.people import Visit, new_session_token
+from tollkeeper.control.rate_limits import RateTerms, set_rate_limit
 from tollkeeper.control.usage_records import request_id_of
 from tollkeeper.domain.access import Principal, principal_of_key
 from tollkeeper.domain.api_key import write_key
@@ -66,6 +67,7 @@ TEAM_LEVEL = frozenset(
         "budget_id",
         "increase_id",
         "budget_request_id",
+        "rate_limit_id",
         "alert_rule_id",
     }
 )
@@ -135,6 +137,8 @@ async def open_realm(store: Store, name: str) -> Realm:
     realm.ids |= await _watch_budget(realm, team.id)
     realm.ids |= await _ask_for_more(realm, people["org_admin"], team.id)
     realm.ids["lease_id"] = await _lose_lease(realm)
+    terms_of_rate = RateTerms(requests_per_minute=600)
+    realm.ids["rate_limit_id"] = (await company.change(None, set_rate_limit, team.id, terms=terms_of_rate)).id
     record = make_call(random.Random(len(name)), company.id, keys["service"])
     await store.insert_usage([record], slot=name)
     realm.ids["request_id"] = request_id_of(record)

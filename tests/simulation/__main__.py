@@ -44,7 +44,7 @@ def run(seeds: range, *, jobs: int) -> int:
     figures: Counter[str] = Counter()
     failed: list[int] = []
     with ProcessPoolExecutor(jobs) as pool:
-        for done, (seed, found) in enumerate(zip(seeds, pool.map(_attempt, seeds, chunksize=4), strict=True), 1):
+        for done, (seed, found) in enumerate(pool.map(_attempt, seeds, chunksize=4), 1):
             if isinstance(found, str):
                 failed.append(seed)
                 print(f"seed {seed}: {found}\n  replay it: python -m tests.simulation --seed {seed}", flush=True)

@@ -62,6 +62,7 @@ class LossyDisk(OsDisk):
     def remove(self, path: Path) -> None:
         super().remove(path)
         self._forget(path)
+        self._unnamed = []  # a file system keeps the order of what it does to names
 
     def free_bytes(self, path: Path) -> int:
         return self.free
@@ -101,7 +102,7 @@ class LossyDisk(OsDisk):
             else:
                 torn, size = self._torn(path), path.stat().st_size
                 os.truncate(path, torn)
-                if torn > durable and self._rng.random() < 0.2:
+                if torn > max(durable, HEADER_BYTES) and self._rng.random() < 0.2:
                     os.truncate(path, size)  # blocks that were never written read as zeros
                 self._durable[path] = path.stat().st_size
         self._unnamed = []

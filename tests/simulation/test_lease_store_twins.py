@@ -96,7 +96,9 @@ class Twins:
     def _ask(self, holder: str, budget_id: str) -> Ask:
         rng = self.rng
         mine = [
-            known for known in self.known.values() if (known.holder, known.budget_id) == (holder, budget_id) and known.is_open
+            known
+            for known in self.known.values()
+            if (known.holder, known.budget_id) == (holder, budget_id) and known.is_open
         ]
         if not mine:
             self.numbers += 1
@@ -181,7 +183,9 @@ class Twins:
     async def compare(self) -> None:
         """Both stores hold the same."""
         columns = ("id", "holder", "state", "operation", "amount", "consumed", "converted", "booked")
-        found = await self.store.read(lambda connection: connection.execute(select(*(lease.c[name] for name in columns))))
+        found = await self.store.read(
+            lambda connection: connection.execute(select(*(lease.c[name] for name in columns)))
+        )
         assert {bytes(row.id): tuple(row)[1:] for row in found} == {
             row.id: tuple(getattr(row, name) for name in columns[1:]) for row in self.memory.leases.values()
         }

@@ -7,6 +7,7 @@ from tests.simulation.mutants import CAUGHT_BY, MUTANTS
 from tests.simulation.world import run_seed
 
 BUGS_MIN = 20
+OTHERS = 40
 
 
 def test_there_are_enough_bugs() -> None:
@@ -16,8 +17,11 @@ def test_there_are_enough_bugs() -> None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_planted_bug_is_noticed(name: str) -> None:
-    seed = CAUGHT_BY[name]
-    run_seed(seed)
-    with MUTANTS[name](), pytest.raises(Exception) as noticed:
-        run_seed(seed)
-    assert noticed.value is not None
+    """The seed that noticed it last comes first; after a change elsewhere it may be another one."""
+    for seed in (CAUGHT_BY[name], *range(OTHERS)):
+        try:
+            with MUTANTS[name]():
+                run_seed(seed)
+        except Exception:
+            return
+    pytest.fail(f"nobody noticed {name}: look further with python -m tests.simulation --mutants --only {name}")

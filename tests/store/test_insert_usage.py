@@ -12,7 +12,7 @@ from store_factories import HOUR_US, add_key, add_organization, make_key, make_r
 
 from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.usage import CostState, Outcome
-from tollkeeper.store import api_keys
+from tollkeeper.store import api_keys, overruns
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema import label_rollup, usage_record, usage_rollup
 from tollkeeper.store.usage_rows import from_row, to_row
@@ -162,3 +162,12 @@ async def test_connections_that_the_server_ended_are_the_worlds_fault_and_are_ma
     assert await _count(store) == 2, "a pooled connection is tried before it is used"
     await store.aclose()
     await other.aclose()
+
+
+async def test_a_call_beyond_its_reservation_is_counted_once_with_its_record(store: Store) -> None:
+    beyond = make_record(reserved_nanos=1)
+    assert beyond.amount_nanos
+    for _ in range(2):  # the second time the records are there already
+        await store.insert_usage([beyond, make_record(reserved_nanos=10**15), make_record()], slot="a")
+    (found,) = await store.read(lambda connection: overruns.list_overruns(connection, since_us=0))
+    assert (found.calls, found.excess_nanos, found.worst_call_id) == (1, beyond.amount_nanos - 1, beyond.call_id)

@@ -90,7 +90,13 @@ async def make_data_plane(
         ),
     )
     rates = Rates()
-    shares = Shares(rates, StoreRateDemands(store), holder=ledger.holder, replicas=lambda: budgets.replicas)
+    shares = Shares(
+        rates,
+        StoreRateDemands(store),
+        holder=ledger.holder,
+        replicas=lambda: budgets.replicas,
+        when_unavailable=settings.limits.rates_when_unavailable,
+    )
     shares.start()
     closers.append(shares.aclose)
     refusals = BatchedRefusalLog(RefusedCalls(store))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tollkeeper.cli import budget_increases, budget_requests, budget_status
+from tollkeeper.cli import budget_increases, budget_requests, budget_status, leases
 from tollkeeper.cli.amounts import parse_dollars
 from tollkeeper.cli.budget_options import (
     CarryoverOption,
@@ -182,6 +182,8 @@ def _part_of(text: str) -> tuple[str, int]:
 
 
 app.command("status")(budget_status.status)
+app.command("leases")(leases.leases)
+app.command("release")(leases.release)
 app.command("increase")(budget_increases.increase)
 app.command("increases")(budget_increases.increases)
 app.command("end-increase")(budget_increases.end_increase)

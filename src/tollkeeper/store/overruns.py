@@ -71,6 +71,11 @@ def summarise(records: Iterable[UsageRecord], *, now_us: int) -> list[Overrun]:
     return [found[key] for key in sorted(found)]
 
 
+def rows_of(records: Iterable[UsageRecord], *, now_us: int) -> list[tuple[object, ...]]:
+    """Return the values of the upserts for new records."""
+    return [msgspec.structs.astuple(each) for each in summarise(records, now_us=now_us)]
+
+
 async def list_overruns(connection: AsyncConnection, *, since_us: int) -> list[Overrun]:
     """Return the hours of all organizations to which an overrun was added since then."""
     query = select(overrun).where(overrun.c.updated_at_us >= since_us)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from tollkeeper.store import rollups, usage_rows
+from tollkeeper.kit.clock import now_us
+from tollkeeper.store import overruns, rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
 from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 
@@ -89,6 +90,8 @@ class PostgresUsageWriter:
             if drawn:
                 status = await connection.execute(_DRAW, *map(list, zip(*drawn, strict=True)))
                 self._missing_leases.note(len(drawn), int(status.rpartition(" ")[2]))
+            if beyond := overruns.rows_of(records, now_us=now_us()):
+                await connection.executemany(overruns.UPSERT_POSTGRES, beyond)
             uses = self._last_uses.due(records)
             if uses:
                 await connection.executemany(_UPDATE_LAST_USE, uses)

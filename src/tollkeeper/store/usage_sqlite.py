@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tollkeeper.store import rollups, usage_rows
+from tollkeeper.kit.clock import now_us
+from tollkeeper.store import overruns, rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
 from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 from tollkeeper.store.schema import usage_record
@@ -88,6 +89,7 @@ class SqliteUsageWriter:
             _insert_rows(connection, table, rollups.rows(added, slot))
         drawn = drawn_of(records)
         found = _draw(connection, drawn)
+        connection.executemany(overruns.UPSERT_SQLITE, overruns.rows_of(records, now_us=now_us()))
         uses = self._last_uses.due(records)
         for organization_id, key_id, at_us in uses:
             connection.execute(_UPDATE_LAST_USE, {"organization_id": organization_id, "id": key_id, "at_us": at_us})

@@ -44,11 +44,15 @@ _ANYTHING = Unseen(is_unbounded=True)
 def unseen_of(call: wire.Call) -> Unseen:
     """Return what an input has besides text; PLAIN, itself, when that is nothing.
 
-    Whatever is no text stands under one of a few names. A body without them is not read; one with an escaped letter in
-    it, which could hide a name, is ambiguous and always read.
+    Whatever is no text stands under one of a few names, all but one of them with an underscore somewhere. A body without
+    them is not read; one with an escaped letter in it, which could hide a name, is ambiguous and always read.
     """
     body = call.body
-    if not (call.is_ambiguous or b'_url"' in body or b'audio"' in body or b'"file"' in body):
+    if not (
+        call.is_ambiguous
+        or b'"audio"' in body
+        or (b"_" in body and (b'_url"' in body or b'_audio"' in body or b'"file"' in body))
+    ):
         return PLAIN
     fields = _load_unambiguous(body)
     if fields is None:
