@@ -33,6 +33,11 @@ WHAT_TO_DO = {
     "conflict": "Choose another name, or use what is there.",
     "idempotency_mismatch": "Send a new `Idempotency-Key` with a new request.",
     "rate_limit_exceeded": "Wait for `retry_after_seconds`.",
+    "insufficient_quota": (
+        "Wait until `reset_date`, call less, or have the limit raised or credit added; `tollkeeper explain` shows every"
+        " limit that was looked at."
+    ),
+    "price_unknown": "Call a model with a price, or have one added: `tollkeeper prices add`.",
     "limits_unavailable": "Try again. If it stays: [what to do](../how-to/operate.md#what-to-do-when).",
     "directory_unavailable": "Try again; the operator looks after the database.",
     "store_unavailable": "Try again; the operator looks after the database.",
@@ -111,7 +116,8 @@ def error_classes() -> list[type[TollkeeperError]]:
     for module in pkgutil.walk_packages(tollkeeper.__path__, "tollkeeper."):
         if module.name not in _NOT_REFUSALS and ".versions." not in module.name:
             importlib.import_module(module.name)
-    return sorted(set(_below(TollkeeperError)), key=lambda each: (each.__module__, each.__name__))
+    concrete = {each for each in _below(TollkeeperError) if each.code != TollkeeperError.code}
+    return sorted(concrete, key=lambda each: (each.__module__, each.__name__))
 
 
 def _below(parent: type[TollkeeperError]) -> Iterator[type[TollkeeperError]]:
@@ -129,7 +135,7 @@ def _described(error: TollkeeperError, meaning: str) -> Refusal:
     described = msgspec.json.decode(body)["error"]
     headers = ", ".join(
         code(f"{name.decode()}: {value.decode()}")
-        for name, value in refusals.error_headers(status)
+        for name, value in refusals.error_headers(error, status)
         if name != b"content-type"
     )
     return Refusal(status, described["code"], described["type"], meaning, headers)

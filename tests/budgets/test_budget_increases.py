@@ -112,8 +112,13 @@ async def test_a_developer_asks_and_a_lead_approves(company: Company) -> None:
     asked = await company.change(dev, budget_requests.ask_for_budget, wish=wish, rules=RULES)
     assert (asked.status, asked.asked_by, asked.scope_kind) == ("pending", dev.member_id, "project")
     assert await company.look(lead, budget_requests.list_requests, status="pending") == [asked]
-    with pytest.raises(PermissionDenied):
-        await company.change(dev, budget_requests.approve_request, asked.id, grant=Grant(), rules=RULES)
+    for decide, more in (
+        (budget_requests.approve_request, {"grant": Grant()}),
+        (budget_requests.approve_request, {"grant": Grant(until_us=now_us() + DAY_US)}),
+        (budget_requests.deny_request, {"answer": ""}),
+    ):
+        with pytest.raises(PermissionDenied):
+            await company.change(dev, decide, asked.id, rules=RULES, **more)
     grant = Grant(15 * USD, answer="for now")
     ended = await company.change(lead, budget_requests.approve_request, asked.id, grant=grant, rules=RULES)
     assert (ended.status, ended.decided_by, ended.answer) == ("approved", lead.member_id, "for now")

@@ -32,7 +32,7 @@ _CALLS_PER_SECOND = 60
 
 @dataclass(slots=True)
 class AwayReport:
-    """What an outage came to; amounts are nano-USD, under the project. `problems` is empty when all is well, `missed` when it is fast enough too."""
+    """What an outage came to; amounts are nano-USD, under the project. `problems` and `missed` are empty when all is well."""
 
     seconds: float = 0.0
     held: int = 0  # what leases held that was not billed yet when the database went away
@@ -155,12 +155,9 @@ async def _take_away(running: Fleet, places: Places, server: Postgres, *, is_fro
         await connection.execute("BEGIN; SET LOCAL lock_timeout = 0; LOCK TABLE budget_node IN EXCLUSIVE MODE")
         query = "SELECT budget_id, limit_amount, used, escrow, recalled_at_us FROM budget_node WHERE budget_id = $1"
         row: Any = await connection.fetchrow(query, places.project.budget_id)
-        if is_frozen:
-            await asyncio.to_thread(server.freeze)
+        await asyncio.to_thread(server.freeze if is_frozen else server.stop)
     finally:
         connection.terminate()
-    if not is_frozen:
-        await asyncio.to_thread(server.stop)
     return NodeRow(row[0], row[1], row[2], row[3], row[4] > 0)
 
 

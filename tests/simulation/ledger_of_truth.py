@@ -114,10 +114,7 @@ class Truth:
         live = self._store.budgets.get(node.budget_id)
         if live is None or key in self.unlimited:
             return
-        if live.unit == "concurrent":
-            billed = self.open_calls(key, now_us)
-        else:
-            billed = self.billed[key]
+        billed = self.open_calls(key, now_us) if live.unit == "concurrent" else self.billed[key]
         overrun, most = self.overrun[key], node.used + node.escrow
         self.slack[key] = max(0, min(self.slack[key], most - node.limit))
         limit = node.limit + self.slack[key] + overrun

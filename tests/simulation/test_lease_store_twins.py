@@ -21,7 +21,7 @@ from tollkeeper.store.leases import StoreLeases
 from tollkeeper.store.schema_limits import budget, budget_node, lease, replica
 from tollkeeper.store.schema_tenancy import organization
 
-SEEDS = {"sqlite": 12, "postgresql": 4}
+SEEDS = {"sqlite": 6, "postgresql": 2}
 STEPS = 80
 START_US = 1_795_000_000_000_000
 ZONE = "Asia/Seoul"

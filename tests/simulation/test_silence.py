@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+import msgspec
 import pytest
 from tests.simulation.memory_store import ORGANIZATION, BudgetRow, MemoryStore
 
@@ -87,4 +88,20 @@ def test_it_soon_has_leases_again(replica: Replica) -> None:
     replica.beat()
     assert replica.draw() is None
     replica.take_a_lease()
+    assert replica.draw() is not None
+
+
+def test_no_lease_is_drawn_on_before_the_store_has_made_it() -> None:
+    """Not even where more than there is may be drawn: records of a lease that is not there count nowhere."""
+    replica = Replica()
+    replica.store.write_budget(msgspec.structs.replace(replica.budget, is_hard=False))
+    replica.budget = replica.store.budgets["b"]
+    replica.beat()
+    replica.book.wait(replica.path, CALL, CALL[0], now_s=0.0)
+    asks = replica.book.asks(0.0)
+    assert replica.draw() is None
+    replica.book.failed(asks, now_s=0.0)
+    assert replica.draw() is None
+    replica.now_s = FAILED_PAUSE_S
+    replica.exchange()
     assert replica.draw() is not None

@@ -147,16 +147,16 @@ class World:
     def _boots(self) -> Iterator[None]:
         """Let each process see its own machine's boot id, and keep the logs quiet."""
         logging.disable(logging.CRITICAL)
-        with (
-            mock.patch.object(writer, "boot_id", lambda: self.boot),
-            mock.patch.object(replay, "boot_id", lambda: self.boot),
-        ):
+        with mock.patch.object(writer, "boot_id", self._boot), mock.patch.object(replay, "boot_id", self._boot):
             try:
                 yield
             finally:
                 for process in list(self.processes):
                     process.kill()
                 logging.disable(logging.NOTSET)
+
+    def _boot(self) -> str:
+        return self.boot
 
     def tell(self, what: str) -> None:
         """Note what happened, for whoever replays the seed."""

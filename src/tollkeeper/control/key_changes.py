@@ -22,7 +22,7 @@ from tollkeeper.control.names import check_name
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from tollkeeper.domain.key_terms import KeyTerms, RateLimit, check_permissions
-from tollkeeper.store import api_keys, budgets
+from tollkeeper.store import api_keys, budgets, rate_limits
 from tollkeeper.store.api_keys import KeyChanges
 
 
@@ -92,6 +92,7 @@ async def delete_key(action: Action, key_id: str) -> ApiKey:
         action.connection, action.organization_id, key_id, KeyChanges(status=KeyStatus.DELETED)
     )
     await budgets.delete_budgets_of(action.connection, action.organization_id, key_id)
+    await rate_limits.delete_rate_limits_of(action.connection, action.organization_id, key_id)
     action.record("api_key.delete", target_of(key), before=shown_key(key))
     return deleted
 

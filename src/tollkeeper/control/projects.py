@@ -19,7 +19,7 @@ from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.tenancy import Place, Project
 from tollkeeper.store import budgets as budget_rows
-from tollkeeper.store import organizations, places, project_limits, projects
+from tollkeeper.store import organizations, places, project_limits, projects, rate_limits
 from tollkeeper.store.project_limits import ProjectLimits
 
 
@@ -157,6 +157,7 @@ async def archive_project(action: Action, project_id: str) -> ProjectState:
     assert found is not None, "its place was just found"
     before = await _state(action, found)
     await budget_rows.delete_budgets_of(action.connection, action.organization_id, project_id)
+    await rate_limits.delete_rate_limits_of(action.connection, action.organization_id, project_id)
     values = {"name": archived_name(found.name, action.now_us), "archived_at_us": action.now_us}
     archived = await projects.change_project(action.connection, action.organization_id, project_id, values)
     action.record("project.delete", Target("project", found.id, found.name), before=_shown(before))

@@ -8,7 +8,7 @@ from tollkeeper.control.administration import Action, Target
 from tollkeeper.control.names import check_name
 from tollkeeper.domain.errors import Conflict, NotFound
 from tollkeeper.domain.tenancy import Place, Team
-from tollkeeper.store import budgets, organizations, places, projects, teams
+from tollkeeper.store import budgets, organizations, places, projects, rate_limits, teams
 
 
 async def create_team(action: Action, *, name: str) -> Team:
@@ -71,6 +71,7 @@ async def archive_team(action: Action, team_id: str) -> Team:
         raise Conflict(f"The team still has projects, '{left[0].name}' for one; archive them first.")
     name = archived_name(before.name, action.now_us)
     await budgets.delete_budgets_of(action.connection, action.organization_id, team_id)
+    await rate_limits.delete_rate_limits_of(action.connection, action.organization_id, team_id)
     archived = await teams.archive_team(action.connection, action.organization_id, team_id, name=name)
     action.record("team.delete", _target(before), before=_shown(before))
     return archived

@@ -116,7 +116,7 @@ class IdempotencyMismatch(Conflict):
 
 
 class TooManyAttempts(TollkeeperError):
-    """Too many tries in a short time; the field `retry_after_seconds` says when the next one counts."""
+    """Too much in a short time, or too many at once; `retry_after_seconds` says when the next one counts."""
 
     code = "rate_limit_exceeded"
 
@@ -140,7 +140,7 @@ class PriceUnknown(LimitRefusal):
 
 
 class RateExceeded(LimitRefusal):
-    """Calls come too fast, or too many at once; `retry_after_seconds` says when the next one can go."""
+    """Too much in a short time, or too many at once; `retry_after_seconds` says when the next one counts."""
 
     code = "rate_limit_exceeded"
     rate_headers: tuple[tuple[bytes, bytes], ...] = ()  # x-ratelimit-* to answer with

@@ -76,8 +76,8 @@ class LeaseBook:
             if lease is None:
                 if not node.is_gone:
                     return None
-            elif (lease.free < need[node.unit] and node.is_hard) or now_s >= lease.ends_s:
-                return None
+            elif (lease.free < need[node.unit] and node.is_hard) or now_s >= lease.ends_s or not lease.operation:
+                return None  # the last: the store may not know it yet
         parts = []
         for node in path:
             lease = node.lease
@@ -294,13 +294,17 @@ class LeaseBook:
         if idle_s >= CLOSED_S and lease.is_drained:
             self._let_go(lease)
             return self._ask_to_end(lease)
-        if lease.free > 0 and (idle_s >= IDLE_S or lease.is_exact):
-            return self._ask(lease, give_back=lease.free)
-        if lease.free > lease.high:
-            return self._ask(lease, give_back=lease.free - lease.high // 2)
+        if (surplus := self._surplus(lease, idle_s)) > 0:
+            return self._ask(lease, give_back=surplus)
         if lease.free < lease.low:
             return self._ask(lease, want=max(0, self._ahead(node, now_s) - max(0, lease.free)))
         return None
+
+    def _surplus(self, lease: LocalLease, idle_s: float) -> int:
+        """Return what a lease has that is better given back."""
+        if idle_s >= IDLE_S or lease.is_exact:
+            return lease.free
+        return lease.free - lease.high // 2 if lease.free > lease.high else 0
 
     def _ask_for_waiting(self, lease: LocalLease, now_s: float) -> Ask | None:
         waiting = lease.node.waiting

@@ -10,6 +10,7 @@ from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
 from tollkeeper.gateway.holding import Admitted
 from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call
+from tollkeeper.gateway.wire.openai_terms import has_fees
 from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
@@ -175,6 +176,8 @@ class Passage:
         return self._holding.held.settle(nanos, self._holding.tokens if tokens is None else tokens)
 
     def _price(self, usage: Usage) -> Charge:
+        if has_fees(self.call, self.deployment.model):
+            return Charge(CostState.UNPRICED, None, reason="it may have caused fees that have no price")
         price_list, model = self.deployment.provider.price_list, self.deployment.model
         prices = self._book.find(price_list, self.model_served) if self.model_served not in {"", model} else None
         prices = prices or self._book.find(price_list, model)

@@ -210,7 +210,7 @@ def _request(target: _Target, passage: Passage, headers: Mapping[bytes, bytes]) 
         body = wire.upstream_body(call, passage.deployment.model)
     else:
         # OpenAI's newer models refuse `max_tokens`; other servers of its dialect may not know the newer name.
-        is_new = call.operation == "chat.completions" and target.provider.kind == "openai"
+        is_new = call.operation == "chat.completions" and target.provider.kind in {"openai", "xai"}
         limit_name = "max_completion_tokens" if is_new else "max_tokens"
         body = wire.upstream_body(call, passage.deployment.model, output_tokens=limit, limit_name=limit_name)
     return UpstreamRequest(target.origin, head, body)
