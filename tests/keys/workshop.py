@@ -71,11 +71,11 @@ class Workshop:
         return deleted
 
     async def found(self, made: NewApiKey) -> ApiKey:
-        """Return the key as the gateway finds it now, by its secret."""
+        """Return the key as the gateway finds it now, by its secret, but for what of budgets and rates holds for it."""
         digest = keyed_digest(PEPPER, made.key.encode())
         found = await self.store.read(lambda c: key_lookup.find_by_digest(c, digest))
         assert found is not None
-        return found
+        return msgspec.structs.replace(found, limits=(), rates=())
 
     async def stored(self, key: NewApiKey | ApiKey) -> ApiKey:
         found = await self.store.read(lambda c: key_rows.get_api_key(c, self.company.id, _id(key)))

@@ -78,27 +78,26 @@ class LeaseBook:
                     return None
             elif (lease.free < need[node.unit] and node.is_hard) or now_s >= lease.ends_s or not lease.operation:
                 return None  # the last: the store may not know it yet
-        parts = []
+        parts, draws = [], []
         for node in path:
             lease = node.lease
             if lease is None:
                 continue
-            amount = need[node.unit]
-            figures = lease.figures
-            draw = (
-                Draw(lease.id, amount, lease.free, figures.limit, figures.used)
-                if figures
-                else Draw(lease.id, amount, lease.free)
-            )
+            unit = node.unit
+            amount = need[unit]
+            before = lease.free
+            draw = Draw(lease.id, amount, before, lease.limit, lease.used)
             parts.append((lease, amount, draw))
-            free = lease.free = lease.free - amount
+            if unit != CONCURRENT:
+                draws.append(draw)
+            lease.free = free = before - amount
             lease.open_calls += 1
             lease.used_at_s = now_s
             node.drawn += amount
             node.call = amount
             if free < lease.low:
                 self._stir(node)  # more is asked for ahead of need
-        return Drawn(parts, need)
+        return Drawn(parts, tuple(draws), need)
 
     def draw_less(self, waiter: Waiter, now_s: float) -> Drawn | None:
         """Draw what there is for a call that can do with less money; None when that is not enough either."""
@@ -139,19 +138,17 @@ class LeaseBook:
     def settle(self, drawn: Drawn, nanos: int, tokens: int) -> tuple[Draw, ...]:
         """Give back what was drawn too much, and return what the call came to, which may be more than was drawn."""
         came_to = (nanos, 1, tokens, 0)
-        settled = []
         for lease, amount, draw in drawn.parts:
-            unit = lease.node.unit
-            actual = came_to[unit]
-            lease.free += amount - actual
+            node = lease.node
+            unit = node.unit
+            draw.amount = actual = came_to[unit]
+            lease.free = free = lease.free + amount - actual
             lease.open_calls -= 1
             if unit != CONCURRENT:
                 lease.unflushed += 1
-                draw.amount = actual
-                settled.append(draw)
-            if lease.is_exact or lease.free > lease.high or lease.node.waiting or lease.node.lease is not lease:
-                self._stir(lease.node)
-        return tuple(settled)
+            if lease.is_exact or free > lease.high or node.waiting or node.lease is not lease:
+                self._stir(node)
+        return drawn.draws
 
     def release(self, drawn: Drawn) -> None:
         """Give everything back: the call never went out."""
@@ -193,7 +190,9 @@ class LeaseBook:
         lease.free += answer.amount - lease.amount
         lease.amount = answer.amount
         lease.low = 0 if answer.is_exact else lease.free // 2
-        lease.figures = answer.figures or lease.figures
+        if answer.figures is not None:
+            lease.figures = answer.figures
+            lease.limit, lease.used = answer.figures.limit, answer.figures.used
         if lease.figures is not None and node.is_hard and node.unit != CONCURRENT:
             lease.high = max(lease.figures.limit // IDLE_PARTS, 2 * node.call)
         lease.is_exact = answer.is_exact

@@ -34,11 +34,13 @@ class LocalLease:
         "is_asking",
         "is_exact",
         "is_lost",
+        "limit",
         "low",
         "node",
         "open_calls",
         "operation",
         "unflushed",
+        "used",
         "used_at_s",
     )
 
@@ -55,6 +57,7 @@ class LocalLease:
         self.ends_s = NEVER_S  # when its window ends, by our own clock
         self.is_exact = False  # nothing may lie idle in it
         self.figures: Figures | None = None
+        self.limit = self.used = 0  # the figures' own, on the path of every call
         self.used_at_s = now_s
 
     @property
@@ -122,17 +125,13 @@ Path = tuple[LocalNode, ...]
 
 
 class Drawn:
-    """What one call has drawn: a lease, the amount and the draw to be journaled, for each budget on its path.
+    """What one call has drawn: a lease, the amount and the draw for each budget on its path.
 
-    It ends once, by `LeaseBook.settle` or `LeaseBook.release`.
+    `draws` are those that are journaled: calls at once are not, they end with the process. It ends once, by
+    `LeaseBook.settle`, which lets the draws say what the call came to, or by `LeaseBook.release`.
     """
 
-    __slots__ = ("need", "parts")
+    __slots__ = ("draws", "need", "parts")
 
-    def __init__(self, parts: list[tuple[LocalLease, int, Draw]], need: Need) -> None:
-        self.parts, self.need = parts, need
-
-    @property
-    def draws(self) -> tuple[Draw, ...]:
-        """What is journaled: calls at once are not, they end with the process."""
-        return tuple([draw for lease, _, draw in self.parts if lease.node.unit != CONCURRENT])
+    def __init__(self, parts: list[tuple[LocalLease, int, Draw]], draws: tuple[Draw, ...], need: Need) -> None:
+        self.parts, self.draws, self.need = parts, draws, need

@@ -11,10 +11,6 @@ from tollkeeper.domain.rate_share import Meter
 from tollkeeper.ports.limiter import Headers
 
 _NOUNS = {"api_key": "API key"}
-_NAMES = {
-    False: (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests"),
-    True: (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens"),
-}
 
 
 def headers_of(meters: Sequence[Meter], now_ns: int) -> Headers:
@@ -23,19 +19,30 @@ def headers_of(meters: Sequence[Meter], now_ns: int) -> Headers:
     Tightest is the one of which the least is left. A call that counts for no more than what remains goes at once; the
     reset says when the whole minute's limit is there again.
     """
-    tightest: dict[bool, tuple[int, Meter]] = {}
+    of_requests: Meter | None = None
+    of_tokens: Meter | None = None
+    least_requests = least_tokens = 0
     for meter in meters:
         meter.drain(now_ns)
         left = meter.remaining
-        known = tightest.get(meter.is_tokens)
-        if known is None or left < known[0]:
-            tightest[meter.is_tokens] = (left, meter)
+        if meter.is_tokens:
+            if of_tokens is None or left < least_tokens:
+                of_tokens, least_tokens = meter, left
+        elif of_requests is None or left < least_requests:
+            of_requests, least_requests = meter, left
     found: list[tuple[bytes, bytes]] = []
-    for is_tokens, (left, meter) in tightest.items():
-        limit, remaining, reset = _NAMES[is_tokens]
-        found.append((limit, b"%d" % meter.limit))
-        found.append((remaining, b"%d" % left))
-        found.append((reset, shown_duration(meter.empty_in_ns).encode()))
+    if of_requests is not None:
+        found += (
+            (b"x-ratelimit-limit-requests", b"%d" % of_requests.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % least_requests),
+            (b"x-ratelimit-reset-requests", shown_duration(of_requests.empty_in_ns).encode()),
+        )
+    if of_tokens is not None:
+        found += (
+            (b"x-ratelimit-limit-tokens", b"%d" % of_tokens.limit),
+            (b"x-ratelimit-remaining-tokens", b"%d" % least_tokens),
+            (b"x-ratelimit-reset-tokens", shown_duration(of_tokens.empty_in_ns).encode()),
+        )
     return found
 
 
