@@ -34,6 +34,7 @@ _MOVING = (
     "api_key",
     "change",
     "revision",
+    "replica",
     "label",
     "sqlite_",
     "slot",
@@ -83,12 +84,16 @@ def run_fuzz(
     seed: int,
     progress: Callable[[str], None] = lambda _: None,
     maker_of: Callable[[int, str], Maker] = HostileMaker,
+    moving: tuple[str, ...] = ("refused_call",),
 ) -> FuzzReport:
-    """Fire `requests` shots at a gateway on an empty SQLite database and judge what it did."""
+    """Fire `requests` shots at a gateway on an empty SQLite database and judge what it did.
+
+    `moving` names tables that the shots may change, beside those that good calls and the passing of time do.
+    """
     simulator = SimulatorProcess(folder)
     gateway = GatewayProcess(folder, simulator, database_url).start()
     report = FuzzReport()
-    before = _kept(database_url)
+    before = _kept(database_url, moving)
     started = time.monotonic()
     try:
         asyncio.run(_Gunner(gateway, report, maker_of(seed, gateway.key), progress).fire(requests))
@@ -105,7 +110,7 @@ def run_fuzz(
     if report.verdict.records != report.verdict.lines:
         report.problems.append("a call was recorded that was not made, or made and not recorded")
     report.problems += report.verdict.faults
-    after = _kept(database_url)
+    after = _kept(database_url, moving)
     if changed := [name for name in before if after.get(name) != before[name]]:
         report.problems.append(f"the database is not as it was: {', '.join(changed)}")
     if "Traceback" in gateway.log:
@@ -192,11 +197,11 @@ class _Gunner:
         return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
-def _kept(database_url: str) -> dict[str, list[str]]:
-    """Return the rows of every table that neither good calls nor the passing of time change."""
+def _kept(database_url: str, moving: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the rows of every table that neither shots, good calls nor the passing of time may change."""
     with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        kept = [name for name in names if not name.startswith(_MOVING)]
+        kept = [name for name in names if not name.startswith(_MOVING + moving)]
         return {name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}"))) for name in kept}
 
 

@@ -72,10 +72,14 @@ class Workshop:
 
     async def found(self, made: NewApiKey) -> ApiKey:
         """Return the key as the gateway finds it now, by its secret, but for what of budgets and rates holds for it."""
+        return msgspec.structs.replace(await self.held(made), limits=(), rates=())
+
+    async def held(self, made: NewApiKey) -> ApiKey:
+        """Return the key as the gateway finds it now, by its secret, with the budgets and rates it is held to."""
         digest = keyed_digest(PEPPER, made.key.encode())
         found = await self.store.read(lambda c: key_lookup.find_by_digest(c, digest))
         assert found is not None
-        return msgspec.structs.replace(found, limits=(), rates=())
+        return found
 
     async def stored(self, key: NewApiKey | ApiKey) -> ApiKey:
         found = await self.store.read(lambda c: key_rows.get_api_key(c, self.company.id, _id(key)))

@@ -57,6 +57,8 @@ def test_once_prints_what_every_call_cost_and_leaves_nothing_running(tmp_path: P
         (line,) = [line for line in printed.splitlines() if line.startswith(row)]
         assert re.search(r"\d\.\d{9}$", line.rstrip()), line
     assert "no money is spent" in printed
+    assert re.search(r"Budget of project 'default': \$1.00 monthly, \$0\.\d+ used, \$0\.\d+ left\.", printed)
+    assert "Monthly budget of $1.00 exceeded for project 'default'" in printed
     assert re.search(r"sk-tk-\w{12}-\w{49}", printed)
     assert left_running(tmp_path / "demo") == []
 

@@ -32,7 +32,7 @@ async def test_a_key_carries_every_rule_on_its_path_the_organizations_first(work
     for elsewhere in (workshop.chat.id, workshop.ops.id, workshop.lead.member_id):
         await limit(workshop, elsewhere)
     await limit(workshop, workshop.search.id, requests_per_minute=None, tokens_per_minute=9, model="gpt-4o")
-    found = (await workshop.found(made)).rates
+    found = (await workshop.held(made)).rates
     assert [each.scope_id for each in found] == [*scopes[:3], workshop.search.id, *scopes[3:]]
     assert [each.requests_per_minute for each in found] == [104, 103, 102, None, 101, 100]
     assert [each.scope_name for each in found] == [
@@ -48,7 +48,7 @@ async def test_a_key_carries_every_rule_on_its_path_the_organizations_first(work
 
 async def test_the_limits_in_a_keys_own_terms_come_last_and_changes_replace_them(workshop: Workshop) -> None:
     made = await workshop.service(terms=KeyTerms(rate_limit=RateLimit(7, None, 700)))
-    (own,) = (await workshop.found(made)).rates
+    (own,) = (await workshop.held(made)).rates
     assert (own.id, own.scope_kind, own.scope_id, own.scope_name) == (
         made.record.id,
         "api_key",
@@ -57,14 +57,14 @@ async def test_the_limits_in_a_keys_own_terms_come_last_and_changes_replace_them
     )
     assert (own.requests_per_minute, own.tokens_per_minute) == (7, 700)
     await workshop.update(None, made, rate_limit=RateLimit(requests_per_day=5))
-    assert (await workshop.found(made)).rates == ()
+    assert (await workshop.held(made)).rates == ()
 
 
 async def test_a_key_of_several_projects_carries_the_rules_of_each(workshop: Workshop) -> None:
     own_projects = (workshop.search.id, workshop.chat.id)
     made = await workshop.own(workshop.lead, project_ids=own_projects, terms=KeyTerms(rate_limit=RateLimit(3)))
     await limit(workshop, workshop.chat.id, requests_per_minute=11)
-    found = await workshop.found(made)
+    found = await workshop.held(made)
     assert [each.requests_per_minute for each in found.rates] == [3]
     assert [each.requests_per_minute for each in found.in_project(workshop.chat.id).rates] == [11, 3]
 
@@ -72,7 +72,7 @@ async def test_a_key_of_several_projects_carries_the_rules_of_each(workshop: Wor
 async def test_an_administration_key_has_no_rate(workshop: Workshop) -> None:
     made = await workshop.admin_key()
     await limit(workshop, workshop.company.id)
-    assert (await workshop.found(made)).rates == ()
+    assert (await workshop.held(made)).rates == ()
     with pytest.raises(InvalidRequest):
         await limit(workshop, made.record.id)
 

@@ -42,7 +42,12 @@ SQL_PIECES_MAY = frozenset({"store/columns.py", "store/migrations/versions/0002_
 """Who makes SQL's text of constants: the defaults of columns, written in the schema."""
 
 SQL_MAKERS = frozenset(
-    {"store/usage_postgres.py _upsert", "store/usage_postgres.py _make_partitions", "store/usage_sqlite.py _statement"}
+    {
+        "store/usage_postgres.py _upsert",
+        "store/usage_postgres.py _make_partitions",
+        "store/usage_sqlite.py _statement",
+        "store/usage_sqlite.py _draw_statement",
+    }
 )
 """Who makes statements of the schema's own names and of whole numbers, for bulk inserts that SQLAlchemy is too slow for."""
 

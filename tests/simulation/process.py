@@ -85,25 +85,15 @@ class SimulatedJournal(Journal):
 class StoreClient:
     """A process's way to the store: `ports.leases.LeaseStore` and `ports.ledger.UsageStore`."""
 
-    def __init__(self, world: World, process: Process) -> None:
-        self._world, self._store, self._process = world, world.store, process
+    def __init__(self, world: World) -> None:
+        self._world, self._store = world, world.store
 
     async def insert_usage(self, records: list[UsageRecord], *, slot: str) -> int:
         kept = [msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=UsageRecord) for record in records]
         return await Request(slot, lambda: self._store.insert_usage(kept))
 
     async def exchange(self, holder: str, asks: Sequence[Ask]) -> list[Answer]:
-        def work() -> list[Answer]:
-            try:
-                return self._store.exchange(holder, asks)
-            except AssertionError:
-                if not self._process.is_dying:
-                    raise
-                # It released calls that its dead journal still has as reserved, and replay was faster.
-                message = "the transaction was rolled back"
-                raise StoreUnavailable(message) from None
-
-        return await Request(holder, work)
+        return await Request(holder, lambda: self._store.exchange(holder, asks))
 
     async def pulse(self, holder: str, *, is_beating: bool) -> Pulse:
         return await Request(holder, lambda: self._store.pulse(holder, is_beating=is_beating))
@@ -137,7 +127,7 @@ class Process:
         self._paths: dict[str, tuple[tuple[Limit, ...], Path]] = {}
         self.slot = claim_first_free(machine.directory)
         self.holder = self.slot.name
-        self.client = StoreClient(world, self)
+        self.client = StoreClient(world)
         self.book = LeaseBook(world.new_id)
         self.settings = JournalSettings(
             directory=machine.directory,

@@ -14,6 +14,7 @@ from tollkeeper.admin.shapes import (
     After,
     Limit,
     ListPage,
+    OptionalNumber,
     Shape,
     administration_of,
     answer,
@@ -48,9 +49,8 @@ Threshold = Annotated[
     ),
 ]
 Figure = Annotated[
-    Decimal | None,
+    OptionalNumber,
     Field(description="Dollars where `unit` is usd, else a count."),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
 ]
 
 
@@ -89,7 +89,7 @@ class AlertAnswer(Shape):
     model: str | None
     unit: Unit
     period: str | None
-    threshold: Annotated[Decimal | None, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]
+    threshold: OptionalNumber
     limit: Figure
     used: Figure
     projected: Figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,6 +13,7 @@ from tollkeeper.admin.shapes import (
     After,
     Limit,
     ListPage,
+    OptionalNumber,
     Shape,
     Time,
     administration_of,
@@ -44,7 +44,7 @@ class IncreaseAnswer(Shape):
     object: Literal["budget.increase"]
     id: str
     budget_id: str
-    amount_usd: Decimal | None
+    amount_usd: OptionalNumber
     amount: int | None
     from_: Annotated[str, Field(alias="from")]
     until: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -15,6 +14,7 @@ from tollkeeper.admin.shapes import (
     After,
     Limit,
     ListPage,
+    OptionalNumber,
     Shape,
     Time,
     administration_of,
@@ -62,7 +62,7 @@ class RequestAnswer(Shape):
     model: str | None
     unit: Unit
     period: Period
-    amount_usd: Decimal | None
+    amount_usd: OptionalNumber
     amount: int | None
     reason: str
     status: RequestStatus

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from tollkeeper.admin.shapes import PLAIN, Shape, Usd, id_path, nanos_of
+from tollkeeper.admin.shapes import PLAIN, OptionalNumber, Shape, Usd, id_path, nanos_of
 from tollkeeper.control.budgets import COUNT_MAX, MODEL_LENGTH_MAX
 from tollkeeper.domain.budget import Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest
@@ -70,7 +69,7 @@ class BudgetAnswer(Shape):
     model: str | None
     unit: Unit
     period: Period
-    amount_usd: Decimal | None
+    amount_usd: OptionalNumber
     amount: int | None
     carryover: bool
     enforcement: EnforcementShape

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tollkeeper.admin.budget_shapes import BudgetScopeKind
 from tollkeeper.admin.permissions import requires
-from tollkeeper.admin.shapes import PLAIN, Shape, administration_of, answer
+from tollkeeper.admin.shapes import PLAIN, Number, OptionalNumber, Shape, administration_of, answer
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.budget_status import SUMMARY, read_status, shown_status
 from tollkeeper.domain.budget import Period
@@ -28,11 +27,11 @@ class StandingShape(Shape):
     model: str | None
     unit: Unit
     period: Period
-    limit: Decimal
-    used: Decimal
-    reserved: Decimal
-    left: Decimal
-    percent: Decimal | None
+    limit: Number
+    used: Number
+    reserved: Number
+    left: Number
+    percent: OptionalNumber
     resets_at: str | None
     hard_limit: bool
     stopped: bool

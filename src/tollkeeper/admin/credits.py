@@ -14,6 +14,7 @@ from tollkeeper.admin.shapes import (
     After,
     Limit,
     ListPage,
+    Number,
     Shape,
     Time,
     Usd,
@@ -49,7 +50,7 @@ Amount = Annotated[
     Field(gt=0),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000, "examples": [5]}),
 ]
-Dollars = Annotated[Any, WithJsonSchema({"type": "number"}), Field(description="Exact to the nano.")]
+Dollars = Annotated[Number, Field(description="Exact to the nano.")]
 _TRANSACTION = "txn_"
 
 

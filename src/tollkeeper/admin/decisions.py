@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
-from tollkeeper.admin.shapes import Shape, administration_of, answer
+from tollkeeper.admin.shapes import OptionalNumber, Shape, administration_of, answer
 from tollkeeper.admin.usage_sums import OptionalUsd
 from tollkeeper.control import decisions
 from tollkeeper.control.administration import Caller
 
 router = APIRouter(tags=["decisions"])
 Figure = Annotated[
-    Decimal | None,
+    OptionalNumber,
     Field(description="Dollars where `unit` is usd, else a count; null when it was not written down."),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
 ]
 
 

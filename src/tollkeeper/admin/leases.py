@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
     After,
     Limit,
     ListPage,
+    OptionalNumber,
     Shape,
     Usd,
     administration_of,
@@ -32,7 +33,7 @@ from tollkeeper.domain.lease import LeaseState
 router = APIRouter(tags=["budgets"])
 LeasePath = Annotated[str, id_path("lease", "lease_0123456789abcdef0123456789abcdef")]
 AMOUNT_MAX = 2**53
-Dollars = Annotated[Any, WithJsonSchema({"type": ["number", "null"]}), Field(description="Exact to the nano.")]
+Dollars = Annotated[OptionalNumber, Field(description="Exact to the nano.")]
 
 
 class LeaseAnswer(Shape):

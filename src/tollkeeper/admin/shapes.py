@@ -39,6 +39,9 @@ Usd = Annotated[
     Field(ge=0, le=1_000_000_000, max_digits=19, decimal_places=9),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1_000_000_000}),
 ]
+Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+"""Exact, in an answer."""
+OptionalNumber = Annotated[Decimal | None, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 """No control characters: PostgreSQL cannot even compare a text with one."""
 After = Annotated[str | None, Query(max_length=64, pattern=PLAIN, description="The id that the page begins behind.")]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
-from tollkeeper.admin.shapes import Shape, Time, administration_of, answer, shown_time, time_us
+from tollkeeper.admin.shapes import Number, Shape, Time, administration_of, answer, shown_time, time_us
 from tollkeeper.admin.usage_cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from tollkeeper.admin.usage_sums import Milliseconds, OptionalUsd, mean_ms, shown_usd
 from tollkeeper.control import usage, usage_lines
@@ -146,6 +146,8 @@ class UsageRecordAnswer(Shape):
     reasoning_tokens: int
     is_estimated: bool
     lines: list[ChargeLineAnswer]
+    reserved_nanos: int
+    reserved_usd: Number
     amount_nanos: int | None
     amount_usd: OptionalUsd
     cost_state: str

@@ -18,17 +18,10 @@ import typer
 from rich.console import Console
 
 from tollkeeper import config
-from tollkeeper.cli.demo_calls import make_calls
-from tollkeeper.control.administration import Administration, Secrets, operator
-from tollkeeper.control.api_keys import create_service_key, delete_key, list_keys
-from tollkeeper.control.installation import PepperSource, initialize, load_pepper
-from tollkeeper.control.opening import create_tables_if_empty
-from tollkeeper.control.organizations import choose_organization, choose_project
-from tollkeeper.domain.errors import ConfigurationError, NotFound, TollkeeperError
-from tollkeeper.store.engine import Store
+from tollkeeper.cli.demo_calls import make_calls, show_refusal
+from tollkeeper.cli.demo_setup import budget_line, prepare
+from tollkeeper.domain.errors import ConfigurationError, TollkeeperError
 
-_ORGANIZATION = "demo"
-_KEY_NAME = "demo"
 _START_S = 30.0
 
 
@@ -61,12 +54,14 @@ def demo(
         else:
             console.print(f"Talking to the real provider '{real}'; the calls below cost real money (less than a cent).")
         settings = _write_settings(folder, port, simulator_port)
-        key = asyncio.run(_prepare(settings))
+        key = asyncio.run(prepare(settings))
         serve = [sys.executable, "-m", "tollkeeper", "serve", "--config", str(settings)]
         children.append(_start(serve, folder / "gateway.log", SIMULATOR_API_KEY="sk-sim-demo-000001"))
         _wait_for(f"http://127.0.0.1:{port}/readyz", children[-1], folder / "gateway.log")
         base_url = f"http://127.0.0.1:{port}/v1"
         model = make_calls(console, base_url, key, provider=real or "openai")
+        console.print("\n" + asyncio.run(budget_line(settings)))
+        show_refusal(console, base_url, key, model=model)
         _print_how_to(console, port=port, key=key, model=model, settings=settings)
         if not once:
             console.print("\nServing. Ctrl-C stops it.")
@@ -76,30 +71,6 @@ def demo(
     finally:
         for child in reversed(children):
             _stop(child)
-
-
-async def _prepare(settings: Path) -> str:
-    """Make the demo's organization when there is none, and a fresh key in place of the last run's; return the key."""
-    configured = config.load(settings, is_serving=False).settings
-    store = Store.open(configured.database.url)
-    try:
-        await create_tables_if_empty(store)
-        pepper_path = Path(configured.keys.pepper_file)
-        try:
-            organization = await choose_organization(store, _ORGANIZATION)
-        except NotFound:
-            made = await initialize(store, name=_ORGANIZATION, timezone="UTC", pepper=PepperSource(path=pepper_path))
-            return made.project_key.key
-        administration = Administration(store, Secrets.of(load_pepper(text="", path=pepper_path)))
-        demo = operator(organization.id, name="tollkeeper demo")
-        project = await choose_project(store, organization.id, "default")
-        for key in await administration.look(demo, list_keys, project_id=project.id):
-            if key.name == _KEY_NAME:
-                await administration.change(demo, delete_key, key.id)
-        new = await administration.change(demo, create_service_key, project_id=project.id, name=_KEY_NAME)
-        return new.key
-    finally:
-        await store.aclose()
 
 
 def _write_settings(folder: Path, port: int, simulator_port: int | None) -> Path:
@@ -128,7 +99,6 @@ def _write_settings(folder: Path, port: int, simulator_port: int | None) -> Path
 
 
 def _print_how_to(console: Console, *, port: int, key: str, model: str, settings: Path) -> None:
-    console.print("\nBudget: none is set, so nothing is limited.")
     console.print(f"\nYour key (valid until the next demo):\n  {key}")
     console.print("\nTry it yourself:")
     console.print(
@@ -137,6 +107,7 @@ def _print_how_to(console: Console, *, port: int, key: str, model: str, settings
         f'-d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}\''
     )
     console.print(f"\nWhat it cost:  {sys.executable} -m tollkeeper costs --by model --config {settings}")
+    console.print(f"What is left:  {sys.executable} -m tollkeeper budgets status --config {settings}")
     console.print(f"In a browser:  http://127.0.0.1:{port}/")
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from tollkeeper.domain.errors import TollkeeperError
 
 _MODELS = {"openai": "gpt-4o-mini", "deepseek": "deepseek-chat", "xai": "grok-4.3"}
+_TOO_MANY_TOKENS = 10_000_000
 _HANDBOOK = "Rule {}: write every amount down when it moves, in whole units, and never correct a line in place. "
 
 
@@ -46,6 +47,19 @@ def make_calls(console: Console, base_url: str, key: str, *, provider: str) -> s
         raise TollkeeperError(f"The demo's call failed: {error}") from error
     _print_table(console, lines)
     return model
+
+
+def show_refusal(console: Console, base_url: str, key: str, *, model: str) -> None:
+    """Make a call that could cost more than the budget has, and print how it is refused: nothing is sent on."""
+    import openai
+
+    client = openai.OpenAI(api_key=key, base_url=base_url)
+    try:
+        client.chat.completions.create(
+            model=model, max_tokens=_TOO_MANY_TOKENS, messages=[{"role": "user", "content": "Write a library."}]
+        )
+    except openai.RateLimitError as error:
+        console.print(f"A call that could cost more is refused before it goes out:\n  {error.body['message']}")  # type: ignore[index]
 
 
 def _ask(client: Any, model: str) -> _Line:

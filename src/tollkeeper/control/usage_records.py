@@ -11,8 +11,13 @@ from tollkeeper.domain.usage import UsageRecord
 
 
 def describe_record(record: UsageRecord) -> dict[str, Any]:
-    """Return every field of a record; amounts also as exact numbers of dollars, null when there is none."""
+    """Return the fields of a record; amounts also as exact numbers of dollars, null when there is none.
+
+    By which limits the call was let in, and with what figures, is told by `decisions.explain_call`.
+    """
     described: dict[str, Any] = msgspec.structs.asdict(record)
+    for of_the_decision in ("draws", "rates"):
+        del described[of_the_decision]
     described["call_id"] = record.call_id.hex()
     described["lines"] = [
         {**msgspec.structs.asdict(line), "amount_usd": usd_number(line.amount_nanos)} for line in record.lines
@@ -21,6 +26,7 @@ def describe_record(record: UsageRecord) -> dict[str, Any]:
         "object": "usage.record",
         "request_id": request_id_of(record),
         **described,
+        "reserved_usd": usd_number(record.reserved_nanos),
         "amount_usd": usd_number(record.amount_nanos),
     }
 

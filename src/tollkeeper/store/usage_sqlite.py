@@ -154,16 +154,19 @@ def _statement(table: Table, size: int) -> str:
     return insert + f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
+def _draw_statement(size: int) -> str:
+    """Return the update that counts `size` draws with their leases: nothing but question marks is put in."""
+    rows = ", ".join(["(?, ?, ?)"] * size)
+    return f"""
+WITH drawn (organization_id, id, amount) AS (VALUES {rows})
+UPDATE lease SET consumed = consumed + drawn.amount FROM drawn
+WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
+"""  # noqa: S608
+
+
 _STATEMENTS = {
     (table.name, size): _statement(table, size)
     for table in (usage_record, *rollups.ROLLUP_TABLES)
     for size in _CHUNK_ROWS
 }
-_DRAW = {
-    size: f"""
-WITH drawn (organization_id, id, amount) AS (VALUES {", ".join(["(?, ?, ?)"] * size)})
-UPDATE lease SET consumed = consumed + drawn.amount FROM drawn
-WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
-"""  # noqa: S608  # nothing but question marks
-    for size in _CHUNK_ROWS
-}
+_DRAW = {size: _draw_statement(size) for size in _CHUNK_ROWS}

@@ -15,9 +15,27 @@ branch_labels = None
 depends_on = None
 
 _INT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_BUDGET = (
-    "organization_id, id, scope_kind, scope_id, model, unit, period, amount, is_carried_over, is_hard,"
-    " is_exceeding_notified, is_exceeding_disabling, created_at_us, updated_at_us"
+_BUDGET = sa.table(
+    "budget",
+    *map(
+        sa.column,
+        (
+            "organization_id",
+            "id",
+            "scope_kind",
+            "scope_id",
+            "model",
+            "unit",
+            "period",
+            "amount",
+            "is_carried_over",
+            "is_hard",
+            "is_exceeding_notified",
+            "is_exceeding_disabling",
+            "created_at_us",
+            "updated_at_us",
+        ),
+    ),
 )
 
 
@@ -112,10 +130,9 @@ def _widen_budget() -> None:
 
 def _insert_budget(what: tuple[str, ...], terms: tuple[int, ...], at_us: int) -> None:
     """Insert one: organization, kind, scope, model, unit and period; the amount and the flags; when it was made."""
-    names = _BUDGET.split(", ")
-    insert = sa.text(f"INSERT INTO budget ({_BUDGET}) VALUES ({', '.join(':' + name for name in names)})")  # noqa: S608
     values = (what[0], f"bud_{secrets.token_hex(10)}", *what[1:], *terms, at_us, at_us)
-    op.get_bind().execute(insert, dict(zip(names, values, strict=True)))
+    row = dict(zip(_BUDGET.columns.keys(), values, strict=True))
+    op.get_bind().execute(sa.insert(_BUDGET).values(row))
 
 
 _USUAL_FLAGS = (0, 1, 1, 0)  # not carried over, hard, notifying, not disabling
