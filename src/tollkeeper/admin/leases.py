@@ -78,7 +78,7 @@ async def list_leases(
 ) -> Response:
     """List leases that have not ended, oldest first. What is in suspense or quarantine cannot be used by anybody."""
     states = ALL_STATES if state is None else (LeaseState(state),)
-    behind = b"" if after is None else read_id(after)
+    behind = b"" if after is None else read_id(after, param="after")
     found = await administration_of(request).look(
         caller, lease_release.list_leases, states, after=behind, limit=limit + 1
     )

@@ -53,7 +53,7 @@ def shown_id(lease_id: bytes) -> str:
     return PREFIX + lease_id.hex()
 
 
-def read_id(text: str) -> bytes:
+def read_id(text: str, *, param: str = "lease_id") -> bytes:
     """Read a lease's id.
 
     Raises:
@@ -65,7 +65,7 @@ def read_id(text: str) -> bytes:
             return lease_id
     except ValueError:
         pass
-    raise InvalidRequest("A lease's id is lease_ and 32 hexadecimal digits.", param="lease_id")
+    raise InvalidRequest("A lease's id is lease_ and 32 hexadecimal digits.", param=param)
 
 
 async def list_leases(
