@@ -237,7 +237,6 @@ async def _empty(store: Store) -> None:
         await store.write(lambda connection, table=table: connection.execute(delete(table)))  # type: ignore[misc]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the database's exchange takes it for a bug of the asker")
 async def test_what_is_given_back_may_have_been_used_meanwhile(store: Store) -> None:
     """A call that comes to more than its reservation may be stored between an ask and its arrival."""
     made, _ = await add_organization(store)

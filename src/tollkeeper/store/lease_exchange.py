@@ -173,8 +173,10 @@ class Exchange:
             ended, change = msgspec.structs.replace(row, operation=ask.operation).ended()
             return ended, change, lease_grants.Grant(0, is_exact=False)
         kept, change = row.converted_all()
-        kept = msgspec.structs.replace(kept.grown(-ask.give_back), operation=ask.operation, state=LeaseState.OPEN)
-        escrow = change.escrow - ask.give_back
+        # Calls may have come to more than was reserved since it was asked: what is used stays.
+        given_back = min(ask.give_back, kept.amount - kept.consumed)
+        kept = msgspec.structs.replace(kept.grown(-given_back), operation=ask.operation, state=LeaseState.OPEN)
+        escrow = change.escrow - given_back
         head = node.head - change.used - escrow
         grant = lease_grants.Grant(0, lease_grants.is_scarce(ask, node, head, self._replicas))
         if is_growing and (ask.need or ask.exact or ask.want):
