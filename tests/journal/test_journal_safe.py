@@ -48,7 +48,7 @@ async def test_no_reservation_returns_before_the_sync_that_covers_it(tmp_path: P
     assert await ledger.aclose(5)
     order = [entry for entry in disk.log if entry in ("write", "sync begins", "sync_data")]
     assert order[:7] == ["write", "write", "sync begins", "write", "sync_data", "sync begins", "sync_data"]
-    assert disk.seen["sync_directory"] == 1, "the new file's name is made durable with its first frames"
+    assert disk.seen["sync_directory"] == 2, "the mark's name, then the new file's with its first frames"
 
 
 async def test_a_full_round_does_not_wait_for_its_window_and_one_sync_serves_all(tmp_path: Path) -> None:
@@ -64,9 +64,11 @@ async def test_a_full_round_does_not_wait_for_its_window_and_one_sync_serves_all
     assert await ledger.aclose(5)
 
 
-@pytest.mark.parametrize("operation", ["sync_data", "sync_directory"])
-async def test_a_failed_sync_refuses_every_waiter_and_is_never_repeated(tmp_path: Path, operation: str) -> None:
-    disk = FaultyDisk(operation, 1)
+@pytest.mark.parametrize(("operation", "at"), [("sync_data", 1), ("sync_directory", 2)])
+async def test_a_failed_sync_refuses_every_waiter_and_is_never_repeated(
+    tmp_path: Path, operation: str, at: int
+) -> None:
+    disk = FaultyDisk(operation, at)  # the first directory is synced for the mark, before anything is reserved
     fatal: list[str] = []
     store = MemoryStore()
     ledger = await open_ledger(settings(tmp_path, durability="safe"), store, disk=disk, on_fatal=fatal.append)

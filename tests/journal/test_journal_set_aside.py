@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.insertion import SET_ASIDE_NAME, RecordInserter
 from tollkeeper.journal.ledger import open_ledger
 from tollkeeper.journal.replay import replay
+from tollkeeper.journal.slots import claim_first_free
 
 
 class Picky(MemoryStore):
@@ -97,7 +99,7 @@ async def test_a_single_record_that_is_refused_does_not_stop_the_start(tmp_path:
 
 async def test_a_store_that_goes_away_among_refusals_sets_nothing_aside_twice(tmp_path: Path) -> None:
     store = Picky()
-    inserter = RecordInserter(store, slot_name="slot", directory=tmp_path)
+    inserter = RecordInserter(store, claim_first_free(tmp_path))
     records = [record(reservation().call_id) for _ in range(4)]
     store.poisoned, store.away_at = {records[0].call_id}, 4
     with pytest.raises(StoreUnavailable):
@@ -112,7 +114,7 @@ async def test_a_store_that_refuses_everything_is_at_fault_itself(tmp_path: Path
     store = Picky()
     records = [record(reservation().call_id) for _ in range(500)]
     store.poisoned = {item.call_id for item in records}
-    inserter = RecordInserter(store, slot_name="slot", directory=tmp_path)
+    inserter = RecordInserter(store, claim_first_free(tmp_path))
     with pytest.raises(StoreUnavailable, match="every usage record"):
         await inserter.insert(records)
     assert inserter.set_aside == 0
@@ -123,6 +125,8 @@ async def test_a_record_that_cannot_be_set_aside_stays_in_the_journal(tmp_path: 
     store = Picky()
     item = record(reservation().call_id)
     store.poisoned = {item.call_id}
-    inserter = RecordInserter(store, slot_name="slot", directory=tmp_path / "gone")
+    slot = claim_first_free(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone")
+    inserter = RecordInserter(store, slot)
     with pytest.raises(StoreUnavailable, match="cannot be set aside"):
         await inserter.insert([item])

@@ -12,13 +12,10 @@ from tollkeeper.journal.format import HEADER_BYTES
 
 
 class LossyDisk(OsDisk):
-    """Counts what is durable of each file. `fault` is the operation that fails next: write, short, sync_data, create.
+    """Counts what is durable of each file. `fault` is the operation that fails next: write, short, sync_data, create."""
 
-    With `keeps_headers` a file's name and header are durable at once.
-    """
-
-    def __init__(self, rng: random.Random, *, keeps_headers: bool) -> None:
-        self._rng, self._keeps_headers = rng, keeps_headers
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
         self._open: dict[int, Path] = {}
         self._durable: dict[Path, int] = {}  # bytes of each file that a loss of power leaves
         self._unnamed: list[Path] = []  # files whose name is not durable yet, in the order in which they were made
@@ -30,9 +27,8 @@ class LossyDisk(OsDisk):
         self._fail("create")
         descriptor = super().create(path)
         self._open[descriptor] = path
-        self._durable[path] = HEADER_BYTES if self._keeps_headers else 0
-        if not self._keeps_headers:
-            self._unnamed.append(path)
+        self._durable[path] = 0
+        self._unnamed.append(path)
         return descriptor
 
     def write(self, descriptor: int, data: bytes, /) -> int:  # type: ignore[override]

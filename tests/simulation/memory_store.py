@@ -402,7 +402,7 @@ def _granted(ask: Ask, node: NodeRow, replicas: int) -> int | None:
     least = max(ask.need, ask.exact)
     if _is_scarce(ask, node, replicas):
         return max(0, min(least, node.head))
-    ahead = min(ask.want, max(node.limit // 100, 1))
+    ahead = min(ask.want, max(node.limit // 200, 1))
     if node.is_hard:
         ahead = min(ahead, max(node.head // (2 * replicas), 0))
     return max(least, ahead)

@@ -99,8 +99,6 @@ class StoreClient:
         return await Request(holder, lambda: self._store.pulse(holder, is_beating=is_beating))
 
     async def reclaim(self, holder: str, *, is_exact: bool) -> int:
-        is_exact = self._world.verdict(holder, is_exact=is_exact)
-
         def work() -> int:
             self._world.network.finish(holder)
             self._world.reclaiming(holder, is_exact=is_exact)

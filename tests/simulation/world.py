@@ -37,13 +37,13 @@ KEYS = {"key_1": "project_1", "key_2": "project_1", "key_3": "project_2", "key_4
 class Machine:
     """A computer with one journal directory. `boot` names its run; `wanted` is how many processes it should have."""
 
-    def __init__(self, folder: Path, rng: random.Random, number: int, *, keeps_headers: bool) -> None:
+    def __init__(self, folder: Path, rng: random.Random, number: int) -> None:
         self.directory = folder / f"machine-{number}"
         self.directory.mkdir()
         (self.directory / "replica").write_text(f"machine{number}")
         self.number, self.boots = number, 0
         self.durability = rng.choice(("fast", "safe"))
-        self.disk = LossyDisk(rng, keeps_headers=keeps_headers and not self.is_safe)
+        self.disk = LossyDisk(rng)
         self.segment_bytes = rng.choice((2_000, 20_000, 1 << 26))
         self.clock_offset_s = rng.uniform(0, 100_000)
         self.wanted = rng.choice((1, 1, 2))
@@ -70,11 +70,7 @@ class Terms(msgspec.Struct):
 
 
 class World:
-    """One seed's world. `run` raises `Violation` (or what our own code raises) when something is wrong.
-
-    `keeps_headers` says that a segment's name and header outlive a loss of power, also in `fast` mode; `keeps_verdicts`
-    that a replay which found the journal broken, but could not tell the store, is remembered by the next.
-    """
+    """One seed's world. `run` raises `Violation` (or what our own code raises) when something is wrong."""
 
     def __init__(
         self,
@@ -82,8 +78,6 @@ class World:
         folder: Path,
         *,
         seconds: float | None = None,
-        keeps_headers: bool = True,
-        keeps_verdicts: bool = True,
     ) -> None:
         self.seed, self.rng = seed, random.Random(seed)
         rng = self.rng
@@ -111,14 +105,11 @@ class World:
         self.is_ending = False
         self.calls: dict[bytes, Call] = {}
         self.truth = Truth(self.store, self.calls)
-        self.keeps_verdicts, self._doubtful = keeps_verdicts, set[str]()
         self.story: list[str] = []
         self._ids = 0
         for row in self._budgets():
             self.store.write_budget(row)
-        self.machines = [
-            Machine(folder, rng, number, keeps_headers=keeps_headers) for number in range(rng.choice((1, 2, 2, 3)))
-        ]
+        self.machines = [Machine(folder, rng, number) for number in range(rng.choice((1, 2, 2, 3)))]
         self.processes: list[Process] = []
         self.faults = Faults(self)
 
@@ -216,15 +207,8 @@ class World:
             call.is_over = True
         self.scheduler.after(self.rng.choice((0.2, 2.0, 15.0)), lambda: self.start(process.machine))
 
-    def verdict(self, holder: str, *, is_exact: bool) -> bool:
-        """Return whether a journal was whole, by this replay and by those before it that could not tell the store."""
-        if not is_exact and self.keeps_verdicts:
-            self._doubtful.add(holder)
-        return is_exact and holder not in self._doubtful
-
     def reclaiming(self, holder: str, *, is_exact: bool) -> None:
         """The leases of a dead process end; without a whole journal some of its calls may be lost."""
-        self._doubtful.discard(holder)
         self.tell(f"reclaim {holder} exact={is_exact}")
         self.figures["reclaimed exactly" if is_exact else "reclaimed in doubt"] += 1
         if not is_exact:

@@ -33,7 +33,7 @@ IDLE_S = 30.0
 """What is left of a lease that nobody drew on for so long is given back."""
 CLOSED_S = 3600.0
 """And after so long the lease is closed: one for each burst of calls would leave more rows than calls do."""
-IDLE_PARTS = 64
+IDLE_PARTS = 128
 """No more than this part of a limit lies idle in a lease: a replica that dies takes it along until it is back."""
 ALIVE_S = 25.0
 """For so long after the store last heard of this replica it draws on its leases; the store waits longer (30 s)."""

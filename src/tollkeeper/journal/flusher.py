@@ -51,7 +51,7 @@ class Flusher:
     def __init__(
         self, store: UsageStore, journal: Journal, *, settings: JournalSettings, on_bug: Callable[[BaseException], None]
     ) -> None:
-        self._inserter = RecordInserter(store, slot_name=journal.slot.name, directory=settings.directory)
+        self._inserter = RecordInserter(store, journal.slot)
         self._journal = journal
         self._settings = settings
         self._batch = settings.flush_batch

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.disk import Disk, OsDisk
+from tollkeeper.journal.marks import mark_broken
 from tollkeeper.journal.payloads import record_payload
+from tollkeeper.journal.slots import Slot
 from tollkeeper.ports.ledger import UsageStore
 
 _log = logging.getLogger(__name__)
@@ -30,10 +31,10 @@ class RecordInserter:
     The file, beside the slots, holds the records' payloads as the journal writes them, one after the other.
     """
 
-    def __init__(self, store: UsageStore, *, slot_name: str, directory: Path, disk: Disk | None = None) -> None:
+    def __init__(self, store: UsageStore, slot: Slot, *, disk: Disk | None = None) -> None:
         self._store = store
-        self._slot_name = slot_name
-        self._path = directory / SET_ASIDE_NAME
+        self._slot = slot
+        self._path = slot.path.parent / SET_ASIDE_NAME
         self._disk: Disk = disk or OsDisk()
         self.set_aside = 0
 
@@ -44,7 +45,7 @@ class RecordInserter:
             StoreUnavailable: try again later; nothing was set aside, though some may have been inserted.
         """
         try:
-            return await self._store.insert_usage(records, slot=self._slot_name)
+            return await self._store.insert_usage(records, slot=self._slot.name)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a driver raises: it must not stop the other records
@@ -67,7 +68,7 @@ class RecordInserter:
                 message = f"The database refuses every usage record: {error!r}"
                 raise StoreUnavailable(message) from error
             try:
-                new += await self._store.insert_usage(half, slot=self._slot_name)
+                new += await self._store.insert_usage(half, slot=self._slot.name)
                 refused.has_taken = True
             except StoreUnavailable:
                 raise
@@ -77,6 +78,7 @@ class RecordInserter:
 
     def _put_aside(self, record: UsageRecord, reason: Exception) -> None:
         try:
+            mark_broken(self._slot.path, disk=self._disk)  # the leases that the call drew on will never hear of it
             self._disk.append(self._path, record_payload(record))
         except OSError as error:
             message = f"A usage record that the database refuses cannot be set aside in {self._path}: {error}"

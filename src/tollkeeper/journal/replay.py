@@ -24,6 +24,7 @@ from tollkeeper.journal.format import (
     decode_sequence,
 )
 from tollkeeper.journal.insertion import RecordInserter
+from tollkeeper.journal.marks import forget_marks, mark_broken, read_marks
 from tollkeeper.journal.slots import DAMAGED_SUFFIX, Slot, boot_id, claim_abandoned
 from tollkeeper.ports.leases import LeaseStore
 from tollkeeper.ports.ledger import UsageStore
@@ -110,10 +111,12 @@ async def replay_slot(
     journal was kept in `safe` mode: all of it survived when the machine was restarted.
     """
     report = await _SlotReplay(slot, store, progress).run()
+    marks = read_marks(slot.path)
+    report.is_machine_restarted |= bool(marks.boots - {boot_id()})
     if leases is not None:
-        is_whole = not (report.damaged or report.frames_missing or report.set_aside)
-        is_exact = is_whole and (is_safe or not report.is_machine_restarted)
+        is_exact = not marks.is_broken and (is_safe or not report.is_machine_restarted)
         report.leases = await leases.reclaim(slot.name, is_exact=is_exact)
+        forget_marks(slot.path)
         if report.leases and not is_exact:
             report.quarantined = report.leases
             _log.critical(
@@ -164,7 +167,7 @@ class _SlotReplay:
 
     def __init__(self, slot: Slot, store: UsageStore, progress: Progress | None) -> None:
         self._slot = slot
-        self._inserter = RecordInserter(store, slot_name=slot.name, directory=slot.path.parent)
+        self._inserter = RecordInserter(store, slot)
         self._progress = progress
         self._report = ReplayReport()
         self._open: dict[bytes, Reservation] = {}
@@ -186,6 +189,8 @@ class _SlotReplay:
         crashed = [crashed_record(reservation) for reservation in self._open.values()]
         await self._insert(crashed)
         self._report.estimated += len(crashed)
+        if damaged or self._report.frames_missing:
+            mark_broken(self._slot.path)
         self._put_away(paths, damaged)
         self._announce()
         return self._report

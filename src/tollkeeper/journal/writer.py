@@ -20,6 +20,7 @@ from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.disk import Disk, OsDisk
 from tollkeeper.journal.durability import GroupCommit
 from tollkeeper.journal.format import Kind, SegmentHeader, encode_frame, encode_header, encode_payload
+from tollkeeper.journal.marks import forget_marks, mark_boot, read_marks
 from tollkeeper.journal.payloads import record_payload, reservation_payload
 from tollkeeper.journal.segments import Segment, SegmentTable
 from tollkeeper.journal.settings import JournalSettings
@@ -80,6 +81,7 @@ class Journal:
             window_s=settings.sync_window_s,
             batch_max=settings.sync_batch_max,
         )
+        mark_boot(slot.path, self._boot_id, disk=self._disk)
         self._current = self._begin_segment()
         self._refusal = self._space.refusal()
 
@@ -222,7 +224,10 @@ class Journal:
         if is_dead:
             return
         SpaceGuard(self._disk, self._slot.path, free_min=0, reserve=0).give_back()
-        self.remove([segment.path for segment in self._segments.take_all()])
+        finished = self._segments.take_all()
+        self.remove([segment.path for segment in finished])
+        if finished and not read_marks(self._slot.path).is_broken:
+            forget_marks(self._slot.path, disk=self._disk)
 
     def _append(self, kind: int, payload: bytes) -> Segment:
         segment = self._current

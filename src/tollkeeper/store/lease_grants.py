@@ -16,7 +16,7 @@ _AMPLE_CALLS = 16
 """With so many, it may again."""
 _SHARES = 2
 """A replica gets at most half of its even share ahead of need."""
-_LIMIT_PARTS = 100
+_LIMIT_PARTS = 200
 
 
 class Grant(msgspec.Struct, frozen=True):
