@@ -53,9 +53,9 @@ async def test_the_first_ask_opens_the_node_and_gets_a_share(store: Store, budge
     answer = await Holder(store, "a").one(budgeted, need=5, exact=5, want=500)
 
     assert answer.outcome == "done"
-    assert answer.amount == 10, "a hundredth of the limit, more than what is needed"
+    assert answer.amount == 5, "a two-hundredth of the limit, more than what is needed"
     assert answer.figures is not None
-    assert (answer.figures.limit, answer.figures.used, answer.figures.escrow) == (1000, 0, 10)
+    assert (answer.figures.limit, answer.figures.used, answer.figures.escrow) == (1000, 0, 5)
     assert answer.ends_in_us is None
     assert not answer.is_exact
     node = await read_node(store, budgeted)

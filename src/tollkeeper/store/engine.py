@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import event
@@ -17,6 +18,7 @@ from tollkeeper.store.database_file import DatabaseFile
 from tollkeeper.store.faults import as_unavailable, is_retryable
 from tollkeeper.store.usage_postgres import PostgresUsageWriter
 from tollkeeper.store.usage_sqlite import SqliteUsageWriter
+from tollkeeper.store.write_turns import WriteTurns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -53,9 +55,12 @@ class Store:
         self.url = url
         self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(url)
         self._file = DatabaseFile(str(url.database)) if self.dialect == "sqlite" else None
+        self._turns = (
+            WriteTurns(str(url.database), timeout_s=BUSY_TIMEOUT_MS / 1000) if self.dialect == "sqlite" else None
+        )
         self._usage = (
-            SqliteUsageWriter(self._file, busy_timeout_ms=BUSY_TIMEOUT_MS)
-            if self._file is not None
+            SqliteUsageWriter(self._file, self._turns, busy_timeout_ms=BUSY_TIMEOUT_MS)
+            if self._file is not None and self._turns is not None
             else PostgresUsageWriter(
                 url.set(drivername="postgresql").render_as_string(hide_password=False), POSTGRES_SETTINGS
             )
@@ -86,7 +91,7 @@ class Store:
         Raises:
             StoreUnavailable: the database is out of reach or busy.
         """
-        return await with_attempts(lambda: self._transact(work, {"tollkeeper_write": True}))
+        return await with_attempts(lambda: self._transact(work, {"tollkeeper_write": True}, turns=self._turns))
 
     async def write_each(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` with every statement a transaction of its own, on PostgreSQL. `work` may run more than once.
@@ -117,11 +122,17 @@ class Store:
         await self._usage.aclose()
         await self._engine.dispose()
 
-    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]], options: dict[str, Any]) -> T:
+    async def _transact(
+        self,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        options: dict[str, Any],
+        *,
+        turns: WriteTurns | None = None,
+    ) -> T:
         async with self._engine.connect() as connection:
             if options:
                 await connection.execution_options(**options)
-            async with connection.begin():
+            async with turns.take() if turns is not None else nullcontext(), connection.begin():
                 return await work(connection)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tollkeeper.domain.usage import UsageRecord
     from tollkeeper.store.database_file import DatabaseFile
     from tollkeeper.store.lease_draws import Drawn
+    from tollkeeper.store.write_turns import WriteTurns
 
 # Sizes that repeat are prepared once. 256 rows of 20 columns stay far below SQLite's 32,766 variables (3.32 and later).
 _CHUNK_ROWS = (256, 64, 16, 4, 1)
@@ -35,11 +36,20 @@ WHERE organization_id = :organization_id AND id = :id AND (last_used_at_us IS NU
 """
 
 
+class Batch:
+    """Distinct records, made into rows before anybody waits for our turn to end."""
+
+    def __init__(self, records: list[UsageRecord]) -> None:
+        self.records = records
+        self.rows = [usage_rows.to_row(record) for record in records]
+        self.sums = rollups.summarise(records)
+
+
 class SqliteUsageWriter:
     """Satisfies the store's need for usage inserts; safe to call from several tasks, which then take turns."""
 
-    def __init__(self, file: DatabaseFile, *, busy_timeout_ms: int) -> None:
-        self._file = file
+    def __init__(self, file: DatabaseFile, turns: WriteTurns, *, busy_timeout_ms: int) -> None:
+        self._file, self._turns = file, turns
         self._busy_timeout_ms = busy_timeout_ms
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usage-writer")
         self._connection: sqlite3.Connection | None = None
@@ -51,18 +61,22 @@ class SqliteUsageWriter:
 
         Raises:
             sqlite3.Error: nothing was changed.
-            StoreUnavailable: the database's file was deleted or replaced; the records may be lost with it.
+            StoreUnavailable: others write all the time, or the database's file was deleted or replaced, and the
+                records may be lost with it.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._insert, records, slot)
+        loop = asyncio.get_running_loop()
+        batch = await loop.run_in_executor(self._thread, Batch, usage_rows.distinct(records))
+        async with self._turns.take():
+            return await loop.run_in_executor(self._thread, self._insert, batch, slot)
 
     async def aclose(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._drop_connection)
         self._thread.shutdown(wait=False)
 
-    def _insert(self, records: list[UsageRecord], slot: str) -> int:
+    def _insert(self, batch: Batch, slot: str) -> int:
         connection = self._connect()
         try:
-            inserted = self._insert_distinct(connection, usage_rows.distinct(records), slot)
+            inserted = self._insert_distinct(connection, batch, slot)
         except BaseException:
             self._drop_connection()  # ends the transaction too
             raise
@@ -71,9 +85,8 @@ class SqliteUsageWriter:
         self._file.check()
         return inserted
 
-    def _insert_distinct(self, connection: sqlite3.Connection, records: list[UsageRecord], slot: str) -> int:
-        rows = [usage_rows.to_row(record) for record in records]
-        sums = rollups.summarise(records)
+    def _insert_distinct(self, connection: sqlite3.Connection, batch: Batch, slot: str) -> int:
+        records, rows, sums = batch.records, batch.rows, batch.sums
         connection.execute("BEGIN IMMEDIATE")
         changes_before = connection.total_changes
         _insert_rows(connection, usage_record, rows)

@@ -1,0 +1,156 @@
+"""`python -m tests.crowd`: a thousand organizations with twenty keys each, all calling at once, against one that calls alone.
+
+One process serves both, first the one, then the many. Every organization has a budget and a rate, every key a budget
+of its own (`--plain`: none). Exit code 1 when a call was not answered; the figures are printed with the growth that they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.procfs import PROC, parse_stat
+from tests.live.processes import GatewayProcess, SimulatorProcess
+from tests.live.raw_http import RawConnection
+
+from tollkeeper.control import api_keys, budgets, organizations, rate_limits
+from tollkeeper.control.administration import Administration, Secrets, operator
+from tollkeeper.domain.money import NANOS_PER_USD
+from tollkeeper.kit.secrets import read_pepper
+from tollkeeper.store.engine import Store
+
+CONNECTIONS = 32
+CALLS_PER_ROUND = 20_000
+ROUNDS = 3
+_TICKS_PER_S = 100
+_BODY = json.dumps(
+    {"model": "gpt-4o-mini", "max_completion_tokens": 16, "messages": [{"role": "user", "content": "[[sim:tokens=4]]"}]}
+).encode()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What calls cost the serving process: CPU per call, and its memory afterwards."""
+
+    keys: int
+    calls: int
+    cpu_us: float
+    resident_mb: float
+    calls_per_s: float
+
+
+def main() -> int:
+    """Measure and print; 0 when every call was answered."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crowd", description=__doc__)
+    parser.add_argument("--organizations", type=int, default=1_000)
+    parser.add_argument("--keys", type=int, default=20)
+    parser.add_argument("--plain", action="store_true", help="no budgets and rates")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tollkeeper-crowd-") as name:
+        one, many = measure(Path(name), given.organizations, given.keys, is_plain=given.plain)
+    for title, found in (("one organization", one), (f"{given.organizations:,} organizations", many)):
+        print(
+            f"{title:<22} {found.keys:>7,} keys {found.calls:>8,} calls {found.cpu_us:>7.1f} us of CPU per call "
+            f"{found.resident_mb:>7.1f} MB {found.calls_per_s:>7,.0f} calls/s"
+        )
+    kb_per_key = (many.resident_mb - one.resident_mb) * 1024 / (many.keys - one.keys)
+    print(
+        f"{'growth':<22} CPU per call {many.cpu_us / one.cpu_us - 1:+.1%}, "
+        f"memory {many.resident_mb / one.resident_mb - 1:+.1%} ({kb_per_key:.1f} KB per key)"
+    )
+    return 0
+
+
+def measure(folder: Path, count: int, keys: int, *, is_plain: bool) -> tuple[Figures, Figures]:
+    """Return what one organization costs and what all of them do."""
+    simulator = SimulatorProcess(folder)
+    gateway = GatewayProcess(folder, simulator, f"sqlite:///{folder / 'tollkeeper.db'}")
+    try:
+        secrets = asyncio.run(_found(gateway, count, keys, is_plain=is_plain))
+        gateway.start()
+        assert gateway.process is not None
+        pid = gateway.process.popen.pid
+        one = asyncio.run(_call(gateway.port, pid, secrets[:keys]))
+        return one, asyncio.run(_call(gateway.port, pid, secrets))
+    finally:
+        gateway.kill()
+        simulator.stop()
+
+
+async def _found(gateway: GatewayProcess, count: int, keys: int, *, is_plain: bool) -> list[str]:
+    """Make the organizations with their keys; returns the keys, an organization's behind each other."""
+    store = Store.open(gateway.database_url)
+    administration = Administration(store, Secrets.of(read_pepper(gateway.folder / "tollkeeper.pepper")))
+    founder = operator(gateway.organization_id, name="crowd")
+    made: list[str] = []
+    dear = budgets.Terms(1_000 * NANOS_PER_USD)
+    try:
+        for number in range(count):
+            founded = await administration.change(
+                founder, organizations.create_organization, name=f"crowd {number}", is_open=True
+            )
+            own = operator(founded.organization.id, name="crowd")
+            if not is_plain:
+                await administration.change(own, budgets.set_budget, founded.organization.id, terms=dear)
+                often = rate_limits.RateTerms(requests_per_minute=1_000_000)
+                await administration.change(own, rate_limits.set_rate_limit, founded.organization.id, terms=often)
+            for each in range(keys):
+                key = await administration.change(
+                    own, api_keys.create_service_key, project_id=founded.project.id, name=f"key {each}"
+                )
+                made.append(key.key)
+                if not is_plain:
+                    await administration.change(own, budgets.set_budget, key.record.id, terms=dear)
+            if number % 100 == 99:
+                print(f"  … {number + 1:,} organizations made", file=sys.stderr, flush=True)
+    finally:
+        await store.aclose()
+    return made
+
+
+async def _call(port: int, pid: int, keys: Sequence[str]) -> Figures:
+    """Let every key call once, then all of them in turn; only the turns are measured, the fastest round counts."""
+    await _calls(port, keys)
+    rounds = []
+    for _ in range(ROUNDS):
+        times = max(1, -(-CALLS_PER_ROUND // len(keys)))
+        before, began = _ticks(pid), time.monotonic()
+        await _calls(port, list(keys) * times)
+        calls = times * len(keys)
+        cpu_us = (_ticks(pid) - before) * 1_000_000 / _TICKS_PER_S / calls
+        rounds.append((cpu_us, calls, calls / (time.monotonic() - began)))
+    cpu_us, calls, per_s = min(rounds)
+    return Figures(len(keys), calls, cpu_us, _resident_mb(pid), per_s)
+
+
+async def _calls(port: int, keys: Sequence[str]) -> None:
+    left = iter(keys)
+
+    async def client() -> None:
+        connection = RawConnection(port)
+        for key in left:
+            reply = await connection.post("/v1/chat/completions", _BODY, key=key)
+            assert reply.status == 200, reply.body
+        connection.drop()
+
+    await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
+
+
+def _ticks(pid: int) -> int:
+    return parse_stat((PROC / str(pid) / "stat").read_text()).ticks
+
+
+def _resident_mb(pid: int) -> float:
+    (line,) = [each for each in (PROC / str(pid) / "status").read_text().splitlines() if each.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
