@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from bench.procfs import PROC, parse_stat
 from tests.live.processes import GatewayProcess, SimulatorProcess
 from tests.live.raw_http import RawConnection
+from tests.overspend.__main__ import fresh
 
 from tollkeeper.control import api_keys, budgets, organizations, rate_limits
 from tollkeeper.control.administration import Administration, Secrets, operator
@@ -51,10 +51,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crowd", description=__doc__)
     parser.add_argument("--organizations", type=int, default=1_000)
     parser.add_argument("--keys", type=int, default=20)
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="postgres")
     parser.add_argument("--plain", action="store_true", help="no budgets and rates")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tollkeeper-crowd-") as name:
-        one, many = measure(Path(name), given.organizations, given.keys, is_plain=given.plain)
+    with fresh(given.database) as (folder, url):
+        one, many = measure(folder, url, given.organizations, given.keys, is_plain=given.plain)
     for title, found in (("one organization", one), (f"{given.organizations:,} organizations", many)):
         print(
             f"{title:<22} {found.keys:>7,} keys {found.calls:>8,} calls {found.cpu_us:>7.1f} us of CPU per call "
@@ -68,10 +69,10 @@ def main() -> int:
     return 0
 
 
-def measure(folder: Path, count: int, keys: int, *, is_plain: bool) -> tuple[Figures, Figures]:
+def measure(folder: Path, database_url: str, count: int, keys: int, *, is_plain: bool) -> tuple[Figures, Figures]:
     """Return what one organization costs and what all of them do."""
     simulator = SimulatorProcess(folder)
-    gateway = GatewayProcess(folder, simulator, f"sqlite:///{folder / 'tollkeeper.db'}")
+    gateway = GatewayProcess(folder, simulator, database_url)
     try:
         secrets = asyncio.run(_found(gateway, count, keys, is_plain=is_plain))
         gateway.start()

@@ -116,14 +116,16 @@ class _Group:
         calls = self.calls
         calls[2:4] = _tokens(self.quantities)
         _increase(rollups.usage, (*call, cost_state), calls)
-        _count(self.quantities, self.quantities_of_lines)
-        unexplained = calls[4] - sum(self.amounts.values())
+        quantities, unpriced, amounts = self.quantities, self.unpriced_quantities, self.amounts
+        _count(quantities, self.quantities_of_lines)
+        unexplained = calls[4] - sum(amounts.values())
         if unexplained:
-            _count(self.amounts, {UNEXPLAINED: unexplained})
-        for dimension in self.quantities.keys() | self.amounts.keys():
-            sums = [by.get(dimension, 0) for by in (self.quantities, self.unpriced_quantities, self.amounts)]
-            if any(sums):
-                _increase(rollups.charges, (*call, dimension), sums)
+            _count(amounts, {UNEXPLAINED: unexplained})
+        charges = rollups.charges
+        for dimension in quantities.keys() | amounts.keys():
+            quantity, amount = quantities.get(dimension, 0), amounts.get(dimension, 0)
+            if quantity or amount:  # what has no price is a part of the quantity
+                _increase(charges, (*call, dimension), (quantity, unpriced.get(dimension, 0), amount))
         organization_id, hour, project_id, _, _, model, *_ = call
         for label in labels:
             by = (calls[0], calls[5], calls[4], calls[2], calls[3])
@@ -132,8 +134,12 @@ class _Group:
 
 def _tokens(quantities: dict[str, int]) -> tuple[int, int]:
     """Return input and output tokens."""
-    input_tokens = sum(quantity for dimension, quantity in quantities.items() if dimension in INPUT_DIMENSIONS)
-    return input_tokens, sum(quantities.values()) - input_tokens
+    input_tokens = total = 0
+    for dimension, quantity in quantities.items():
+        total += quantity
+        if dimension in INPUT_DIMENSIONS:
+            input_tokens += quantity
+    return input_tokens, total - input_tokens
 
 
 def _count(into: dict[str, int], by: dict[str, int]) -> None:

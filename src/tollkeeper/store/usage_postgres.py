@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
+from sqlalchemy import BigInteger
 
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store import overruns, rollups, usage_rows
@@ -37,9 +38,17 @@ WITH drawn AS (
 UPDATE lease SET consumed = lease.consumed + drawn.amount FROM drawn
 WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
 """
-_UPDATE_LAST_USE = """
-UPDATE api_key SET last_used_at_us = $3
-WHERE organization_id = $1 AND id = $2 AND (last_used_at_us IS NULL OR last_used_at_us < $3)
+_UPDATE_LAST_USES = """
+WITH used AS (
+    SELECT api_key.organization_id, api_key.id, given.at_us
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS given (organization_id, id, at_us)
+    JOIN api_key ON api_key.organization_id = given.organization_id AND api_key.id = given.id
+    WHERE api_key.last_used_at_us IS NULL OR api_key.last_used_at_us < given.at_us
+    ORDER BY api_key.organization_id, api_key.id
+    FOR NO KEY UPDATE OF api_key
+)
+UPDATE api_key SET last_used_at_us = used.at_us FROM used
+WHERE api_key.organization_id = used.organization_id AND api_key.id = used.id
 """
 
 
@@ -85,7 +94,9 @@ class PostgresUsageWriter:
                 new = {(row[0], row[1]) for row in inserted}
                 records = [record for record in records if (record.organization_id, record.call_id) in new]
             for table, added in zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True):
-                await connection.executemany(_UPSERTS[table.name], rollups.rows(added, slot))
+                if added:
+                    columns = map(list, zip(*rollups.rows(added, slot), strict=True))
+                    await connection.execute(_UPSERTS[table.name], *columns)
             drawn = drawn_of(records)
             if drawn:
                 status = await connection.execute(_DRAW, *map(list, zip(*drawn, strict=True)))
@@ -94,7 +105,7 @@ class PostgresUsageWriter:
                 await connection.executemany(overruns.UPSERT_POSTGRES, beyond)
             uses = self._last_uses.due(records)
             if uses:
-                await connection.executemany(_UPDATE_LAST_USE, uses)
+                await connection.execute(_UPDATE_LAST_USES, *map(list, zip(*uses, strict=True)))
         self._last_uses.written(uses)
         return len(records)
 
@@ -139,12 +150,13 @@ class PostgresUsageWriter:
 
 
 def _upsert(table: Table) -> str:
-    """Return the statement that adds one row's measures: names from the schema, never from outside."""
+    """Return the statement that adds rows' measures, one array for each column: names from the schema, never from outside."""
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key.columns]
-    values = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+    kinds = ("bigint" if isinstance(column.type, BigInteger) else "text" for column in table.columns)
+    values = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names if name not in keys)
-    insert = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608
+    insert = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({values}) "  # noqa: S608
     return insert + f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
