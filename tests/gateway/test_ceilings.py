@@ -109,6 +109,20 @@ def test_audio_of_unknown_length_may_fill_the_window(spoken: dict[str, Any]) -> 
     assert ceiling(chat_body(TEXT, spoken, model="gpt-audio")).input_tokens == 128_000
 
 
+@pytest.mark.parametrize("tag", [0x02, 0x11, 0x31, 0x50, 0x55, 0xFFFE])
+def test_a_wave_with_a_codec_inside_may_fill_the_window(tag: int) -> None:
+    plain = wav(1, 24_000)
+    coded = voice(plain[:20] + struct.pack("<H", tag) + plain[22:], "wav")
+    assert ceiling(chat_body(TEXT, coded, model="gpt-audio")).input_tokens == 128_000
+
+
+@pytest.mark.parametrize("tag", [1, 3, 6, 7])
+def test_a_wave_of_plain_samples_is_bounded_by_its_time(tag: int) -> None:
+    plain = wav(1, 24_000)
+    spoken = voice(plain[:20] + struct.pack("<H", tag) + plain[22:], "wav")
+    assert ceiling(chat_body(TEXT, spoken, model="gpt-audio")).input_tokens < 1_000
+
+
 def test_a_wave_that_plays_slowly_counts_its_time_and_not_its_bytes() -> None:
     slow = voice(wav(2_000, 2), "wav")
     assert ceiling(chat_body(TEXT, slow, model="gpt-audio")).input_tokens >= 2_000 * 10
@@ -149,6 +163,9 @@ def test_providers_put_instructions_before_a_call() -> None:
         ({"max_tokens": 0}, "openai", 16_384),
         ({"max_tokens": None}, "openai", 16_384),
         ({}, "openai", 16_384),
+        ({"max_tokens": 1, "min_tokens": 100_000}, "openai_compatible", 100_000),
+        ({"max_tokens": 9, "min_tokens": 5}, "openai_compatible", 9),
+        ({"min_tokens": 5}, "openai_compatible", 16_384),
     ],
 )
 def test_an_answer_is_bounded_by_the_limit_that_its_provider_goes_by(limits: Any, kind: Any, each: int) -> None:
@@ -227,6 +244,10 @@ def test_a_tier_without_a_price_has_no_bound_even_if_others_have_one() -> None:
         {"tools": "all"},
         {"model": "gpt-4o-search-preview"},
         {"model": "vendor/any:online"},
+        {"cached_content": "cachedContents/x"},
+        {"google": {"cached_content": "cachedContents/x"}},
+        {"extra_body": {"google": {"cached_content": "cachedContents/x"}}},
+        {"extra_body": {"google": {"cachedContent": "cachedContents/x"}}},
     ],
 )
 def test_what_costs_a_fee_beside_its_tokens_has_no_bound(more: dict[str, Any]) -> None:
@@ -240,7 +261,19 @@ def test_what_costs_a_fee_beside_its_tokens_has_no_bound(more: dict[str, Any]) -
         {"tools": None},
         {"tools": []},
         {"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {"name": "c"}}]},
+        {"cached_content": None},
+        {"extra_body": {"google": {"thinking_config": {"thinking_budget": 0}}}},
     ],
 )
 def test_tools_that_the_client_runs_cost_no_fee(more: dict[str, Any]) -> None:
     assert ceiling(chat_body(**more)).nanos is not None
+
+
+def test_content_that_is_cached_elsewhere_may_fill_the_window() -> None:
+    assert ceiling(chat_body(cached_content="cachedContents/x", max_tokens=1)).input_tokens == 128_000
+
+
+def test_an_escape_hides_no_cached_content() -> None:
+    body = chat_body(extra_body={"google": {"cached_content": "x"}}).replace(b"cached_", b"cached\\u005f")
+    assert b"cached_" not in body
+    assert ceiling(body).nanos is None

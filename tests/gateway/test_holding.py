@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from tests.fakes.gateway import DONE, UNLIMITED_KEY, USAGE_CHUNK, FakeGateway, answer, chat, chunk
+from tests.fakes.upstream import Script
 
 from tollkeeper.domain.errors import LimitsUnavailable, QuotaExceeded, UpstreamFault
 from tollkeeper.domain.lease import Draw
@@ -100,12 +103,96 @@ async def test_an_answer_whose_cost_nobody_knows_settles_what_was_held(gateway: 
     assert held.came_to[0] == held.nanos > 0
 
 
-async def test_a_broken_stream_settles_what_was_counted(gateway: FakeGateway) -> None:
+def assert_all_held_is_settled(gateway: FakeGateway) -> None:
+    (held,) = gateway.budgets.held
+    record = gateway.ledger.only
+    assert held.came_to == (held.nanos, gateway.budgets.asked[0][1].tokens)
+    assert record.draws == (Draw(LEASE, held.nanos),)
+    assert record.is_estimated
+    assert 0 < (record.amount_nanos or 0) < held.nanos, "the record keeps its estimate"
+
+
+async def test_a_stream_that_breaks_off_settles_all_that_was_held(gateway: FakeGateway) -> None:
     gateway.will_stream(chunk("four words are here"), UpstreamFault("closed", "gone", sent=True))
+    await gateway.call(chat(stream=True))
+    assert_all_held_is_settled(gateway)
+
+
+async def test_a_stream_that_ends_with_an_error_settles_all_that_was_held(gateway: FakeGateway) -> None:
+    gateway.will_stream(chunk("four"), b'data: {"error":{"message":"overloaded"}}\n\n')
+    await gateway.call(chat(stream=True))
+    assert_all_held_is_settled(gateway)
+
+
+async def test_a_client_that_hangs_up_beyond_the_drains_settles_all_that_was_held() -> None:
+    gateway = FakeGateway(drains_max=0)
+    gateway.will_stream(chunk("four"), chunk("five"), chunk("six"), USAGE_CHUNK, DONE)
+    await gateway.call(chat(stream=True), leave_after=2)
+    assert gateway.ledger.only.outcome == "client_gone"
+    assert_all_held_is_settled(gateway)
+
+
+async def test_a_provider_that_never_answers_in_time_settles_all_that_was_held(gateway: FakeGateway) -> None:
+    fault = UpstreamFault("first_byte_timeout", "no answer in time", sent=True)
+    gateway.upstream.scripts.append(Script(before=[fault]))
+    await gateway.call(chat(max_tokens=500))
+    assert gateway.ledger.only.status == 0
+    assert_all_held_is_settled(gateway)
+
+
+async def test_a_call_that_provably_was_not_sent_settles_nothing(gateway: FakeGateway) -> None:
+    gateway.upstream.scripts.append(Script(before=[UpstreamFault("connect", "refused", sent=False)]))
+    await gateway.call()
+    assert gateway.budgets.held[0].came_to == (0, 0)
+
+
+async def test_a_usage_that_was_stated_is_settled_however_the_answer_ends(gateway: FakeGateway) -> None:
+    gateway.will_stream(chunk("four"), USAGE_CHUNK, UpstreamFault("closed", "gone", sent=True))
+    await gateway.call(chat(stream=True))
+    assert gateway.budgets.held[0].came_to == (30, 15)
+
+
+async def test_a_complete_answer_without_usage_settles_what_was_counted(gateway: FakeGateway) -> None:
+    gateway.will_stream(chunk("four words are here"), DONE)
     await gateway.call(chat(stream=True))
     (held,) = gateway.budgets.held
     assert held.came_to is not None
     assert 0 < held.came_to[0] == gateway.ledger.only.amount_nanos < held.nanos
+
+
+async def test_a_stream_without_its_end_and_without_usage_settles_all_that_was_held(gateway: FakeGateway) -> None:
+    gateway.will_stream(chunk("four words are here"))
+    await gateway.call(chat(stream=True))
+    assert gateway.ledger.only.outcome == "broken"
+    assert_all_held_is_settled(gateway)
+
+
+async def test_a_usage_so_far_is_not_a_final_one_for_a_client_that_hangs_up() -> None:
+    """Some servers state it in every chunk; whoever leaves early must not pay for the first words only."""
+    gateway = FakeGateway(drains_max=0)
+    so_far = chunk("four").replace(b'"choices"', b'"usage":{"prompt_tokens":10,"completion_tokens":1},"choices"', 1)
+    assert so_far != chunk("four")
+    gateway.will_stream(so_far, so_far, so_far, USAGE_CHUNK, DONE)
+    await gateway.call(chat(stream=True), leave_after=2)
+    assert gateway.ledger.only.outcome == "client_gone"
+    assert_all_held_is_settled(gateway)
+
+
+async def test_a_call_with_a_minimum_of_output_is_never_cut(gateway: FakeGateway) -> None:
+    gateway.budgets.left = 4_000
+    assert (await gateway.call(chat(min_tokens=5_000))).status == 429
+    assert gateway.upstream.requests == []
+
+
+@pytest.mark.parametrize("more", [{"extra_body": {"google": {"cached_content": "x"}}}, {"cached_content": "x"}])
+async def test_content_that_is_cached_elsewhere_is_refused_under_a_budget(gateway: FakeGateway, more: Any) -> None:
+    client = await gateway.call(chat(**more))
+    error = msgspec.json.decode(client.body)["error"]
+    assert (client.status, error["code"]) == (429, "price_unknown")
+    assert "cached at the provider" in error["message"]
+    gateway.will_answer(answer())
+    assert (await gateway.call(chat(**more), key=UNLIMITED_KEY)).status == 200
+    assert gateway.ledger.only.amount_nanos == 30
 
 
 async def test_a_call_that_states_no_limit_is_sent_with_the_one_that_fits(gateway: FakeGateway) -> None:

@@ -28,7 +28,7 @@ leaves = (
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=8
 )
-extra_names = st.sampled_from(["x", "y", "temperature", "tools", "response_format", "models", "Model", 'q"'])
+extra_names = st.sampled_from(["x", "y", "temperature", "tools", "response_format", "modal", "Mod", 'q"'])
 
 
 @st.composite

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.domain.deployment import Deployment, Route
+from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.model_limits import UNLISTED, ModelLimits, limits_of
-from tollkeeper.domain.money import AMOUNT_NANOS_MAX
 from tollkeeper.domain.price import STANDARD_TIER, PriceBook, price_tier
 from tollkeeper.domain.rate_card import RateCard, card_of
 from tollkeeper.gateway.wire import openai_terms as terms
@@ -21,6 +21,8 @@ HIDDEN_TOKENS = 1_024
 """Of instructions that a provider puts before those of a call, for tools above all: up to 530 where they are stated
 (docs.anthropic.com/en/docs/tool-use-pricing-and-tokens, read 2026-11-22). OpenAI's are less than the JSON they replace."""
 
+RESERVED_MAX = 10**15
+"""Of nano-USD (a million dollars) and of tokens: no call comes to that much, and a usage record holds no more."""
 COMPLETION_TOKENS_UNSTATED = 16
 """OpenAI's own limit of a text completion that states none (openai-openapi v2.3.0, 2026-08-21)."""
 
@@ -53,6 +55,9 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int, text_to
     """Return the upper bound of a call. `text_tokens` bounds the tokens of its texts closer than its bytes do, if known.
 
     A call that may cause fees besides those per token has no bound: the price book knows none of them.
+
+    Raises:
+        InvalidRequest: it is beyond `RESERVED_MAX`.
     """
     unseen = unseen_of(call)
     if text_tokens is None:
@@ -71,7 +76,12 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int, text_to
             cards.append(card)
     ceiling = Ceiling(None, input_tokens, output_tokens, cards)
     if is_priced:
-        ceiling.nanos = min(ceiling.nanos_of(output_tokens), AMOUNT_NANOS_MAX)
+        ceiling.nanos = ceiling.nanos_of(output_tokens)
+    if max(ceiling.tokens, ceiling.nanos or 0) > RESERVED_MAX:
+        raise InvalidRequest(
+            f"This call could come to {ceiling.tokens:,} tokens, which is more than can be reserved for one call; ask for "
+            "fewer answers, a lower limit of output tokens, or send fewer prompts."
+        )
     return ceiling
 
 
@@ -111,6 +121,7 @@ def _output_tokens(call: Call, deployment: Deployment, limits: ModelLimits | Non
             each = COMPLETION_TOKENS_UNSTATED
         else:
             each = (limits or UNLISTED).output
+    each = max(each, call.fields.min_tokens or 0)
     return (each + terms.predicted_tokens_max(call)) * call.choices
 
 

@@ -14,7 +14,7 @@ from tollkeeper.domain.price import PriceBook
 from tollkeeper.gateway.ceiling import OUTPUT_TOKENS_MIN, Ceiling, ceiling_of, limit_unrefused
 from tollkeeper.gateway.wire import openai as wire
 from tollkeeper.gateway.wire.openai_input import count_material
-from tollkeeper.gateway.wire.openai_terms import has_fees, is_output_fixed
+from tollkeeper.gateway.wire.openai_terms import has_cached_content, is_output_fixed, may_cause_fees
 from tollkeeper.ports.budgets import Budgets, Held, Wanted
 from tollkeeper.ports.limiter import Admission
 from tollkeeper.ports.tokens import TokenCounter
@@ -128,7 +128,12 @@ def _is_money_limited(limits: Sequence[Limit], models: Sequence[str]) -> bool:
 
 
 def _why_unpriced(call: wire.Call, route: Route) -> str:
-    if any(has_fees(call, each.model) for each in route.deployments):
+    if has_cached_content(call):
+        return (
+            "This call names content that is cached at the provider, and this API key is under a budget or needs credit: "
+            "how long that content is cannot be known beforehand. Send it within the call, or use a key that nothing limits."
+        )
+    if any(may_cause_fees(call, each.model) for each in route.deployments):
         return (
             "This call asks for a search or another tool of the provider that costs a fee for each use, and this API key "
             "is under a budget or needs credit: such fees are not known beforehand. Make the call without that tool, or "

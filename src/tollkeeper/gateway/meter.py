@@ -31,6 +31,7 @@ class StreamMeter:
         self.model_served = ""
         self.has_error = False
         self.is_done = False
+        self.is_usage_final = True  # stated behind the content, not while it was still being written
         self._wants_usage = wants_usage
         self._charge = charge
         self._service_tier: str | None = None
@@ -85,6 +86,7 @@ class StreamMeter:
             self._notice(event)
             return event
         self.usage = wire.usage_of(answer.usage, answer.service_tier or self._service_tier)
+        self.is_usage_final = not answer.choices
         if answer.choices:  # some servers put the usage into the last content chunk, or into every one
             self._keep(event)
             return event

@@ -10,7 +10,7 @@ from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
 from tollkeeper.gateway.holding import Admitted
 from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call
-from tollkeeper.gateway.wire.openai_terms import has_fees
+from tollkeeper.gateway.wire.openai_terms import may_cause_fees
 from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
@@ -166,17 +166,29 @@ class Passage:
         )
 
     def _settle_held(self, charge: Charge) -> tuple[Draw, ...]:
-        """End what is held; what the call came to is, where nobody knows, what was held for it."""
+        """End what is held. Where nobody knows what the call came to, all that was held for it counts, also when the
+        record's estimate is less: the provider may have written, and bill, more than was seen (decision 0005).
+        """
         if self._holding is None:
             return ()
+        held = self._holding.held
         if not self.is_billed:
-            return self._holding.held.settle(0, 0)
-        nanos = charge.amount_nanos if charge.amount_nanos is not None else self._holding.held.nanos
-        tokens = self.tokens_used
-        return self._holding.held.settle(nanos, self._holding.tokens if tokens is None else tokens)
+            return held.settle(0, 0)
+        is_open = self._is_end_unknown
+        nanos, tokens = charge.amount_nanos, self.tokens_used
+        return held.settle(
+            held.nanos if nanos is None else max(nanos, held.nanos if is_open else 0),
+            self._holding.tokens if tokens is None else max(tokens, self._holding.tokens if is_open else 0),
+        )
+
+    @property
+    def _is_end_unknown(self) -> bool:
+        """The provider stated no usage, and the answer was not read to its end: only what came could be counted."""
+        is_stated = self._usage is not None and not self._usage.is_estimated
+        return not is_stated and self.outcome is not Outcome.COMPLETE
 
     def _price(self, usage: Usage) -> Charge:
-        if has_fees(self.call, self.deployment.model):
+        if may_cause_fees(self.call, self.deployment.model):
             return Charge(CostState.UNPRICED, None, reason="it may have caused fees that have no price")
         price_list, model = self.deployment.provider.price_list, self.deployment.model
         prices = self._book.find(price_list, self.model_served) if self.model_served not in {"", model} else None

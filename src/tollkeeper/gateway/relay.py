@@ -135,7 +135,8 @@ class Relay:
             client.unwatch()
             passage.model_served = meter.model_served
             if meter.usage is not None:
-                passage.use(meter.usage)
+                is_whole = meter.is_usage_final or passage.outcome is Outcome.COMPLETE
+                passage.use(meter.usage if is_whole else msgspec.structs.replace(meter.usage, is_estimated=True))
             else:
                 passage.output_texts = meter.output_texts()
 
@@ -266,5 +267,7 @@ def _note_end(passage: Passage, meter: StreamMeter, *, is_client_gone: bool) -> 
         passage.ended(Outcome.CLIENT_GONE)
     elif meter.has_error:
         passage.ended(Outcome.BROKEN, "the provider ended the stream with an error")
+    elif meter.usage is None and not meter.is_done:
+        passage.ended(Outcome.BROKEN, "the stream ended without its end, and without a usage")
     else:
         passage.ended(Outcome.COMPLETE, "" if meter.usage else "the provider stated no usage")

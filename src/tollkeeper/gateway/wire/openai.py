@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.gateway.wire.openai_names import DECISIVE_NAMES, check_names
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX, collect_texts, printable
 
 Operation = Literal["chat.completions", "completions", "embeddings"]
@@ -34,14 +35,6 @@ END_USER_LENGTH_MAX = 256
 OUTPUT_TOKENS_MAX = 10_000_000  # that a request may allow; more than any model writes
 CHOICES_MAX = 128  # OpenAI's own bound for `n` (openai-openapi v2.3.0, 2026-08-21)
 
-# Names that we decide by: a body in which one of them might stand twice is looked at closely, because the provider's
-# parser may take the other one.
-_DECISIVE_NAMES = frozenset(
-    {
-        "model", "stream", "stream_options", "service_tier", "n", "best_of", "max_tokens", "max_completion_tokens",
-        "prompt", "prediction", "tools", "web_search_options", "search_parameters", "plugins",
-    }
-)  # fmt: skip
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
@@ -71,12 +64,16 @@ class Body(msgspec.Struct):
     n: Count | None = None
     max_tokens: Limit | None = None
     max_completion_tokens: Limit | None = None
+    min_tokens: Limit | None = None  # vLLM's
     best_of: Count | None = None
     prediction: msgspec.Raw = _ABSENT
     tools: msgspec.Raw = _ABSENT
     web_search_options: msgspec.Raw = _ABSENT  # OpenAI's, xAI's and OpenRouter's ways to ask for a search
     search_parameters: msgspec.Raw = _ABSENT
     plugins: msgspec.Raw = _ABSENT
+    cached_content: msgspec.Raw = _ABSENT  # Gemini's, in these places
+    extra_body: msgspec.Raw = _ABSENT
+    google: msgspec.Raw = _ABSENT
 
 
 class _ChatBody(Body, kw_only=True):
@@ -104,7 +101,7 @@ class Call:
 
     __slots__ = ("body", "choices", "fields", "is_ambiguous", "is_stream", "model", "operation", "service_tier")
 
-    def __init__(self, operation: Operation, body: bytes, fields: Body) -> None:
+    def __init__(self, operation: Operation, body: bytes, fields: Body, decisive: list[bytes]) -> None:
         self.operation, self.body, self.fields = operation, body, fields
         self.model = fields.model
         self.service_tier = fields.service_tier
@@ -113,7 +110,7 @@ class Call:
         """How many answers are generated, and paid for."""
         if isinstance(fields, _CompletionBody):
             self.choices *= _prompt_count(fields.prompt)
-        self.is_ambiguous = _check_ambiguity(fields, body)
+        self.is_ambiguous = _check_ambiguity(body, decisive)
         """A decisive name stands twice, deeper down or escaped: the body is rewritten, never spliced."""
 
     @property
@@ -148,10 +145,29 @@ def parse(operation: Operation, body: bytes) -> Call:
     Raises:
         InvalidRequest: not JSON, not UTF-8, a needed field is missing or has a wrong type; `param` names the field.
     """
+    fields, decisive = _decode(operation, body)
+    if not fields.model.isprintable():
+        raise InvalidRequest("'model' must consist of printable characters.", param="model")
+    if fields.service_tier is not None and not fields.service_tier.isprintable():
+        raise InvalidRequest("'service_tier' must consist of printable characters.", param="service_tier")
+    if operation != "chat.completions" and _is_null(getattr(fields, _REQUIRED[operation])):
+        raise InvalidRequest(f"Missing required parameter: '{_REQUIRED[operation]}'.", param=_REQUIRED[operation])
+    call = Call(operation, body, fields, decisive)
+    if fields.stream_options is not None and not call.is_stream:
+        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    return call
+
+
+def _decode(operation: Operation, body: bytes) -> tuple[Body, list[bytes]]:
+    """Return the fields of a body, and the decisive names that stand in it.
+
+    Raises:
+        InvalidRequest: see `parse`.
+    """
     try:
         if not body.isascii():
             body.decode()
-        fields = _DECODERS[operation].decode(body)
+        return _DECODERS[operation].decode(body), check_names(body)
     except msgspec.ValidationError as error:
         raise _named(error) from None
     except msgspec.DecodeError as error:
@@ -160,16 +176,6 @@ def parse(operation: Operation, body: bytes) -> Call:
         raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
-    if not fields.model.isprintable():
-        raise InvalidRequest("'model' must consist of printable characters.", param="model")
-    if fields.service_tier is not None and not fields.service_tier.isprintable():
-        raise InvalidRequest("'service_tier' must consist of printable characters.", param="service_tier")
-    if operation != "chat.completions" and _is_null(getattr(fields, _REQUIRED[operation])):
-        raise InvalidRequest(f"Missing required parameter: '{_REQUIRED[operation]}'.", param=_REQUIRED[operation])
-    call = Call(operation, body, fields)
-    if fields.stream_options is not None and not call.is_stream:
-        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
-    return call
 
 
 def _is_null(value: msgspec.Raw) -> bool:
@@ -240,14 +246,18 @@ def _named(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(f"Invalid type{where}: {text[:1].lower()}{text[1:]}.", param=param)
 
 
-def _check_ambiguity(fields: Body, body: bytes) -> bool:
-    """Tell whether a decisive name occurs more than once or escaped, anywhere in the body.
+def _check_ambiguity(body: bytes, decisive: list[bytes]) -> bool:
+    """Tell whether a decisive name of the outermost object occurs more than once or escaped, anywhere in the body.
 
     Raises:
         InvalidRequest: it stands twice in the outermost object, where parsers differ on which one counts.
     """
-    if not _might_be_ambiguous(fields, body):
-        return False
+    for quoted in decisive:
+        if body.count(quoted) > 1:
+            break
+    else:
+        if not (b"\\u00" in body and _ESCAPED_LETTER.search(body)):
+            return False
     outermost: list[tuple[str, Any]] = []
 
     def remember(pairs: list[tuple[str, Any]]) -> None:
@@ -256,32 +266,10 @@ def _check_ambiguity(fields: Body, body: bytes) -> bool:
     load(body, remember)
     seen: set[str] = set()
     for name, _ in outermost:
-        if name in _DECISIVE_NAMES and name in seen:
+        if name in DECISIVE_NAMES and name in seen:
             raise InvalidRequest(f"'{name}' stands twice in the body.", param=name)
         seen.add(name)
     return True
-
-
-def _might_be_ambiguous(fields: Body, body: bytes) -> bool:
-    """Tell in a microsecond whether a closer look is needed; written out because every call passes here.
-
-    A name whose field is absent can stand in the body only beside a null. For `n` and `best_of` that would hide how many
-    answers are paid for; for the others what we then assume is on the safe side, or the answer itself says what was served.
-    """
-    return (
-        body.count(b'"model"') > 1
-        or (b'"n"' in body and body.count(b'"n"') > (fields.n is not None))
-        or (b'"best_of"' in body and body.count(b'"best_of"') > (fields.best_of is not None))
-        or (fields.stream is not None and body.count(b'"stream"') > 1)
-        or (fields.stream_options is not None and body.count(b'"stream_options"') > 1)
-        or (fields.service_tier is not None and body.count(b'"service_tier"') > 1)
-        or (fields.max_tokens is not None and body.count(b'"max_tokens"') > 1)
-        or (fields.max_completion_tokens is not None and body.count(b'"max_completion_tokens"') > 1)
-        or (bool(fields.tools) and body.count(b'"tools"') > 1)
-        or (bool(fields.prediction) and body.count(b'"prediction"') > 1)
-        or (isinstance(fields, _CompletionBody) and body.count(b'"prompt"') > 1)
-        or (b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None)
-    )
 
 
 def load(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:

@@ -12,12 +12,14 @@ from typing import Any
 import msgspec
 
 from tollkeeper.gateway.wire import openai as wire
+from tollkeeper.gateway.wire.openai_terms import has_cached_content
 
 AUDIO_TOKENS_PER_SECOND = 32
 """The most that is stated: Gemini's (ai.google.dev/gemini-api/docs/tokens); OpenAI's is 10 (developers.openai.com/api/
 docs/guides/realtime-costs). Both read 2026-11-22."""
 _MP3_BYTES_PER_SECOND_MIN = 500  # the lowest bit rate is 8 kbit/s (ISO/IEC 13818-3); half of it, to be sure
-_WAV_SAMPLES_PER_BYTE_MAX = 2  # in ADPCM; plain samples have one byte or more
+_WAV_FORMATS = frozenset({1, 3, 6, 7})  # PCM, float, A-law, mu-law; a compressed one may play for hours (RFC 2361)
+_WAV_SAMPLES_PER_BYTE_MAX = 2  # plain samples have one byte or more; twice as many, to be sure
 _WAV_HEADER_LENGTH = 28  # up to and including the samples per second
 
 _TEXT_PARTS = frozenset({"text", "refusal"})
@@ -47,6 +49,8 @@ def unseen_of(call: wire.Call) -> Unseen:
     Whatever is no text stands under one of a few names, all but one of them with an underscore somewhere. A body without
     them is not read; one with an escaped letter in it, which could hide a name, is ambiguous and always read.
     """
+    if has_cached_content(call):
+        return _ANYTHING
     body = call.body
     if not (
         call.is_ambiguous
@@ -136,7 +140,8 @@ def _audio_tokens(data: str, kind: Any) -> int | None:
         return None
     samples_per_second = int.from_bytes(header[24:_WAV_HEADER_LENGTH], "little")
     is_usual = len(header) >= _WAV_HEADER_LENGTH and header[:4] == b"RIFF" and header[8:16] == b"WAVEfmt "
-    if not is_usual or not samples_per_second:
+    is_plain = int.from_bytes(header[20:22], "little") in _WAV_FORMATS
+    if not is_usual or not is_plain or not samples_per_second:
         return None
     return AUDIO_TOKENS_PER_SECOND * (size * _WAV_SAMPLES_PER_BYTE_MAX // samples_per_second + 1)
 

@@ -21,19 +21,20 @@ def output_limit(call: Call, kind: ProviderKind) -> int | None:
     """Return the most tokens that each answer may have at a provider of this kind; None when the call does not say.
 
     Of two limits the larger one counts, and 0 is none: by which one a provider goes is not said. Text completions and
-    DeepSeek know `max_tokens` only (api-docs.deepseek.com/api/create-chat-completion, read 2026-11-22).
+    DeepSeek know `max_tokens` only (api-docs.deepseek.com/api/create-chat-completion, read 2026-11-22). A `min_tokens`
+    above the limit counts as the limit: vLLM refuses it, another server of the dialect may write as much.
     """
     limit, newer = call.fields.max_tokens or 0, call.fields.max_completion_tokens or 0
     if newer and call.operation == "chat.completions" and kind != "deepseek":
         limit = max(limit, newer)
-    return limit or None
+    return max(limit, call.fields.min_tokens or 0) if limit else None
 
 
 def is_output_fixed(call: Call) -> bool:
-    """Tell whether no limit can be added: the call states one, or predicts its output, which OpenAI lets nobody limit."""
+    """Tell whether no limit can be added: the call states one or a minimum, or a prediction, which OpenAI lets nobody limit."""
     fields = call.fields
     is_limited = fields.max_tokens is not None or fields.max_completion_tokens is not None
-    return is_limited or _is_there(fields.prediction) or call.operation == "embeddings"
+    return is_limited or bool(fields.min_tokens) or _is_there(fields.prediction) or call.operation == "embeddings"
 
 
 def predicted_tokens_max(call: Call) -> int:
@@ -46,6 +47,22 @@ def predicted_tokens_max(call: Call) -> int:
 
 
 def has_fees(call: Call, model: str) -> bool:
+    """Tell whether a call of a model may come to more than its tokens show: by fees, or by content cached elsewhere."""
+    return may_cause_fees(call, model) or has_cached_content(call)
+
+
+def has_cached_content(call: Call) -> bool:
+    """Tell whether a call names content that lies at the provider already, and is input of a length that nobody knows.
+
+    Gemini's: ai.google.dev/gemini-api/docs/openai, `extra_body.google.cached_content`; read 2026-11-22.
+    """
+    fields = call.fields
+    if not (fields.cached_content or fields.extra_body or fields.google):
+        return False
+    return _is_there(fields.cached_content) or any(map(_names_cached_content, (fields.extra_body, fields.google)))
+
+
+def may_cause_fees(call: Call, model: str) -> bool:
     """Tell whether a call of a model may cause fees that are not per token: for a search, or a tool of the provider.
 
     OpenAI's `web_search_options`, xAI's `search_parameters`, OpenRouter's `plugins` and `:online` names, models made for
@@ -66,6 +83,12 @@ def is_tier_open(call: Call) -> bool:
 
 def _is_there(value: msgspec.Raw) -> bool:
     return bool(value) and bytes(memoryview(value)[:4]) != b"null"
+
+
+def _names_cached_content(extra: msgspec.Raw) -> bool:
+    """Look for the name in any of its spellings, at any depth; an escaped letter may hide it."""
+    text = bytes(extra)
+    return b"cachedcontent" in text.lower().replace(b"_", b"") or b"\\u" in text
 
 
 def _has_provider_tools(tools: msgspec.Raw) -> bool:
