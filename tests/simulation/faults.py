@@ -256,7 +256,10 @@ class Faults:
             open_calls = sum(len(each.calls) for each in world.processes)
             if live.amount > open_calls:
                 self._doubt = f"refused for {budget_id}, {live.amount} at once, while {open_calls} are under way"
-        node = world.store.nodes[budget_id, world.window(live, world.scheduler.now_us).start_us]
+        node = world.store.nodes.get((budget_id, world.window(live, world.scheduler.now_us).start_us))
+        if node is None:
+            self._doubt = f"refused for {budget_id}, whose window had ended just then"
+            return
         idle = sum(
             max(0, lease.free)
             for each in world.processes

@@ -59,8 +59,8 @@ class Truth:
             self._dirty.add(key)
 
     def lowered(self, node: NodeRow) -> None:
-        """A node's limit was changed just now."""
-        over = node.used + node.escrow - node.limit - self.overrun[node.key]
+        """A node's limit was changed just now. Overruns that the store has not converted are not in what it says yet."""
+        over = node.used + node.escrow - node.limit - node.overrun
         self.slack[node.key] = max(0, over)
 
     def open_calls(self, key: NodeKey, now_us: int) -> int:

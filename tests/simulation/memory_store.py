@@ -19,6 +19,7 @@ from tollkeeper.domain.window import Window
 
 TTL_US = 30_000_000
 GRACE_US = 2_000_000
+TAKEN_MAX = 2**62
 ORGANIZATION = "org_simulation"
 NodeKey = tuple[str, int]
 """A budget's id and where the window begins."""
@@ -56,6 +57,7 @@ class NodeRow(msgspec.Struct, gc=False):
     escrow: int = 0
     recalled_at_us: int = 0
     stopped_at_us: int | None = None
+    overrun: int = 0
 
     @property
     def key(self) -> NodeKey:
@@ -256,7 +258,7 @@ class MemoryStore:
         amount = 0 if refused or not (ask.need or ask.exact or ask.want) else _granted(ask, node, replicas)
         if amount is None:
             others = self._held_by_others(lease)
-            if others > 0 and not node.recalled_at_us:
+            if 0 < others >= ask.need - node.head and not node.recalled_at_us:
                 node.recalled_at_us = self._clock()
             return self._answer("denied", lease, node, is_exact=is_exact, others=others)
         self._change(lease, node, amount)
@@ -323,7 +325,7 @@ class MemoryStore:
         before = self.nodes.get((live.id, self._window(live, window.start_us - 1).start_us))
         if before is None:
             return live.amount if live.created_at_us < window.start_us else 0
-        return min(max(before.head, 0), live.amount)
+        return min(max(live.amount + before.carried - before.used - before.escrow, 0), live.amount)
 
     def _used_before(self, live: BudgetRow, window: Window) -> int:
         used = 0
@@ -341,30 +343,34 @@ class MemoryStore:
     def _take_terms(self, node: NodeRow) -> None:
         live = self.budgets.get(node.budget_id)
         if live is not None:
-            node.limit, node.is_hard = live.amount + node.carried, live.is_hard
+            limit = live.amount + node.carried
+            if limit < min(node.limit, node.used + node.escrow) and not node.recalled_at_us:
+                node.recalled_at_us = self._clock()
+            node.limit, node.is_hard = limit, live.is_hard
             self.dirty.add(node.key)
 
     # Leases.
 
     def _change(self, lease: LeaseRow, node: NodeRow, by: int) -> None:
         """Let a lease grow or shrink; growth is guarded once more, whatever was reckoned before."""
-        if by > 0 and node.is_hard:
+        if by > 0:
             assert self._fits(node, by), "more was granted than there is"
         lease.amount += by
         node.escrow += by
         self.dirty.add(node.key)
 
     def _fits(self, node: NodeRow, by: int) -> bool:
-        return node.head >= by
+        return (node.head if node.is_hard else TAKEN_MAX - node.used - node.escrow) >= by
 
     def _convert(self, lease: LeaseRow) -> None:
         """Move what is settled from the escrow to what is used, overruns in full; late records replace what was booked."""
         node = self.nodes[lease.node]
         fresh = lease.consumed - lease.converted
         of_booked = min(fresh, lease.booked)
-        if lease.state is not LeaseState.CLOSED:
-            node.escrow -= min(lease.consumed, lease.amount) - lease.converted
+        held = min(lease.consumed, lease.amount) - lease.converted if lease.state is not LeaseState.CLOSED else 0
+        node.escrow -= held
         node.used += fresh - of_booked
+        node.overrun += fresh - of_booked - held
         lease.amount = max(lease.amount, lease.consumed)
         lease.booked -= of_booked
         lease.converted = lease.consumed
@@ -397,7 +403,8 @@ class MemoryStore:
 
 
 def _granted(ask: Ask, node: NodeRow, replicas: int) -> int | None:
-    if node.is_hard and node.head < ask.need:
+    room = node.head if node.is_hard else TAKEN_MAX - node.used - node.escrow
+    if room < ask.need:
         return None
     least = max(ask.need, ask.exact)
     if _is_scarce(ask, node, replicas):
@@ -405,11 +412,14 @@ def _granted(ask: Ask, node: NodeRow, replicas: int) -> int | None:
     ahead = min(ask.want, max(node.limit // 200, 1))
     if node.is_hard:
         ahead = min(ahead, max(node.head // (2 * replicas), 0))
-    return max(least, ahead)
+    return max(0, min(max(least, ahead), room))
 
 
 def _is_scarce(ask: Ask, node: NodeRow, replicas: int) -> bool:
-    is_little = node.head < 8 * replicas * max(ask.need, 1) or node.head < 2 * ask.exact
+    need, exact = ask.need, ask.exact
+    if need > node.head:  # who is denied counts as a usual call
+        need = exact = min(need, max(node.limit // 200, 1))
+    is_little = node.head < 8 * replicas * max(need, 1) or node.head < 2 * exact
     return node.is_hard and (node.recalled_at_us > 0 or is_little)
 
 

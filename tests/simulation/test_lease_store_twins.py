@@ -115,7 +115,9 @@ class Twins:
         if kind < 0.35:
             return msgspec.structs.replace(ask, give_back=rng.randint(0, idle))
         need = rng.choice((0, 1, rng.randint(1, 60)))
-        exact = rng.choice((0, need, need + rng.randint(0, 40)))
+        if rng.random() < 0.05:
+            need = rng.choice((10_000, 2**62, 2**63))
+        exact = rng.choice((0, need, need + rng.randint(0, 40), need + 10_000))
         return msgspec.structs.replace(ask, need=need, exact=exact, want=exact + rng.randint(0, 200))
 
     async def flush(self) -> None:
@@ -189,7 +191,7 @@ class Twins:
         assert {bytes(row.id): tuple(row)[1:] for row in found} == {
             row.id: tuple(getattr(row, name) for name in columns[1:]) for row in self.memory.leases.values()
         }
-        names = ("used", "opened_used", "escrow", "carried", "recalled_at_us")
+        names = ("used", "opened_used", "escrow", "carried", "recalled_at_us", "overrun")
         query = select(budget_node.c.budget_id, budget_node.c.window_start_us, *(budget_node.c[name] for name in names))
         nodes = await self.store.read(lambda connection: connection.execute(query))
         assert {tuple(row)[:2]: tuple(row)[2:] for row in nodes} == {

@@ -19,7 +19,7 @@ from tollkeeper.store.schema import usage_record
 from tollkeeper.store.schema_limits import budget, budget_increase, budget_node, lease
 from tollkeeper.store.schema_tenancy import organization
 from tollkeeper.store.teams import create_team
-from tollkeeper.store.usage_rows import NUMBER_MAX, from_row
+from tollkeeper.store.usage_rows import DRAWS_MAX, NUMBER_MAX, from_row
 
 if TYPE_CHECKING:
     from tollkeeper.domain.tenancy import Organization
@@ -59,7 +59,7 @@ async def test_the_first_ask_opens_the_node_and_gets_a_share(store: Store, budge
     assert answer.ends_in_us is None
     assert not answer.is_exact
     node = await read_node(store, budgeted)
-    assert (node.limit_amount, node.used, node.opened_used, node.escrow) == (1000, 0, 0, 10)
+    assert (node.limit_amount, node.used, node.opened_used, node.escrow) == (1000, 0, 0, 5)
 
 
 async def test_a_call_that_needs_more_than_a_share_gets_what_it_needs(store: Store, budgeted: Budgeted) -> None:
@@ -402,13 +402,17 @@ async def test_draws_on_leases_that_are_not_there_are_said_once(
 
 async def test_draws_that_no_call_can_have_are_cut(store: Store, budgeted: Budgeted) -> None:
     granted = await Holder(store, "a").one(budgeted, need=100, exact=100)
-    draws = (Draw(granted.lease_id, 2**80, left=-(2**80)), Draw(b"x" * 99, -5), *(Draw(uuid7(), 1) for _ in range(99)))
+    draws = (
+        Draw(granted.lease_id, 2**80, left=-(2**80)),
+        Draw(b"x" * 99, -5),
+        *(Draw(uuid7(), 1) for _ in range(DRAWS_MAX)),
+    )
     await store.insert_usage([make_record(organization_id=budgeted.organization_id, draws=draws)], slot="a")
 
     assert (await read_lease(store, budgeted)).consumed == NUMBER_MAX
     rows = await store.read(lambda connection: connection.execute(select(usage_record)))
     kept = from_row(rows.one()).draws
-    assert len(kept) == 64
+    assert len(kept) == DRAWS_MAX
     assert (len(kept[1].lease_id), kept[1].amount) == (16, 0)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from tollkeeper.domain.lease import Answer, Ask, Draw, Pulse
 from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.local_lease import (
+    AMOUNT_MAX,
     CONCURRENT,
     NEVER_S,
     USD,
@@ -27,7 +28,7 @@ from tollkeeper.domain.local_lease import (
 
 AHEAD_S = 5.0
 """A lease is asked for so many seconds of what is drawn at present."""
-CALLS_AHEAD = 16
+CALLS_AHEAD = 64
 """And for at least so many calls like the present one: a cold key must not ask at every call."""
 IDLE_S = 30.0
 """What is left of a lease that nobody drew on for so long is given back."""
@@ -115,23 +116,25 @@ class LeaseBook:
         waiter = Waiter(path, need, usd_min, now_s=now_s)
         for node in path:
             if not node.is_gone:
-                node.waiting.append(waiter)
+                node.waiting[waiter] = None
                 node.call = max(node.call, need[node.unit])
                 self._stir(node)
         return waiter
 
     def stop_waiting(self, waiter: Waiter) -> None:
         for node in waiter.path:
-            if waiter in node.waiting:
-                node.waiting.remove(waiter)
+            node.waiting.pop(waiter, None)
 
     def refusal(self, waiter: Waiter) -> tuple[LocalNode, Denial] | None:
-        """Return the first node that can no longer serve a waiting call: asked after it came, and denied for good."""
+        """Return the first node that can no longer serve a waiting call: asked after it came, and denied for good.
+
+        What was denied may have been another call's, which needs more: as long as there is enough for this one, it waits.
+        """
         for node in waiter.path:
             denial = node.denial
             if denial is not None and denial.is_final and denial.asked_at_s >= waiter.came_s:
                 free = node.lease.free if node.lease is not None else 0
-                if free < waiter.least(node):
+                if free < waiter.least(node) and free + denial.left < waiter.least(node):
                     return node, denial
         return None
 
@@ -187,6 +190,7 @@ class LeaseBook:
         node = lease.node
         lease.asked, lease.is_asking = None, False
         lease.operation = ask.operation
+        has_grown = answer.amount > lease.amount
         lease.free += answer.amount - lease.amount
         lease.amount = answer.amount
         lease.low = 0 if answer.is_exact else lease.free // 2
@@ -199,11 +203,12 @@ class LeaseBook:
         if answer.ends_in_us is not None:
             lease.ends_s = asked_at_s + answer.ends_in_us / 1_000_000
         if answer.outcome in {"denied", "stopped"}:
-            is_final = answer.outcome == "stopped" or answer.others <= 0 or answer.recalled_us >= RECALL_US
-            node.denial = Denial(answer, asked_at_s=asked_at_s, is_final=is_final)
+            node.denial = Denial(answer, asked_at_s=asked_at_s, is_final=_is_final(ask, answer))
             node.ask_at_s = asked_at_s + DENIED_PAUSE_S
         elif answer.outcome == "done":
             node.denial = None
+            if ask.exact and not has_grown:  # calls wait for another node, and this one has nothing more for them
+                node.ask_at_s = asked_at_s + DENIED_PAUSE_S
         else:
             node.is_gone |= answer.outcome == "gone"
             lease.is_lost |= answer.outcome == "lost"
@@ -306,13 +311,19 @@ class LeaseBook:
         return lease.free - lease.high // 2 if lease.free > lease.high else 0
 
     def _ask_for_waiting(self, lease: LocalLease, now_s: float) -> Ask | None:
-        waiting = lease.node.waiting
-        total = sum(each.need[lease.node.unit] for each in waiting)
-        if total <= lease.free:
+        """Ask for all that wait, but no more than what lets one in: the first's turn comes when another's was before it."""
+        node, figures = lease.node, lease.figures
+        if sum(each.need[node.unit] for each in node.waiting) <= lease.free:
             return None
-        need = max(0, waiting[0].least(lease.node) - lease.free)
+        need = 0
+        if missing := [least - lease.free for each in node.waiting if (least := each.least(node)) > lease.free]:
+            need = missing[0] if node.is_turn_of_first else min(missing)
+            node.is_turn_of_first = need < missing[0]
+        # What can never be let in must not take from others what can.
+        most = max(figures.limit - figures.used, lease.free) if figures is not None and node.is_hard else AMOUNT_MAX
+        total = sum(each.need[node.unit] for each in node.waiting if each.least(node) <= most)
         exact = max(need, total - lease.free)
-        return self._ask(lease, need=need, exact=exact, want=exact + self._ahead(lease.node, now_s))
+        return self._ask(lease, need=need, exact=exact, want=exact + self._ahead(node, now_s))
 
     def _ask_to_end(self, lease: LocalLease) -> Ask | None:
         if lease.is_lost:
@@ -371,3 +382,11 @@ class LeaseBook:
             lease.node.old.remove(lease)
         if lease.node.lease is lease:
             lease.node.lease = None
+
+
+def _is_final(ask: Ask, answer: Answer) -> bool:
+    """Tell whether what others hold cannot help a denied ask any more, or never could."""
+    if answer.outcome == "stopped" or answer.recalled_us >= RECALL_US:
+        return True
+    left = answer.figures.left if answer.figures is not None else 0
+    return answer.others <= 0 or left + answer.others < ask.need

@@ -76,6 +76,7 @@ class LocalNode:
         "drawn_since_s",
         "is_gone",
         "is_hard",
+        "is_turn_of_first",
         "lease",
         "limit",
         "old",
@@ -91,7 +92,8 @@ class LocalNode:
         self.lease: LocalLease | None = None
         self.old: list[LocalLease] = []  # of windows that have ended, until the last call on them is in the database
         self.is_gone = False  # the store has no such budget any more: nothing is held to it
-        self.waiting: list[Waiter] = []  # calls that could not draw on it, in the order they came
+        self.waiting: dict[Waiter, None] = {}  # calls that could not draw on it, in the order they came
+        self.is_turn_of_first = False  # the first that waits is asked for next, whoever needs less
         self.denial: Denial | None = None
         self.ask_at_s = 0.0  # not before: an exhausted budget is not asked for at every call
         self.drawn, self.drawn_since_s = 0, now_s
@@ -106,6 +108,12 @@ class Denial:
     def __init__(self, answer: Answer, *, asked_at_s: float, is_final: bool) -> None:
         self.answer, self.asked_at_s = answer, asked_at_s
         self.is_final = is_final  # idle parts of other replicas have had the time to come back
+
+    @property
+    def left(self) -> int:
+        """What nobody has used or holds, which a call that needs less may still get."""
+        figures = self.answer.figures
+        return max(figures.left, 0) if figures is not None and self.answer.outcome == "denied" else 0
 
 
 class Waiter:

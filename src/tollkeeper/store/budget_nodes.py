@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, func, select, tuple_, update
+from sqlalchemy import and_, bindparam, case, func, literal_column, select, tuple_, update
 
 from tollkeeper.domain.lease import Figures
 from tollkeeper.domain.window import Window, previous, window_at
 from tollkeeper.store.columns import Int
 from tollkeeper.store.ledger import insert_missing
-from tollkeeper.store.opened_usage import Used, read_used
-from tollkeeper.store.schema_limits import budget, budget_increase, budget_node
+from tollkeeper.store.opened_usage import Used, end_overlapping, overlapping, read_used
+from tollkeeper.store.schema_limits import budget, budget_increase, budget_node, lease
 from tollkeeper.store.schema_tenancy import organization
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tollkeeper.domain.limit import LimitScope, Unit
 
 INT64_MAX = 2**63 - 1
+TAKEN_MAX = 2**62
+"""Of what is used and held of a budget that is not hard: far beyond any bill, and sums of it still fit 64 bits."""
 BudgetKey = tuple[str, str]
 """An organization's and a budget's id."""
 NodeKey = tuple[str, str, int]
@@ -174,9 +176,17 @@ _CHANGE = (
 )
 
 
+_SOFT, _TAKEN_MAX = literal_column("0", Int), literal_column(str(TAKEN_MAX), Int)
+
+
 def fits(growth: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """Tell, as a condition, whether a node has so much left: what keeps money safe between replicas."""
-    return budget_node.c.limit_amount - budget_node.c.used - budget_node.c.escrow >= growth
+    """Tell, as a condition, whether a node has so much left: what keeps money safe between replicas.
+
+    A budget that is not hard has it up to `TAKEN_MAX`.
+    """
+    taken = budget_node.c.used + budget_node.c.escrow
+    most = case((budget_node.c.is_hard == _SOFT, _TAKEN_MAX), else_=budget_node.c.limit_amount)
+    return most - taken >= growth
 
 
 async def read_budgets(
@@ -206,25 +216,29 @@ async def lock_node(connection: AsyncConnection, key: NodeKey) -> Node:
 
 
 async def write_terms(connection: AsyncConnection, node: Node, live: LiveBudget, *, now_us: int) -> Node:
-    """Bring a locked node's limit up to date with its budget, which was read after the lock was taken."""
+    """Bring a locked node's limit up to date with its budget, which was read after the lock was taken.
+
+    When more is held than is left, as after an increase that ended by itself, what lies idle is wanted back.
+    """
     limit = live.limit(node.carried)
+    recalled_at_us = node.recalled_at_us
+    if limit < min(node.limit_amount, node.used + node.escrow):
+        recalled_at_us = recalled_at_us or now_us
     highest = max(node.limit_amount, node.used + node.escrow)
     kept = budget_node.c.limit_highest
     values = {
         "limit_amount": limit,
         "limit_highest": case((kept > highest, kept), else_=highest),
         "is_hard": int(live.is_hard),
+        "recalled_at_us": recalled_at_us,
         "updated_at_us": now_us,
     }
     await connection.execute(update(budget_node).where(_is(node.key)).values(**values))
-    return msgspec.structs.replace(node, limit_amount=limit, is_hard=live.is_hard)
+    return msgspec.structs.replace(node, limit_amount=limit, is_hard=live.is_hard, recalled_at_us=recalled_at_us)
 
 
 async def change_node(connection: AsyncConnection, key: NodeKey, change: Change, *, now_us: int) -> Node | None:
-    """Change a node and return what it is then; None, and nothing is changed, when it has not got what would be granted.
-
-    A budget that is not hard has always got it, unless it is stopped.
-    """
+    """Change a node and return what it is then; None, and nothing is changed, when it has not got what would be granted."""
     values = {
         "of_organization": key[0],
         "of_budget": key[1],
@@ -237,8 +251,7 @@ async def change_node(connection: AsyncConnection, key: NodeKey, change: Change,
     }
     statement = _CHANGE
     if change.growth:
-        is_left = (budget_node.c.is_hard == 0) | fits(change.growth)
-        statement = statement.where(is_left, budget_node.c.stopped_at_us.is_(None))
+        statement = statement.where(fits(change.growth), budget_node.c.stopped_at_us.is_(None))
     row = (await connection.execute(statement, values)).one_or_none()
     return None if row is None else to_node(row)
 
@@ -246,10 +259,7 @@ async def change_node(connection: AsyncConnection, key: NodeKey, change: Change,
 async def open_node(connection: AsyncConnection, live: LiveBudget, window: Window, *, now_us: int) -> None:
     """Make a budget's node in a window, with what was used of it before and what is left of the last one's."""
     carried = await _carried(connection, live, window)
-    used = 0
-    if live.unit != "concurrent" and live.scope_kind != "credit":
-        wanted = Used(live.organization_id, live.scope_kind, live.scope_id, live.model, live.unit, window.start_us)
-        used = await read_used(connection, wanted, is_young=live.created_at_us >= window.start_us)
+    used = await _used(connection, live, window, now_us=now_us)
     row = {
         "organization_id": live.organization_id,
         "budget_id": live.id,
@@ -271,27 +281,73 @@ async def open_node(connection: AsyncConnection, live: LiveBudget, window: Windo
 async def open_missing(
     connection: AsyncConnection, wanted: Iterable[tuple[LiveBudget, Window]], nodes: dict[NodeKey, Node], *, now_us: int
 ) -> None:
-    """Add to `nodes` those that are wanted and not among them, made when nobody has made them yet."""
+    """Add to `nodes` those that are wanted and not among them, made when nobody has made them yet.
+
+    A window that ended before its time, because the organization's calendar was another meanwhile, is taken up again.
+    """
     missing = {
         (live.organization_id, live.id, window.start_us): (live, window)
         for live, window in wanted
-        if (live.organization_id, live.id, window.start_us) not in nodes
+        if (node := nodes.get((live.organization_id, live.id, window.start_us))) is None
+        or node.window_end_us != window.end_us
     }
     for key in sorted(missing):
-        await open_node(connection, *missing[key], now_us=now_us)
+        if key in nodes:
+            await _reopen_node(connection, *missing[key], nodes[key], now_us=now_us)
+        else:
+            await open_node(connection, *missing[key], now_us=now_us)
     nodes |= await read_nodes(connection, list(missing))
 
 
+async def _used(
+    connection: AsyncConnection, live: LiveBudget, window: Window, *, now_us: int, is_young: bool = False
+) -> int:
+    """Return what was used in a window outside its node."""
+    if live.unit == "concurrent" or live.scope_kind == "credit":
+        return 0
+    held = await end_overlapping(connection, live.organization_id, live.id, window, now_us=now_us)
+    wanted = Used(live.organization_id, live.scope_kind, live.scope_id, live.model, live.unit, window.start_us)
+    is_young = is_young or live.created_at_us >= window.start_us or held is not None
+    return await read_used(connection, wanted, is_young=is_young) + (held or 0)
+
+
+async def _reopen_node(
+    connection: AsyncConnection, live: LiveBudget, window: Window, node: Node, *, now_us: int
+) -> None:
+    """Take up a window that had ended early, and count what was used of the budget meanwhile."""
+    late = select(func.coalesce(func.sum(lease.c.consumed - lease.c.converted), 0)).where(
+        lease.c.organization_id == live.organization_id,
+        lease.c.budget_id == live.id,
+        lease.c.window_start_us == window.start_us,
+    )
+    known = node.used + int((await connection.execute(late)).scalar_one())
+    elsewhere = max(await _used(connection, live, window, now_us=now_us, is_young=True) - known, 0)
+    values = {
+        "used": budget_node.c.used + elsewhere,
+        "opened_used": budget_node.c.opened_used + elsewhere,
+        "window_end_us": window.end_us,
+        "updated_at_us": now_us,
+    }
+    is_as_seen = budget_node.c.window_end_us == node.window_end_us
+    await connection.execute(update(budget_node).where(_is(node.key), is_as_seen).values(**values))
+
+
 async def _carried(connection: AsyncConnection, live: LiveBudget, window: Window) -> int:
-    """Return what is left of the window before: all of the amount when it was never drawn on but was there."""
+    """Return what is left of the window before: all of the amount when it was never drawn on but was there.
+
+    Nothing when it was drawn on by another calendar.
+    """
     before = live.window_before(window) if live.is_carried_over else None
     if before is None:
         return 0
     key = (live.organization_id, live.id, before.start_us)
     node = (await read_nodes(connection, [key])).get(key)
     if node is None:
-        return live.amount if live.created_at_us < window.start_us else 0
-    return min(max(node.head, 0), live.amount)
+        others = select(func.count()).where(overlapping(live.organization_id, live.id, before))
+        is_unused = live.created_at_us < window.start_us and not (await connection.execute(others)).scalar_one()
+        return live.amount if is_unused else 0
+    left = live.amount + node.carried - node.used - node.escrow  # by the budget itself: increases end with their window
+    return min(max(left, 0), live.amount)
 
 
 def _is(key: NodeKey) -> ColumnElement[bool]:

@@ -208,7 +208,8 @@ class Exchange:
     def _recalled_at_us(self, ask: Ask, node: Node, head: int, grant: lease_grants.Grant, others: int) -> int | None:
         """Return since when leases are wanted back, when that changes."""
         if grant.amount is None:
-            return self._now_us if others > 0 and not node.recalled_at_us else None
+            is_useful = others > 0 and head + others >= ask.need
+            return self._now_us if is_useful and not node.recalled_at_us else None
         is_over = node.recalled_at_us and lease_grants.is_ample(ask, head, self._replicas)
         return 0 if is_over else None
 

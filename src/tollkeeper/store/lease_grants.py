@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tollkeeper.store.budget_nodes import TAKEN_MAX
+
 if TYPE_CHECKING:
     from tollkeeper.domain.lease import Ask
     from tollkeeper.store.budget_nodes import Node
@@ -29,8 +31,10 @@ class Grant(msgspec.Struct, frozen=True):
 def grant_of(ask: Ask, node: Node, head: int, replicas: int) -> Grant:
     """Say what a lease gets of `head`, which is what nobody has used and no lease holds; `replicas` are alive."""
     if not node.is_hard:
+        room = head - node.limit_amount + TAKEN_MAX
         ahead = min(ask.want, max(node.limit_amount // _LIMIT_PARTS, 1))
-        return Grant(max(ask.need, ask.exact, ahead), is_exact=False)
+        is_denied = room < ask.need
+        return Grant(None if is_denied else max(0, min(max(ask.need, ask.exact, ahead), room)), is_exact=False)
     is_exact = is_scarce(ask, node, head, replicas)
     if head < ask.need:
         return Grant(None, is_exact)
@@ -42,8 +46,14 @@ def grant_of(ask: Ask, node: Node, head: int, replicas: int) -> Grant:
 
 
 def is_scarce(ask: Ask, node: Node, head: int, replicas: int) -> bool:
-    """Tell whether what is not drawn at once is to be given back."""
-    is_little = head < _EXACT_CALLS * replicas * max(ask.need, 1) or head < _SHARES * ask.exact
+    """Tell whether what is not drawn at once is to be given back.
+
+    A call that is too large says little of what others need: it counts as one of a usual size.
+    """
+    need, exact = ask.need, ask.exact
+    if head < need:
+        need = exact = min(need, max(node.limit_amount // _LIMIT_PARTS, 1))
+    is_little = head < _EXACT_CALLS * replicas * max(need, 1) or head < _SHARES * exact
     return node.is_hard and (node.recalled_at_us > 0 or is_little)
 
 

@@ -61,7 +61,7 @@ WITH alive AS MATERIALIZED (
     WHERE budget_node.organization_id = wanted.organization_id AND budget_node.budget_id = wanted.budget_id
         AND budget_node.window_start_us = wanted.window_start_us
         AND (wanted.growth = 0
-            OR ((budget_node.is_hard = 0 OR {fits}) AND budget_node.stopped_at_us IS NULL))
+            OR ({fits} AND budget_node.stopped_at_us IS NULL))
     RETURNING {node}
 ), written AS (
     UPDATE lease SET

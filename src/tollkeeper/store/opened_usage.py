@@ -2,7 +2,8 @@
 
 Teams have the projects that are theirs now, members the keys that they ever had. What a call asked for as its model is not
 in the rollups, so a budget for one model counts records, and only when it came after its window had begun: those that asked
-for the model and those that it served.
+for the model and those that it served. When the organization's calendar changes, a new window overlaps older ones: what their
+leases hold still counts as used in it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Numeric, cast, func, or_, select
+from sqlalchemy import Numeric, and_, case, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.columns import Int
 from tollkeeper.store.schema import usage_record, usage_rollup
+from tollkeeper.store.schema_limits import budget_node, lease
 from tollkeeper.store.schema_tenancy import api_key, project
 from tollkeeper.store.usage_rows import MS_PER_DAY
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.limit import LimitScope, Unit
+    from tollkeeper.domain.window import Window
 
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = MS_PER_DAY * 1000
@@ -52,6 +56,43 @@ async def read_used(connection: AsyncConnection, wanted: Used, *, is_young: bool
     if first_hour * _US_PER_HOUR > wanted.from_us:
         used += await _of_records(connection, wanted, to_us=first_hour * _US_PER_HOUR)
     return used
+
+
+def overlapping(organization_id: str, budget_id: str, window: Window) -> ColumnElement[bool]:
+    """Return the condition for a budget's nodes in other windows that overlap this one: its calendar was another."""
+    of = budget_node.c
+    is_other = and_(
+        of.organization_id == organization_id, of.budget_id == budget_id, of.window_start_us != window.start_us
+    )
+    begins_before = [of.window_start_us < window.end_us] if window.end_us is not None else []
+    return and_(is_other, *begins_before, or_(of.window_end_us.is_(None), of.window_end_us > window.start_us))
+
+
+async def end_overlapping(
+    connection: AsyncConnection, organization_id: str, budget_id: str, window: Window, *, now_us: int
+) -> int | None:
+    """End the windows that overlap this one; returns what is held and booked of them beyond the records, None without any.
+
+    It comes before the records are read: what is flushed meanwhile counts twice rather than not at all.
+    """
+    end = budget_node.c.window_end_us
+    ended = (
+        update(budget_node)
+        .where(overlapping(organization_id, budget_id, window))
+        .values(window_end_us=case((end < now_us, end), else_=now_us))
+        .returning(budget_node.c.window_start_us)
+    )
+    starts = list((await connection.scalars(ended)).all())
+    if not starts:
+        return None
+    is_held = and_(lease.c.state != LeaseState.CLOSED.value, lease.c.amount > lease.c.consumed)
+    held = case((is_held, lease.c.amount - lease.c.consumed), else_=0) + lease.c.booked
+    query = select(func.coalesce(func.sum(held), 0)).where(
+        lease.c.organization_id == organization_id,
+        lease.c.budget_id == budget_id,
+        lease.c.window_start_us.in_(starts),
+    )
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def _of_rollups(connection: AsyncConnection, wanted: Used, first_hour: int) -> int:

@@ -31,7 +31,9 @@ LABEL_VALUE_BYTES = 512  # 128 characters, whichever they are
 TEXT_BYTES = 1024  # of a text that is no key
 NUMBER_MAX = 2**50
 """Bound of a single call's amount (1.1 million dollars), quantities and times: 8,191 such records fit an int64 sum."""
-DRAWS_MAX = 64
+DRAWS_MAX = 512
+"""Of a call: more than its six scopes can have budgets (`control.budgets.BUDGETS_PER_SCOPE_MAX`). All of them count for
+their leases; those beyond are not kept with the record, which says how many they were."""
 _LEASE_ID_BYTES = 16
 _INT64_MAX = 2**63 - 1
 BEYOND_REASON = "an amount or quantity was beyond what a call can have"
@@ -70,6 +72,7 @@ class Detail(msgspec.Struct, omit_defaults=True, gc=False):
     draws: tuple[Draw, ...] = ()
     reserved_nanos: int = 0
     rates: tuple[RateFigure, ...] = ()
+    draws_cut: int = 0  # how many more draws there were
 
 
 _encode = msgspec.json.Encoder().encode
@@ -104,9 +107,9 @@ def storable(record: UsageRecord) -> UsageRecord:
         changes["labels"] = dict(map(_storable_label, record.labels.items()))
     if any(_storable_line(line) is not line for line in record.lines):
         changes["lines"] = tuple(map(_storable_line, record.lines))
-    if (record.draws and not all(map(_is_storable_draw, record.draws))) or len(record.draws) > DRAWS_MAX:
+    if record.draws and not all(map(_is_storable_draw, record.draws)):
         _log.critical("call %s has draws that no call can have: they are cut", record.call_id.hex())
-        changes["draws"] = tuple(map(_storable_draw, record.draws[:DRAWS_MAX]))
+        changes["draws"] = tuple(map(_storable_draw, record.draws))
     for name in _TIMES:
         if not 0 <= (time_us := getattr(record, name)) <= NUMBER_MAX:
             changes[name] = min(max(time_us, 0), NUMBER_MAX)
@@ -150,9 +153,10 @@ def to_row(record: UsageRecord) -> Row:
         record.reason,
         record.labels,
         record.provider_request_id,
-        record.draws,
+        record.draws[:DRAWS_MAX],
         record.reserved_nanos,
         record.rates,
+        _draws_cut(record),
     )
     return (
         record.organization_id,
@@ -231,6 +235,13 @@ def _is_storable_draw(draw: Draw) -> bool:
 def _storable_draw(draw: Draw) -> Draw:
     figures = (min(max(number, -_INT64_MAX), _INT64_MAX) for number in (draw.left, draw.limit, draw.used))
     return Draw(draw.lease_id[:_LEASE_ID_BYTES], min(max(draw.amount, 0), NUMBER_MAX), *figures)
+
+
+def _draws_cut(record: UsageRecord) -> int:
+    cut = max(len(record.draws) - DRAWS_MAX, 0)
+    if cut:
+        _log.critical("call %s drew on %d budgets too many to be kept: they count", record.call_id.hex(), cut)
+    return cut
 
 
 def _numbers(record: UsageRecord) -> Iterator[int]:

@@ -46,6 +46,7 @@ class _Drawn(msgspec.Struct):
     """Of a record's detail, what it drew."""
 
     draws: tuple[Draw, ...] = ()
+    draws_cut: int = 0
 
 
 _decode = msgspec.json.Decoder(_Drawn).decode
@@ -98,8 +99,13 @@ class _Verification:
         while page := await self._page(connection, after):
             after = (page[-1].day, bytes(page[-1].call_id))
             for row in page:
-                for draw in _decode(row.detail).draws:
+                found = _decode(row.detail)
+                for draw in found.draws:
                     drawn[draw.lease_id] += draw.amount
+                if found.draws_cut:  # what their leases have consumed cannot be told from the records
+                    kept = len(found.draws)
+                    key = {"call_id": bytes(row.call_id).hex()}
+                    self._differ("usage_record", key, "draws", kept + found.draws_cut, kept)
         for lease_id in sorted(drawn.keys() | self._leases.keys()):
             row_of = self._leases.get(lease_id)
             consumed = row_of.consumed if row_of is not None else None
