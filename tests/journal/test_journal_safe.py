@@ -10,6 +10,7 @@ import pytest
 from journal_fakes import FaultyDisk, MemoryStore, record, reservation, settings, until
 
 from tollkeeper.domain.errors import LimitsUnavailable
+from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.ledger import open_ledger
 from tollkeeper.journal.replay import replay
 
@@ -118,3 +119,35 @@ async def test_full_segments_are_synced_before_they_are_closed(tmp_path: Path) -
         ledger.settle(record(item.call_id))
     assert await ledger.aclose(5)
     assert len(closed) == disk.seen["create"]
+
+
+async def test_a_reservation_stays_until_its_settlement_is_in_the_store_not_only_in_a_younger_segment(
+    tmp_path: Path,
+) -> None:
+    """What is written but not synced is gone with the power: then the reservation must still be there."""
+
+    class Slow(MemoryStore):
+        gates = (asyncio.Event(), asyncio.Event())
+
+        async def insert_usage(self, records: list[UsageRecord], *, slot: str) -> int:
+            await self.gates[min(len(self.batches), 1)].wait()
+            return await super().insert_usage(records, slot=slot)
+
+    store = Slow()
+    ledger = await open_ledger(settings(tmp_path, durability="safe", segment_bytes=400), store)
+    old, first, younger = reservation(), reservation(), reservation()
+    for item in (old, first, younger):
+        await ledger.reserve(item)
+    ledger.settle(record(first.call_id))
+    await until(lambda: store.calls == 0 and ledger.figures().flusher.queued == 1)
+    await asyncio.sleep(0.05)  # its batch is on the way to the store
+    ledger.settle(record(old.call_id))
+    store.gates[0].set()
+    await until(lambda: len(store.batches) == 1)
+    await asyncio.sleep(0.05)  # what is finished by now is deleted
+    assert old.call_id not in store.records
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "0").glob("*.journal"))
+    assert kept.count(old.call_id) == 2, "its reservation and its settlement"
+    store.gates[1].set()
+    ledger.settle(record(younger.call_id))
+    assert await ledger.aclose(5)

@@ -17,7 +17,7 @@ class Segment:
         self.descriptor = descriptor
         self.size = size
         self.open_count = 0  # reservations written here that have not ended
-        self.last_settlement = 0  # sequence of the newest SETTLE written here
+        self.last_settlement = 0  # sequence of the newest SETTLE written here, or of a reservation written here
 
     def is_finished(self, flushed: int) -> bool:
         """Whether replay would find nothing to do here, given that settlements up to `flushed` are in the database."""

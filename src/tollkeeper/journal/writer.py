@@ -146,7 +146,8 @@ class Journal:
             self._die(error)
             return 0
         reserved_in.open_count -= 1
-        segment.last_settlement = self._sequence
+        # The reservation outlives a settlement that is not on the disk: a loss of power could take it.
+        reserved_in.last_settlement = segment.last_settlement = self._sequence
         return self._sequence
 
     def append_release(self, call_id: bytes) -> None:
