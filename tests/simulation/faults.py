@@ -130,6 +130,7 @@ class Faults:
             for lease in self._world.store.of_holder[holder]:
                 if lease.state is LeaseState.QUARANTINE and self._rng.random() < 0.7:
                     self._world.store.settle_quarantined(lease.id, self._billed_of(lease))
+                    self._world.truth.forget_at_once(lease)
 
     def shut_down(self) -> None:
         serving = [each for each in self._world.processes if each.is_serving and not each.is_closing]
@@ -159,6 +160,8 @@ class Faults:
 
     def change_budget(self) -> None:
         store = self._world.store
+        if not store.budgets:
+            return
         before = self._rng.choice(list(store.budgets.values()))
         permille = self._rng.choice((500, 800, 900, 1000, 1100, 1500))
         self._count("limit lowered" if permille < 1000 else "limit raised")
@@ -166,8 +169,10 @@ class Faults:
 
     def delete_budget(self) -> None:
         """A budget goes; another of the same kind comes in its place."""
-        self._count("budget deleted")
         store, now_us = self._world.store, self._world.scheduler.now_us
+        if not store.budgets:
+            return
+        self._count("budget deleted")
         old = self._rng.choice(list(store.budgets.values()))
         store.delete_budget(old.id)
         if self._rng.random() < 0.8:
@@ -176,6 +181,8 @@ class Faults:
         self._tell()
 
     def toggle_hard(self) -> None:
+        if not self._world.store.budgets:
+            return
         before = self._rng.choice(list(self._world.store.budgets.values()))
         self._count("hard or soft")
         self._write(msgspec.structs.replace(before, is_hard=not before.is_hard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tests.simulation.memory_store import MemoryStore, NodeKey, NodeRow
+from tests.simulation.memory_store import LeaseRow, MemoryStore, NodeKey, NodeRow
 
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.domain.limit import Unit
@@ -38,6 +38,7 @@ class Truth:
         self.changed: set[str] = set()  # budgets that were written meanwhile
         self.unrecorded: dict[bytes, Call] = {}
         self.at_once: dict[NodeKey, list[Call]] = defaultdict(list)
+        self.taken_for_dead: set[str] = set()  # until they start anew; calls that they forward after all count for nobody
         self.checks = 0
         self._dirty: set[NodeKey] = set()
 
@@ -51,7 +52,8 @@ class Truth:
                 continue
             key = (live.id, self._store._window(live, call.drawn_us).start_us)
             if live.unit == "concurrent":
-                self.at_once[key].append(call)
+                if call.holder not in self.taken_for_dead:
+                    self.at_once[key].append(call)
             else:
                 amount = amount_of(call, live.unit)
                 self.billed[key] += amount
@@ -62,6 +64,12 @@ class Truth:
         """A node's limit was changed just now. Overruns that the store has not converted are not in what it says yet."""
         over = node.used + node.escrow - node.limit - node.overrun
         self.slack[node.key] = max(0, over)
+
+    def forget_at_once(self, lease: LeaseRow) -> None:
+        """Somebody said that a lease's holder is dead: what it has under way counts for nobody any more."""
+        self.taken_for_dead.add(lease.holder)
+        calls = self.at_once[lease.node]
+        self.at_once[lease.node] = [call for call in calls if call.holder != lease.holder]
 
     def open_calls(self, key: NodeKey, now_us: int) -> int:
         """Return how many calls are at the provider."""

@@ -198,6 +198,7 @@ class World:
         self.boot = machine.boot
         self.figures["starts"] += 1
         self.processes.append(Process(self, machine, self.rng))
+        self.truth.taken_for_dead.discard(self.processes[-1].holder)
         self.tell(f"started {self.processes[-1].holder}, {machine.durability}")
 
     def ended(self, process: Process) -> None:

@@ -68,7 +68,7 @@ class LeaseBook:
             found.append(node)
         return tuple(found)
 
-    def draw(self, path: Path, need: Need, now_s: float) -> Drawn | None:
+    def draw(self, path: Path, need: Need, now_s: float) -> Drawn | None:  # noqa: C901  # on the path of every call
         """Draw on every node, or on none; None when one of the leases does not suffice."""
         if now_s >= self.alive_until_s and path:
             return None
@@ -77,7 +77,10 @@ class LeaseBook:
             if lease is None:
                 if not node.is_gone:
                     return None
-            elif (lease.free < need[node.unit] and node.is_hard) or now_s >= lease.ends_s or not lease.operation:
+            elif now_s >= lease.ends_s:
+                self._stir(node)  # its window ended while calls waited for other budgets: it is time for the next
+                return None
+            elif (lease.free < need[node.unit] and node.is_hard) or not lease.operation:
                 return None  # the last: the store may not know it yet
         parts, draws = [], []
         for node in path:

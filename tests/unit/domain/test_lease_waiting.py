@@ -160,3 +160,27 @@ def test_thousands_stop_waiting_in_no_time() -> None:
         replica.book.stop_waiting(waiter)
     assert time.process_time() - began_s < 1.0
     assert not any(node.waiting for node in path)
+
+
+def test_a_window_that_ends_while_a_call_waits_for_another_budget_is_followed_by_the_next() -> None:
+    """The call drew nothing yet, and its own ask for that budget was answered: nothing else would bring it up again."""
+    ids = count(1)
+    book = LeaseBook(lambda: next(ids).to_bytes(16, "big"))
+    book.beaten(asked_at_s=1.0)
+    path = book.path("org_1", [BUDGET, OTHER], now_s=1.0)
+    waiter = book.wait(path, (10, 1, 1, 1), 10, now_s=1.0)
+    first, second = book.asks(1.0)
+    ends_in_us = {BUDGET.budget_id: 1_000_000, OTHER.budget_id: None}
+    for ask in (first, second):
+        figures = Figures(1000, 0, 10, 0, None, 0)
+        amount = 10 if ask.budget_id == BUDGET.budget_id else 0
+        book.answered(
+            ask, Answer(ask.lease_id, "done", amount, figures, ends_in_us[ask.budget_id], False, 0, 0), asked_at_s=1.0
+        )
+    (again,) = [ask for ask in book.asks(1.5) if ask.budget_id == OTHER.budget_id]
+    book.answered(
+        again, Answer(again.lease_id, "done", 10, Figures(1000, 0, 10, 0, None, 0), None, False, 0, 0), asked_at_s=1.9
+    )
+    book.asks(1.95)
+    assert book.draw(waiter.path, waiter.need, 2.1) is None, "the first window has ended"
+    assert [ask.budget_id for ask in book.asks(2.1) if ask.need] == [BUDGET.budget_id]
