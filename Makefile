@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check install install-dev fix bench chaos simulate-long bounds fuzz docs lock clean
+.PHONY: run test check install install-dev fix bench chaos simulate-long bounds crowd fuzz docs lock clean
 
 run: install ## start the gateway, send real traffic through it, keep serving
 	@$(BIN)/tollkeeper demo
@@ -39,6 +39,9 @@ simulate-long: install-dev ## ten thousand seeded simulations of leases, journal
 
 bounds: install-dev ## ten thousand realistic requests of each dialect: what was reserved against what they cost
 	@$(BIN)/python -m tests.bounds --requests 10000
+
+crowd: install-dev ## a thousand organizations with twenty keys each against one: CPU per call and memory
+	@$(BIN)/python -m tests.crowd
 
 fuzz: install-dev ## 100,000 hostile requests; prints its figures
 	@$(BIN)/python -m tests.fuzz

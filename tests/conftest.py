@@ -31,6 +31,12 @@ _numbers = itertools.count()
 _left_behind: list[str] = []
 
 
+@pytest.fixture(autouse=True)
+def _free_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as they like: what runs the tests may say how wide a screen is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "template.db"

@@ -11,8 +11,9 @@ from scripts.reference.markdown import code, one_line, page, table
 
 import tollkeeper
 from tollkeeper import refusals
-from tollkeeper.domain.errors import TollkeeperError, UpstreamFault
+from tollkeeper.domain.errors import RateExceeded, TollkeeperError, TooManyAttempts, UpstreamFault
 
+_WAIT_S = 1
 _NOT_REFUSALS = frozenset({"tollkeeper.__main__", "tollkeeper.tokens.__main__", "tollkeeper.store.migrations.env"})
 
 WHAT_TO_DO = {
@@ -107,6 +108,8 @@ def all_refusals() -> Iterator[Refusal]:
         if error_class is UpstreamFault:
             for kind in ("connect", "first_byte_timeout"):
                 yield _described(UpstreamFault(kind, "", sent=True), meaning)
+        elif issubclass(error_class, TooManyAttempts | RateExceeded):
+            yield _described(error_class("", retry_after_seconds=_WAIT_S), meaning)  # they never come without it
         else:
             yield _described(error_class(""), meaning)
 
@@ -127,6 +130,11 @@ def _below(parent: type[TollkeeperError]) -> Iterator[type[TollkeeperError]]:
             yield from _below(child)
 
 
+def _is_a_wait(name: bytes, error: TollkeeperError) -> bool:
+    """Tell whether a header's value is another one each time."""
+    return name.startswith(b"retry-after") and "retry_after_seconds" in error.fields
+
+
 def _described(error: TollkeeperError, meaning: str) -> Refusal:
     try:
         status, body = refusals.error_body(error, "")
@@ -134,7 +142,7 @@ def _described(error: TollkeeperError, meaning: str) -> Refusal:
         return Refusal(0, error.code, "", meaning, "")
     described = msgspec.json.decode(body)["error"]
     headers = ", ".join(
-        code(f"{name.decode()}: {value.decode()}")
+        code(name.decode() if _is_a_wait(name, error) else f"{name.decode()}: {value.decode()}")
         for name, value in refusals.error_headers(error, status)
         if name != b"content-type"
     )

@@ -9,13 +9,15 @@ import pytest
 from alert_factories import USD, put_budget, put_call, put_lease, put_node, run_command
 from sqlalchemy import delete
 from tests.admin.admin_factories import ONLY_SQLITE, client_of, running_app
-from tests.fakes.new_keys import create_admin_key
+from tests.fakes.new_keys import create_admin_key, create_project_key
 from tests.tenancy.company import PEPPER, Company, Person, found_company
 
 from tollkeeper.control.decisions import describe_decision, explain_call
+from tollkeeper.control.rate_limits import RateTerms, set_rate_limit
 from tollkeeper.domain.call_decision import RefusedCall
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.lease import Draw
+from tollkeeper.domain.usage import RateFigure
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.refused_calls import RefusedCalls
@@ -106,9 +108,10 @@ async def test_an_admitted_call_names_the_budgets_that_it_drew_on(company: Compa
     assert (str(found["reserved_usd"]), str(found["cost_usd"])) == ("0.000001", "2.6E-8")
     (limit,) = found["limits"]
     assert (limit["id"], limit["scope_kind"], limit["scope_name"]) == (budget_id, "organization", "Acme")
-    assert [str(limit[name]) for name in ("limit", "used", "left", "needed", "charged")] == [
+    assert [str(limit[name]) for name in ("limit", "used", "left", "at_hand", "needed", "charged")] == [
         "100",
         "7E-9",
+        "99.999999993",
         "1",
         "0.000001",
         "2.6E-8",
@@ -122,10 +125,39 @@ async def test_a_limit_that_is_gone_is_still_counted(company: Company) -> None:
     record = await put_call(company, company.default.id, Draw(lease_id, 26, left=5), reserved_nanos=1)
     await company.store.write(lambda c: c.execute(delete(budget)))
     (limit,) = (await explained(company, record.call_id.hex()))["limits"]
-    assert (limit["id"], limit["scope_id"], limit["left"], limit["charged"]) == (budget_id, None, 5, 26)
+    assert (limit["id"], limit["scope_id"], limit["at_hand"], limit["charged"]) == (budget_id, None, 5, 26)
+    assert limit["left"] is None, "nobody wrote the limit down"
     await company.store.write(lambda c: c.execute(delete(lease)))
     (limit,) = (await explained(company, record.call_id.hex()))["limits"]
-    assert (limit["id"], limit["left"], limit["charged"]) == (None, 5, 26)
+    assert (limit["id"], limit["at_hand"], limit["charged"]) == (None, 5, 26)
+
+
+async def test_what_is_left_of_a_budget_is_not_what_one_process_had_at_hand(company: Company) -> None:
+    """A process that had 0 requests at hand of 1,000 was shown as if the budget were used up."""
+    budget_id = await put_budget(company, company.id, 1000, unit="requests")
+    lease_id = await put_lease(company, budget_id, amount=10)
+    overdrawn = await put_lease(company, budget_id, amount=10)
+    draws = (Draw(lease_id, 1, left=0, limit=1000, used=10), Draw(overdrawn, 1, left=3, limit=1000, used=1001))
+    record = await put_call(company, company.default.id, *draws)
+    limits = (await explained(company, record.call_id.hex()))["limits"]
+    assert [(each["left"], each["at_hand"]) for each in limits] == [(990, 0), (0, 3)]
+    refused = await explained(company, await refuse(company, company.default.id, BUDGET))
+    assert refused["limits"][0]["at_hand"] is None
+
+
+async def test_a_rate_says_whose_it_is_and_a_keys_own_one_too(company: Company) -> None:
+    terms = RateTerms(requests_per_minute=60, model="gpt-4o")
+    rule = await company.change(None, set_rate_limit, company.id, terms=terms)
+    key = await create_project_key(company.store, PEPPER, company.id, project_id=company.default.id, name="prod")
+    rates = tuple(RateFigure(each, "requests", 60, 59) for each in (rule.id, key.record.id, "rate_gone"))
+    record = await put_call(company, company.default.id, rates=rates)
+    limits = (await explained(company, record.call_id.hex()))["limits"]
+    assert [(each["scope_kind"], each["scope_id"], each["scope_name"], each["model"]) for each in limits] == [
+        ("organization", company.id, "Acme", "gpt-4o"),
+        ("api_key", key.record.id, "prod", None),
+        (None, None, None, None),
+    ]
+    assert [(each["id"], each["left"], each["at_hand"]) for each in limits][1] == (key.record.id, 59, None)
 
 
 async def test_what_the_caller_may_not_see_is_as_if_it_were_not_there(company: Company) -> None:
@@ -171,10 +203,10 @@ async def test_at_the_command_line_it_is_a_table_or_json(company: Company, monke
     request_id = await refuse(company, company.default.id, BUDGET, RATE)
     shown = await run_command(company, "explain", request_id)
     assert "refused with status 429, insufficient_quota" in shown
-    decisive, other = shown.splitlines()[-2:]
-    assert decisive.startswith("▶")
-    assert "검색 서비스" in decisive
-    assert "$4.999999999" in decisive
-    assert "60 requests" in other
+    decisive, figures, _, other, _ = shown.splitlines()[-5:]
+    assert decisive == "▶ monthly budget of project 검색 서비스: $5.00, begins anew 2026-11-01 09:00 KST"
+    assert figures == ("    $4.999999999 used, $0.000000001 reserved, $0.00 left, $0.000000026 needed")
+    assert other == "  rate limit of api key prod, gpt-4o: 60 requests a minute"
+    assert f"project {company.default.name} ({company.default.id})" in shown
     found = json.loads(await run_command(company, "explain", request_id, "--json"))
     assert (found["object"], found["limits"][0]["used"]) == ("decision", 4.999999999)

@@ -100,3 +100,23 @@ def test_an_organizations_tier() -> None:
     assert {each["unit"] for each in data("budgets", "list")["data"]} == {"usd", "requests", "concurrent"}
     assert "free" in run("orgs", "get")
     assert "'free'" in refusal("orgs", "update", "--tier", "fre").message
+
+
+def test_a_tier_leaves_what_was_set_by_hand_and_says_so() -> None:
+    run("budgets", "set", "organization", "7")
+    said = run("orgs", "update", "--tier", "free")
+    assert "left as it is, for it was not a tier that set it last: monthly $7.00" in said
+    assert "set: daily requests 200" in said
+    assert "set: rate 20 requests a minute, 40,000 tokens a minute" in said
+    found = data("orgs", "update", "--tier", "enterprise")["tier_limits"]
+    assert [each["amount_usd"] for each in found["left"]] == [7]
+    assert len(found["removed"]) == 3
+    assert [each["amount_usd"] for each in data("budgets", "list")["data"]] == [7]
+
+
+def test_a_tier_below_what_is_allotted_takes_an_override() -> None:
+    run("budgets", "set", "default", "6")
+    assert "--override" in refusal("orgs", "update", "--tier", "free").message
+    assert len(data("budgets", "list")["data"]) == 1
+    run("orgs", "update", "--tier", "free", "--override")
+    assert len(data("budgets", "list")["data"]) == 4

@@ -127,3 +127,44 @@ async def test_an_organizations_tier_and_calendar_are_changed(client: httpx.Asyn
     for body, param in (({"tier": "gold"}, "tier"), ({"fiscal_month_start": 29}, "fiscal_month_start")):
         refused = await client.patch(path, json=body)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/budgets", {"unit": "requests", "amount": True}, "amount"),
+        ("/v1/budgets", {"unit": "requests", "amount": "5"}, "amount"),
+        ("/v1/budgets", {"amount_usd": True}, "amount_usd"),
+        ("/v1/budgets", {"amount_usd": "1e5"}, "amount_usd"),
+        ("/v1/budgets", {"amount_usd": " 5"}, "amount_usd"),
+        ("/v1/budgets", {"amount_usd": "-0"}, "amount_usd"),
+        ("/v1/budgets", {"amount_usd": "٣"}, "amount_usd"),
+        ("/v1/organizations/{}", {"fiscal_month_start": True}, "fiscal_month_start"),
+        ("/v1/organizations/{}", {"policy": {"key_age_max_days": "9"}}, "policy.key_age_max_days"),
+    ],
+)
+async def test_a_number_is_a_number_and_nothing_that_could_be_read_as_one(
+    client: httpx.AsyncClient, company: Company, path: str, body: dict[str, Any], param: str
+) -> None:
+    scope = {"scope": company.id} if path == "/v1/budgets" else {}
+    refused = await client.put(path.format(company.id), json={**scope, **body})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, param), refused.text
+
+
+@pytest.mark.parametrize("amount", ["12.50", 12.5, "0012.5"])
+async def test_dollars_are_a_number_or_its_digits(client: httpx.AsyncClient, company: Company, amount: object) -> None:
+    made = body_of(await client.put("/v1/budgets", json={"scope": company.id, "amount_usd": amount}))
+    assert made["amount_usd"] == 12.5
+
+
+async def test_a_tier_says_what_it_set_what_it_left_and_what_it_removed(
+    client: httpx.AsyncClient, company: Company
+) -> None:
+    path = f"/v1/organizations/{company.id}"
+    own = body_of(await client.put("/v1/budgets", json={"scope": company.id, "amount_usd": 7}))
+    first = body_of(await client.put(path, json={"tier": "free"}))["tier_limits"]
+    assert first["left"] == [own]
+    assert [each.get("unit", "rate") for each in first["set"]] == ["requests", "concurrent", "rate"]
+    last = body_of(await client.put(path, json={"tier": "enterprise"}))["tier_limits"]
+    assert (last["set"], last["left"], last["removed"]) == ([], [own], first["set"])
+    assert "tier_limits" not in body_of(await client.put(path, json={"name": "Acme"}))

@@ -14,6 +14,7 @@ from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action, Secrets, operator
 from tollkeeper.control.budgets import Terms
 from tollkeeper.control.organizations import create_organization, update_organization
+from tollkeeper.control.rate_limits import RateTerms, set_rate_limit
 from tollkeeper.control.tiers import choose_tier
 from tollkeeper.domain.budget import BudgetKey
 from tollkeeper.domain.errors import ConfigurationError, Conflict, InvalidRequest, PermissionDenied
@@ -69,6 +70,34 @@ async def test_what_an_admin_set_since_stays_when_the_tier_goes(company: Company
         BudgetKey(company.id, "daily", "requests"): 77,
         BudgetKey(company.id, "weekly"): 7,
     }
+
+
+async def test_what_was_there_before_the_tier_stays_with_it_and_after_it(company: Company) -> None:
+    """A budget that an admin had made was overwritten by one tier, and taken away by the next."""
+    own = await company.change(None, budgets.set_budget, company.id, terms=Terms(2 * USD))
+    same = Terms(FREE.requests_per_day, "daily", unit="requests")
+    await company.change(None, budgets.set_budget, company.id, terms=same)
+    rates = RateTerms(FREE.requests_per_minute, FREE.tokens_per_minute)
+    await company.change(None, set_rate_limit, company.id, terms=rates)
+    before = await limits(company)
+    await give(company, "free")
+    found, _ = await limits(company)
+    assert found == {**before[0], "concurrent": FREE.concurrent_calls}
+    await give(company, "paid")
+    await give(company, "enterprise")
+    assert await limits(company) == before
+    (kept,) = [
+        each for each in await company.look(None, budgets.list_budgets, scope_id=company.id) if each.unit == "usd"
+    ]
+    assert kept == own
+
+
+async def test_what_was_changed_and_changed_back_is_an_admins(company: Company) -> None:
+    await give(company, "free")
+    for terms in (Terms(9 * USD), Terms(5 * USD)):
+        await company.change(None, budgets.set_budget, company.id, terms=terms)
+    await give(company, "paid")
+    assert (await limits(company))[0]["usd"] == 5 * USD
 
 
 async def test_a_tier_given_again_brings_what_the_settings_say_now(company: Company) -> None:

@@ -51,7 +51,7 @@ def test_credit_is_granted_listed_shown_and_voided() -> None:
     assert data("credits", "balance")["left_usd"] == 75
     assert "KST" in run("credits", "list")
     assert "promotional" in run("credits", "show", made["id"])
-    assert "$50.00 are taken back" in run("credits", "void", made["id"], "--yes")
+    assert "$50.00 is taken back" in run("credits", "void", made["id"], "--yes")
     assert data("credits", "show", made["id"])["status"] == "voided"
     found = data("credits", "list")
     assert [each["status"] for each in found["data"]] == ["active", "voided"]

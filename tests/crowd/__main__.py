@@ -14,21 +14,30 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.procfs import PROC, parse_stat
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.live.processes import GatewayProcess, SimulatorProcess
 from tests.live.raw_http import RawConnection
 from tests.overspend.__main__ import fresh
 
 from tollkeeper.control import api_keys, budgets, organizations, rate_limits
 from tollkeeper.control.administration import Administration, Secrets, operator
+from tollkeeper.domain.api_key import ID_LENGTH, SECRET_LENGTH, write_key
 from tollkeeper.domain.money import NANOS_PER_USD
-from tollkeeper.kit.secrets import read_pepper
+from tollkeeper.domain.tenancy import OrganizationId
+from tollkeeper.kit.ids import new_id, random_base62
+from tollkeeper.kit.secrets import keyed_digest, read_pepper
 from tollkeeper.store.engine import Store
+from tollkeeper.store.schema_limits import budget, rate_limit
+from tollkeeper.store.schema_tenancy import api_key, organization, project
 
 CONNECTIONS = 32
 CALLS_PER_ROUND = 20_000
 ROUNDS = 3
+_TABLES = (organization, project, api_key, budget, rate_limit)
 _TICKS_PER_S = 100
 _BODY = json.dumps(
     {"model": "gpt-4o-mini", "max_completion_tokens": 16, "messages": [{"role": "user", "content": "[[sim:tokens=4]]"}]}
@@ -86,34 +95,95 @@ def measure(folder: Path, database_url: str, count: int, keys: int, *, is_plain:
 
 
 async def _found(gateway: GatewayProcess, count: int, keys: int, *, is_plain: bool) -> list[str]:
-    """Make the organizations with their keys; returns the keys, an organization's behind each other."""
+    """Make one organization as people do, and the others as copies of its rows; returns the keys of one after the other."""
     store = Store.open(gateway.database_url)
-    administration = Administration(store, Secrets.of(read_pepper(gateway.folder / "tollkeeper.pepper")))
-    founder = operator(gateway.organization_id, name="crowd")
-    made: list[str] = []
-    dear = budgets.Terms(1_000 * NANOS_PER_USD)
+    pepper = read_pepper(gateway.folder / "tollkeeper.pepper")
+    administration = Administration(store, Secrets.of(pepper))
     try:
-        for number in range(count):
-            founded = await administration.change(
-                founder, organizations.create_organization, name=f"crowd {number}", is_open=True
+        organization_id = await _found_first(administration, gateway.organization_id, is_plain=is_plain)
+        copied: dict[str, list[dict[str, Any]]] = {}
+        for table in _TABLES:
+            query = select(table).where(
+                table.c["id" if table is organization else "organization_id"] == organization_id
             )
-            own = operator(founded.organization.id, name="crowd")
-            if not is_plain:
-                await administration.change(own, budgets.set_budget, founded.organization.id, terms=dear)
-                often = rate_limits.RateTerms(requests_per_minute=1_000_000)
-                await administration.change(own, rate_limits.set_rate_limit, founded.organization.id, terms=often)
-            for each in range(keys):
-                key = await administration.change(
-                    own, api_keys.create_service_key, project_id=founded.project.id, name=f"key {each}"
-                )
-                made.append(key.key)
-                if not is_plain:
-                    await administration.change(own, budgets.set_budget, key.record.id, terms=dear)
-            if number % 100 == 99:
-                print(f"  … {number + 1:,} organizations made", file=sys.stderr, flush=True)
+            copied[table.name] = [
+                dict(row._mapping)
+                for row in await store.read(lambda c, query=query: c.execute(query))  # type: ignore[misc]
+            ]
+        made: list[str] = []
+        for number in range(count):
+            rows, own = _copy(copied, number, keys, pepper)
+            made += own
+            await store.write(lambda c, rows=rows: _insert(c, rows))  # type: ignore[misc]
+        return made
     finally:
         await store.aclose()
-    return made
+
+
+async def _found_first(administration: Administration, installation: OrganizationId, *, is_plain: bool) -> str:
+    founder = operator(installation, name="crowd")
+    founded = await administration.change(
+        founder, organizations.create_organization, name="the first of the crowd", is_open=True
+    )
+    own = operator(founded.organization.id, name="crowd")
+    key = await administration.change(own, api_keys.create_service_key, project_id=founded.project.id, name="a key")
+    if not is_plain:
+        dear = budgets.Terms(1_000 * NANOS_PER_USD)
+        await administration.change(own, budgets.set_budget, founded.organization.id, terms=dear)
+        await administration.change(own, budgets.set_budget, key.record.id, terms=dear)
+        often = rate_limits.RateTerms(requests_per_minute=1_000_000)
+        await administration.change(own, rate_limits.set_rate_limit, founded.organization.id, terms=often)
+    return founded.organization.id
+
+
+def _copy(
+    copied: dict[str, list[dict[str, Any]]], number: int, keys: int, pepper: bytes
+) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """Return the rows of another organization with so many keys, and the keys."""
+    (first,), (its_project,) = copied["organization"], copied["project"]
+    own = {"organization_id": new_id("org")}
+    places = {first["id"]: own["organization_id"], its_project["id"]: new_id("proj")}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "organization": [{**first, "id": own["organization_id"], "name": f"crowd {number}"}],
+        "project": [{**its_project, **own, "id": places[its_project["id"]]}],
+        "api_key": [],
+        "budget": [],
+        "rate_limit": [
+            {**each, **own, "id": new_id("rate"), "scope_id": own["organization_id"]} for each in copied["rate_limit"]
+        ],
+    }
+    written = []
+    for each in range(keys):
+        key_id = random_base62(ID_LENGTH)
+        written.append(write_key(key_id, random_base62(SECRET_LENGTH)))
+        rows["api_key"] += [
+            {
+                **row,
+                **own,
+                "id": f"key_{key_id}",
+                "name": f"key {each}",
+                "digest": keyed_digest(pepper, written[-1].encode()),
+                "project_id": places[row["project_id"]],
+            }
+            for row in copied["api_key"]
+        ]
+        rows["budget"] += [
+            {**row, **own, "id": new_id("bud"), "scope_id": f"key_{key_id}"}
+            for row in copied["budget"]
+            if row["scope_kind"] == "api_key"
+        ]
+    rows["budget"] += [
+        {**row, **own, "id": new_id("bud"), "scope_id": own["organization_id"]}
+        for row in copied["budget"]
+        if row["scope_kind"] == "organization"
+    ]
+    return rows, written
+
+
+async def _insert(connection: AsyncConnection, rows: dict[str, list[dict[str, Any]]]) -> None:
+    for table in _TABLES:
+        if rows[table.name]:
+            await connection.execute(insert(table), rows[table.name])
 
 
 async def _call(port: int, pid: int, keys: Sequence[str]) -> Figures:

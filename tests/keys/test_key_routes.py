@@ -94,9 +94,9 @@ async def test_a_services_key_from_its_making_to_its_end(client: httpx.AsyncClie
     assert changed["permissions"] == ["chat:create", "quota:read", "responses:create"]
     assert changed["rate_limit"] == {
         "requests_per_minute": 200,
-        "requests_per_day": None,
-        "tokens_per_minute": None,
-    }
+        "requests_per_day": 10_000,
+        "tokens_per_minute": 50_000,
+    }, "of a rate limit what is left out stays: a program that raises one must not drop the others"
     assert (changed["allowed_ips"], changed["allowed_models"], changed["status"]) == ([], ["gpt-4o*"], "disabled")
     assert (await client.put(path, json={"disabled": False, "expires_at": None})).json()["expires_at"] is None
     rotated = (await client.post(f"{path}/rotate", json={"grace_seconds": 3600})).json()
@@ -379,3 +379,30 @@ def _with_state(record: Any) -> Any:
     from tollkeeper.domain.usage import CostState
 
     return msgspec.structs.replace(record, cost_state=CostState(record.cost_state))
+
+
+async def test_of_a_rate_limit_null_takes_away_and_what_is_left_out_stays(
+    client: httpx.AsyncClient, acme: Acme
+) -> None:
+    rates = {"requests_per_minute": 100, "requests_per_day": 10_000, "tokens_per_minute": 50_000}
+    path = f"/v1/api-keys/{(await make(client, acme, rate_limit=rates))['id']}"
+    for change, after in (
+        ({"requests_per_minute": 200}, {**rates, "requests_per_minute": 200}),
+        (
+            {"tokens_per_minute": None},
+            {"requests_per_minute": 200, "requests_per_day": 10_000, "tokens_per_minute": None},
+        ),
+        ({}, {"requests_per_minute": 200, "requests_per_day": 10_000, "tokens_per_minute": None}),
+        (None, dict.fromkeys(rates)),
+    ):
+        assert (await client.put(path, json={"rate_limit": change})).json()["rate_limit"] == after
+
+
+async def test_a_replaced_key_shows_the_limits_that_hold_for_it(client: httpx.AsyncClient, acme: Acme) -> None:
+    path = f"/v1/api-keys/{(await make(client, acme, rate_limit={'requests_per_day': 10}))['id']}"
+    new = (await client.post(f"{path}/rotate", json={"grace_seconds": 3600})).json()["new_key_id"]
+    assert (await client.get(path)).json()["rate_limit"]["requests_per_day"] == 10
+    await client.put(f"/v1/api-keys/{new}", json={"rate_limit": {"requests_per_day": 4}})
+    assert (await client.get(path)).json()["rate_limit"]["requests_per_day"] == 4
+    refused = await client.put(path, json={"rate_limit": {"requests_per_day": 99}})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "conflict")

@@ -149,3 +149,11 @@ def test_what_the_operator_did_is_in_the_audit_log(desk: Desk) -> None:
         "data"
     ]
     assert [event["action"] for event in events if event["action"].startswith("api_key.")] == ["api_key.create"]
+
+
+def test_of_a_keys_limits_those_that_are_not_given_stay(desk: Desk) -> None:
+    desk.said("create", "--name", "prod", "--project", "search", "--rpm", "10", "--rpd", "100", "--tpm", "1000")
+    changed = desk.json("update", "prod", "--rpm", "20")["rate_limit"]
+    assert changed == {"requests_per_minute": 20, "requests_per_day": 100, "tokens_per_minute": 1000}
+    changed = desk.json("update", "prod", "--no-rate-limit", "--tpm", "5")["rate_limit"]
+    assert changed == {"requests_per_minute": None, "requests_per_day": None, "tokens_per_minute": 5}

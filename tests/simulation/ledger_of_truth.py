@@ -38,7 +38,9 @@ class Truth:
         self.changed: set[str] = set()  # budgets that were written meanwhile
         self.unrecorded: dict[bytes, Call] = {}
         self.at_once: dict[NodeKey, list[Call]] = defaultdict(list)
-        self.taken_for_dead: set[str] = set()  # until they start anew; calls that they forward after all count for nobody
+        self.taken_for_dead: set[str] = (
+            set()
+        )  # until they start anew; calls that they forward after all count for nobody
         self.checks = 0
         self._dirty: set[NodeKey] = set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -15,6 +14,7 @@ from tollkeeper.admin.shapes import (
     Limit,
     ListPage,
     OptionalNumber,
+    PlainDecimal,
     Shape,
     administration_of,
     answer,
@@ -36,7 +36,7 @@ Managing = Annotated[Caller, Depends(requires("quota:manage"))]
 Reading = Annotated[Caller, Depends(requires("quota:read"))]
 _THRESHOLD_MAX = THRESHOLD_PERMILLE_MAX // 1000
 Threshold = Annotated[
-    Decimal,
+    PlainDecimal,
     Field(gt=0, le=_THRESHOLD_MAX, decimal_places=3),
     WithJsonSchema(
         {

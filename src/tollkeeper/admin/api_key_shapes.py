@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from tollkeeper.admin.shapes import Name, Shape, time_us
+from tollkeeper.admin.shapes import AS_INTEGER, Name, Shape, time_us
 from tollkeeper.control.key_making import RATE_MAX
 from tollkeeper.domain.key_terms import MODEL_PATTERN_LENGTH_MAX, RULES_MAX, KeyTerms, RateLimit
 from tollkeeper.domain.label import LABELS_MAX
@@ -59,7 +59,7 @@ Labels = Annotated[
     Field(max_length=LABELS_MAX, description="What every call of the key carries unless the call says otherwise."),
 ]
 ProjectId = Annotated[str, Field(min_length=1, max_length=64)]
-Rate = Annotated[int, Field(ge=1, le=RATE_MAX, strict=True)]
+Rate = Annotated[int, Field(ge=1, le=RATE_MAX), AS_INTEGER]
 
 
 class RateLimitShape(Shape):
@@ -120,7 +120,10 @@ class KeyChangeBody(Shape):
     name: Name | None = None
     add_permissions: PermissionChanges
     remove_permissions: PermissionChanges
-    rate_limit: RateLimitShape | None = None
+    rate_limit: Annotated[
+        RateLimitShape | None,
+        Field(description="What is left out of it stays, null takes a limit away; null instead of it takes all away."),
+    ] = None
     allowed_ips: Addresses | None = None
     allowed_models: Models | None = None
     expires_at: Expiry = None
@@ -129,7 +132,7 @@ class KeyChangeBody(Shape):
 
 
 class RotationBody(Shape):
-    grace_seconds: Annotated[int, Field(ge=0, le=30 * 86_400, strict=True)] = 0
+    grace_seconds: Annotated[int, Field(ge=0, le=30 * 86_400), AS_INTEGER] = 0
 
 
 class KeyAnswer(Shape):

@@ -18,7 +18,6 @@ from tollkeeper.admin.api_key_shapes import (
     RotationAnswer,
     RotationBody,
     ServiceKeyBody,
-    rate_limit_of,
 )
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
@@ -36,6 +35,7 @@ from tollkeeper.control.administration import Caller
 from tollkeeper.control.api_keys import KeyUpdate
 from tollkeeper.control.key_views import shown_key, shown_new_key, shown_rotation, shown_use
 from tollkeeper.domain.api_key import KeyKind
+from tollkeeper.domain.key_terms import RateChange, RateLimit
 
 router = APIRouter(tags=["api keys"])
 KeyPath = Annotated[str, id_path("key", "key_0123456789AB")]
@@ -91,6 +91,11 @@ async def get_key(request: Request, key_id: KeyPath, caller: MayRead) -> Respons
 
 @router.put("/v1/api-keys/{key_id}", response_model=KeyAnswer, summary="Change a key; on every replica within a second")
 async def update_key(request: Request, key_id: KeyPath, body: KeyChangeBody, caller: MayMake) -> Response:
+    """Change what is stated; what is left out stays as it is.
+
+    Of `rate_limit`, too, only the limits that are stated change: null takes one away, and `"rate_limit": null` takes them
+    all away. Lists and labels take the place of all before.
+    """
     changed = await administration_of(request).change(caller, api_keys.update_key, key_id, _update(body))
     return answer(shown_key(changed))
 
@@ -135,7 +140,8 @@ def _update(body: KeyChangeBody) -> KeyUpdate:
     if "expires_at" in stated:
         wanted["expires_at_us"] = None if body.expires_at is None else time_us(body.expires_at)
     if "rate_limit" in stated:
-        wanted["rate_limit"] = rate_limit_of(body.rate_limit)
+        rates = body.rate_limit
+        wanted["rate_limit"] = RateLimit() if rates is None else RateChange(**rates.model_dump(exclude_unset=True))
     if "labels" in stated:
         wanted["labels"] = body.labels or {}
     for name in ("allowed_ips", "allowed_models"):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from tollkeeper.admin.shapes import PLAIN, OptionalNumber, Shape, Usd, id_path, nanos_of
+from tollkeeper.admin.shapes import AS_INTEGER, PLAIN, OptionalNumber, Shape, Usd, id_path, nanos_of
 from tollkeeper.control.budgets import COUNT_MAX, MODEL_LENGTH_MAX
 from tollkeeper.domain.budget import Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest
@@ -25,7 +25,7 @@ ModelName = Annotated[
     str,
     Field(min_length=1, max_length=MODEL_LENGTH_MAX, pattern=PLAIN, description="As calls ask for it; null is all."),
 ]
-Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+Count = Annotated[int, Field(ge=0, le=COUNT_MAX), AS_INTEGER]
 BudgetScopeKind = Literal["organization", "team", "project", "member", "api_key"]
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 from tollkeeper.admin.organizations import OrganizationPath
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
+    AS_INTEGER,
     PLAIN,
     After,
     Limit,
@@ -57,7 +58,9 @@ _TRANSACTION = "txn_"
 class GrantBody(Shape):
     amount_usd: Amount
     kind: GrantKind
-    priority: Annotated[int, Field(ge=0, le=PRIORITY_MAX, description="Lower is used first.")] = PRIORITY_USUAL
+    priority: Annotated[int, Field(ge=0, le=PRIORITY_MAX, description="Lower is used first."), AS_INTEGER] = (
+        PRIORITY_USUAL
+    )
     expires_at: Time | None = None
     note: Annotated[str, Field(max_length=NOTE_LENGTH_MAX, pattern=PLAIN, examples=["PO 4711"])] = ""
 

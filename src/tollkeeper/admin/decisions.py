@@ -23,8 +23,10 @@ Figure = Annotated[
 class LimitShape(Shape):
     """A limit as it stood when the call came.
 
-    Of an admitted call, `left` is what the process that let it in had at hand, `used` what it had last heard, and
-    `charged` what the call came to; rates leave nothing behind. A limit that was deleted since has no scope.
+    Of an admitted call, `used` is what the process that let it in had last heard of a budget, and `left` is `limit` less
+    that, not below 0. `at_hand` is the part that this process held in its own lease just then: little of it says nothing
+    about the budget, for more is fetched when it is needed. `charged` is what the call came to; rates leave nothing
+    behind. A limit that was deleted since has no scope. A key's own rate has the key's id.
     """
 
     kind: Literal["budget", "rate"]
@@ -39,6 +41,9 @@ class LimitShape(Shape):
     used: Figure
     reserved: Figure
     left: Figure
+    at_hand: Annotated[
+        OptionalNumber, Field(description="What the process held of it; null for a refused call and for a rate.")
+    ]
     needed: Figure
     charged: Figure
     resets_at: str | None

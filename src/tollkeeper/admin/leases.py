@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
+    AS_INTEGER,
     After,
     Limit,
     ListPage,
@@ -59,7 +60,9 @@ class LeaseAnswer(Shape):
 
 class ReleaseBody(Shape):
     amount_usd: Annotated[Usd | None, Field(description="What counts as used; all of it when nothing is said.")] = None
-    amount: Annotated[int | None, Field(ge=0, le=AMOUNT_MAX, description="The same, of a budget that counts.")] = None
+    amount: Annotated[
+        int | None, Field(ge=0, le=AMOUNT_MAX, description="The same, of a budget that counts."), AS_INTEGER
+    ] = None
     force: Annotated[bool, Field(description="End one in suspense too: its server never comes back.")] = False
 
 

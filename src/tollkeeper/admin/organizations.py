@@ -8,8 +8,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from msgspec import UNSET
 from pydantic import Field
 
+from tollkeeper.admin.budget_shapes import BudgetAnswer
 from tollkeeper.admin.permissions import requires
+from tollkeeper.admin.rate_limits import RateLimitAnswer
 from tollkeeper.admin.shapes import (
+    AS_INTEGER,
     After,
     Limit,
     ListPage,
@@ -26,6 +29,7 @@ from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.credits import PrepaidChoice
 from tollkeeper.control.people import as_person
+from tollkeeper.control.tier_views import shown_tier_limits
 from tollkeeper.control.tiers import choose_tier
 from tollkeeper.domain.label import LABELS_MAX
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization
@@ -39,7 +43,7 @@ Timezone = Annotated[
     ),
 ]
 MonthStart = Annotated[
-    int, Field(ge=1, le=organizations.MONTH_START_MAX, description="The day at which its months begin.")
+    int, Field(ge=1, le=organizations.MONTH_START_MAX, description="The day at which its months begin."), AS_INTEGER
 ]
 LabelName = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -47,7 +51,7 @@ LabelName = Annotated[str, Field(min_length=1, max_length=64)]
 class PolicyShape(Shape):
     """What the organization asks of its keys and calls. A policy is replaced as a whole."""
 
-    key_age_max_days: Annotated[int, Field(ge=1, le=organizations.KEY_AGE_MAX_DAYS)] | None = None
+    key_age_max_days: Annotated[int, Field(ge=1, le=organizations.KEY_AGE_MAX_DAYS), AS_INTEGER] | None = None
     is_key_expiry_required: bool = False
     required_labels: list[LabelName] = Field(default_factory=list, max_length=LABELS_MAX)
 
@@ -81,6 +85,18 @@ class OrganizationAnswer(Shape):
     prepaid: bool
     policy: PolicyShape
     created_at: str
+
+
+class TierLimitsShape(Shape):
+    """Budgets and rate limits of the whole organization, by what became of them."""
+
+    set: list[BudgetAnswer | RateLimitAnswer]
+    left: list[BudgetAnswer | RateLimitAnswer]
+    removed: list[BudgetAnswer | RateLimitAnswer]
+
+
+class ChangedAnswer(OrganizationAnswer):
+    tier_limits: Annotated[TierLimitsShape | None, Field(description="When a tier was stated; else left out.")] = None
 
 
 class FoundedAnswer(OrganizationAnswer):
@@ -132,20 +148,24 @@ async def get_organization(
 
 
 @router.patch(
-    "/v1/organizations/{organization_id}", response_model=OrganizationAnswer, summary="Change the organization's fields"
+    "/v1/organizations/{organization_id}", response_model=ChangedAnswer, summary="Change the organization's fields"
 )
-@router.put("/v1/organizations/{organization_id}", response_model=OrganizationAnswer, summary="Change the organization")
+@router.put("/v1/organizations/{organization_id}", response_model=ChangedAnswer, summary="Change the organization")
 async def update_organization(
     request: Request,
     organization_id: OrganizationPath,
     body: OrganizationChanges,
     caller: Annotated[Caller, Depends(requires("org:manage"))],
 ) -> Response:
-    """Change what is stated. A tier brings its own limits for the whole organization in place of the tier's before."""
+    """Change what is stated. A tier brings its own limits for the whole organization in place of the tier's before.
+
+    What people made or changed by hand stays. `tier_limits`, when a tier was stated, says which limits were set, which
+    were left for that reason, and which were removed.
+    """
     rules = _rules_of(request)
     changed = await administration_of(request).change(
         caller,
-        organizations.update_organization,
+        organizations.change_organization,
         organization_id,
         prepaid=UNSET if body.prepaid is None else PrepaidChoice(body.prepaid, rules.is_credit_operators),
         tier=UNSET if body.tier is None else choose_tier(caller.principal, rules, body.tier),
@@ -155,7 +175,8 @@ async def update_organization(
         policy=UNSET if body.policy is None else _policy_of(body.policy),
         fiscal_month_start=UNSET if body.fiscal_month_start is None else body.fiscal_month_start,
     )
-    return answer(_shown(changed))
+    limits = {} if changed.tier_limits is None else {"tier_limits": shown_tier_limits(changed.tier_limits)}
+    return answer({**_shown(changed.organization), **limits})
 
 
 def _rules_of(request: Request) -> AccountRules:

@@ -11,10 +11,12 @@ from pydantic import Field, WithJsonSchema
 
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
+    AS_INTEGER,
     After,
     Limit,
     ListPage,
     Name,
+    PlainDecimal,
     Shape,
     Usd,
     administration_of,
@@ -36,7 +38,7 @@ TeamPath = Annotated[str, id_path("team", "team_0123456789ABCDEFGHIJ")]
 TeamId = Annotated[str, Field(min_length=1, max_length=64)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 Threshold = Annotated[
-    Decimal,
+    PlainDecimal,
     Field(gt=0, le=1, decimal_places=3),
     WithJsonSchema(
         {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "0.5 is half; in thousandths."}
@@ -50,7 +52,7 @@ class AlertShape(Shape):
 
 
 class ModelLimitShape(Shape):
-    daily_requests: Annotated[int, Field(ge=0, le=1_000_000_000_000)] | None = None
+    daily_requests: Annotated[int, Field(ge=0, le=1_000_000_000_000), AS_INTEGER] | None = None
     daily_budget_usd: Usd | None = None
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from tollkeeper.admin.budget_shapes import BudgetScopeKind, ModelName, ScopeId
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
+    AS_INTEGER,
     PLAIN,
     After,
     Limit,
@@ -26,7 +27,7 @@ from tollkeeper.control.rate_limits import RateTerms, shown_rate_limit
 from tollkeeper.domain.rate_limit import RATE_MAX
 
 router = APIRouter(tags=["rate limits"])
-Rate = Annotated[int, Field(ge=1, le=RATE_MAX, strict=True)]
+Rate = Annotated[int, Field(ge=1, le=RATE_MAX), AS_INTEGER]
 RateLimitPath = Annotated[str, id_path("rate", "rate_0123456789ABCDEFGHIJ")]
 
 

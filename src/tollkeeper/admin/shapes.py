@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,8 +35,29 @@ Time = Annotated[
     BeforeValidator(_only_text),
     Field(description="ISO 8601 with its offset: 2027-01-31T09:00:00Z."),
 ]
+
+
+def _plain_number(value: object) -> object:
+    """Let through a JSON number, or its digits as text: pydantic alone reads true as 1, and "1e5" and " 1_0 " too."""
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value)):
+        raise ValueError("it must be a number such as 12.5, or a text of its digits")
+    return value
+
+
+def _plain_count(value: object) -> object:
+    """Let through a JSON number only: pydantic alone reads true as 1, and "5" as 5. In JSON 5.0 is an integer too."""
+    if isinstance(value, bool | str):
+        raise ValueError("it must be a whole number")  # noqa: TRY004  # pydantic tells of ValueErrors only
+    return value
+
+
+AS_INTEGER = BeforeValidator(_plain_count)
+"""To stand behind an int's bounds: in front of them it would hide them from /openapi.json."""
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+PlainDecimal = Annotated[Decimal, BeforeValidator(_plain_number)]
 Usd = Annotated[
-    Decimal,
+    PlainDecimal,
     Field(ge=0, le=1_000_000_000, max_digits=19, decimal_places=9),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1_000_000_000}),
 ]

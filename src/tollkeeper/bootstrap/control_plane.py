@@ -10,6 +10,7 @@ import msgspec
 from tollkeeper import config
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration
+from tollkeeper.control.alert_delivery import HookDelivery
 from tollkeeper.control.alert_hooks import Hooks
 from tollkeeper.control.alerting import Watch
 from tollkeeper.control.leases import Leases
@@ -57,7 +58,7 @@ def make_schedule(configuration: config.Configuration, administration: Administr
     claim_s = int(configuration.settings.email.timeout_s) + 60  # nobody else takes an e-mail that is being sent
     jobs = [
         deliver_outbox(Delivery(store, vault, _sender(configuration), claim_s=claim_s, channels=("email",))),
-        deliver_hooks(Delivery(store, vault, None, hooks=_hooks(configuration), channels=("slack", "webhook"))),
+        deliver_hooks(HookDelivery(store, vault, None, hooks=_hooks(configuration), channels=("slack", "webhook"))),
         fire_alerts(Watch(administration, public_url=configuration.public_url)),
         expiry_warnings(
             store, vault, days=configuration.settings.keys.expiry_warning_days, public_url=configuration.public_url

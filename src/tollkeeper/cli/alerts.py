@@ -8,7 +8,7 @@ import typer
 
 from tollkeeper.cli import alert_targets
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, OrganizationOption, load
-from tollkeeper.cli.listing import dollars, print_list, print_object, print_table
+from tollkeeper.cli.listing import counted, dollars, print_list, print_object, print_table
 from tollkeeper.cli.operator import Operator, as_operator
 from tollkeeper.control import alerts
 from tollkeeper.control.alert_views import shown_alert, shown_delivery, shown_rule
@@ -16,6 +16,7 @@ from tollkeeper.control.blueprint.forms import show_threshold
 from tollkeeper.domain.alert import THRESHOLD_PERMILLE_MAX, Alert, AlertKind, KeptRule
 from tollkeeper.domain.budget import AlertAction
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.store.outbox import MailStatus
 
 app = typer.Typer(help="Rules on budgets, what fired, where alerts go, what was sent.", no_args_is_help=True)
 app.add_typer(alert_targets.app, name="targets")
@@ -49,18 +50,14 @@ def list_(
         rows = [
             (
                 operator.moment(each.fired_at_us),
-                each.kind.value,
-                f"{each.scope_kind} {each.scope_name or each.scope_id}" + (f", {each.model}" if each.model else ""),
-                each.period or "–",
-                f"{show_threshold(each.threshold_permille)}" if each.threshold_permille else "–",
+                f"{_what(each)}\n{_whose(each)}",
                 _amount(each.used, each),
                 "–" if each.kind is AlertKind.OVERRUN else _amount(each.limit_amount, each),
                 each.action,
             )
             for each in found
         ]
-        titles = ("at", "kind", "of", "period", "threshold", "used", "limit", "action")
-        print_table(titles, rows, numbers=("threshold", "used", "limit"))
+        print_table(("at", "what, of", "used", "limit", "action"), rows, numbers=("used", "limit"))
 
 
 @rules.command("list")
@@ -141,19 +138,26 @@ def list_deliveries(
 ) -> None:
     """List what was sent of alerts, newest first, and how far it has come."""
 
-    async def work(operator: Operator) -> tuple[list[dict[str, str | int | None]], Operator]:
-        found = await operator.look(alerts.list_deliveries, limit=limit)
-        return [shown_delivery(each) for each in found], operator
+    async def work(operator: Operator) -> tuple[list[MailStatus], Operator]:
+        return await operator.look(alerts.list_deliveries, limit=limit), operator
 
-    found, _ = as_operator(load(config, database), org, work)
+    found, operator = as_operator(load(config, database), org, work)
     if as_json:
-        print_list(found, dict)
+        print_list(found, shown_delivery)
     elif not found:
         typer.echo("Nothing was sent.")
     else:
-        titles = ("id", "created_at", "type", "channel", "recipient", "status", "attempts", "failure")
-        rows = [tuple("–" if each[name] is None else str(each[name]) for name in titles) for each in found]
-        print_table(tuple(title.replace("_at", "") for title in titles), rows, numbers=("attempts",))
+        rows = [
+            (
+                f"{each.id}\n{operator.moment(each.created_at_us)}",
+                f"{each.kind}\n{each.channel} to {each.recipient or 'nobody'}"
+                + (f"\n{each.failure}" if each.failure else ""),
+                each.status.value,
+                f"{each.attempts:,}",
+            )
+            for each in found
+        ]
+        print_table(("id", "what", "status", "attempts"), rows, numbers=("attempts",))
 
 
 @deliveries.command("retry")
@@ -206,5 +210,16 @@ def _permille(text: str) -> int:
     return permille
 
 
+def _what(alert: Alert) -> str:
+    """Say what happened: "threshold 0.8, monthly", "projected, daily", "overrun"."""
+    threshold = f" {show_threshold(alert.threshold_permille)}" if alert.threshold_permille else ""
+    return f"{alert.kind.value}{threshold}" + (f", {alert.period}" if alert.period else "")
+
+
+def _whose(alert: Alert) -> str:
+    whose = f"{alert.scope_kind.replace('_', ' ')} {alert.scope_name or alert.scope_id}"
+    return whose + (f", {alert.model}" if alert.model else "")
+
+
 def _amount(amount: int, alert: Alert) -> str:
-    return dollars(amount) if alert.unit == "usd" else f"{amount:,} {alert.unit}"
+    return dollars(amount) if alert.unit == "usd" else counted(amount, alert.unit)

@@ -141,8 +141,7 @@ def print_budgets(found: Iterable[Budget], names: dict[str, str]) -> None:
     """Print budgets as a table."""
     rows = [
         (
-            each.scope_kind.replace("_", " "),
-            names.get(each.scope_id, each.scope_id),
+            f"{each.scope_kind.replace('_', ' ')} {names.get(each.scope_id, each.scope_id)}",
             what_of(each.key),
             shown_in(each.unit, each.amount),
             "yes" if each.is_carried_over else "no",
@@ -150,7 +149,7 @@ def print_budgets(found: Iterable[Budget], names: dict[str, str]) -> None:
         )
         for each in found
     ]
-    print_table(("of", "name", "what", "amount", "carried over", "more is"), rows, numbers=("amount",))
+    print_table(("of", "what", "amount", "carried over", "more is"), rows, numbers=("amount",))
 
 
 def of_scope(key: BudgetKey, scope_id: str) -> BudgetKey:

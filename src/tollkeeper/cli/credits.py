@@ -66,7 +66,7 @@ def grant(
         print_object(_shown(made))
     else:
         typer.echo(f"{dollars(made.amount_nanos)} of {made.kind.value} credit granted ({made.id}).")
-        typer.echo(f"{dollars(balance.left)} are left to use.")
+        typer.echo(f"{dollars(balance.left)} is left to use.")
 
 
 @app.command("list")
@@ -89,7 +89,7 @@ def list_(
         typer.echo("No credit. Grant some with: tollkeeper credits grant 50")
     else:
         _print_grants(operator, found.grants)
-        typer.echo(f"{dollars(found.balance.left)} are left to use.")
+        typer.echo(f"{dollars(found.balance.left)} is left to use.")
 
 
 @app.command("show")
@@ -145,9 +145,9 @@ def void(
     if as_json:
         print_object(_shown(after))
         return
-    typer.echo(f"{dollars(after.removed_nanos)} are taken back ({after.id}).")
+    typer.echo(f"{dollars(after.removed_nanos)} is taken back ({after.id}).")
     if after.remaining_nanos:
-        typer.echo(f"{dollars(after.remaining_nanos)} are held by running calls and go when they end.")
+        typer.echo(f"{dollars(after.remaining_nanos)} is held by running calls and goes when they end.")
 
 
 @app.command("balance")
@@ -177,7 +177,7 @@ def balance_(
     print_table(("", ""), rows)
     ending = found.next_expiring
     if ending is not None:
-        typer.echo(f"{dollars(ending.remaining_nanos)} expire on {operator.moment(ending.expires_at_us)}.")
+        typer.echo(f"{dollars(ending.remaining_nanos)} expires on {operator.moment(ending.expires_at_us)}.")
     if not found.is_prepaid:
         typer.echo("Calls need no credit here.")
 
@@ -204,10 +204,7 @@ def _end_of(text: str | None, timezone: str) -> int | None:
 def _print_grants(operator: Operator, grants: list[CreditGrant]) -> None:
     rows = [
         (
-            each.id,
-            each.kind.value,
-            each.status.value,
-            str(each.priority),
+            f"{each.id}\n{each.kind.value}, {each.status.value}, priority {each.priority}",
             dollars(each.amount_nanos),
             dollars(each.used_nanos),
             dollars(each.remaining_nanos),
@@ -215,8 +212,7 @@ def _print_grants(operator: Operator, grants: list[CreditGrant]) -> None:
         )
         for each in grants
     ]
-    titles = ("id", "kind", "status", "priority", "granted", "used", "left", "ends")
-    print_table(titles, rows, numbers=("priority", "granted", "used", "left"))
+    print_table(("id, kind", "granted", "used", "left", "ends"), rows, numbers=("granted", "used", "left"))
 
 
 def _shown(grant: CreditGrant) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import msgspec
 import typer
+from msgspec import UNSET
 
 from tollkeeper.cli.operator import Operator
 from tollkeeper.control import api_keys
 from tollkeeper.control.administration import Action
 from tollkeeper.domain.api_key import ApiKey
 from tollkeeper.domain.errors import InvalidRequest, NotFound
-from tollkeeper.domain.key_terms import RateLimit
+from tollkeeper.domain.key_terms import RateChange
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.nearest import did_you_mean
 from tollkeeper.store import projects
@@ -119,9 +119,7 @@ def read_labels(texts: Sequence[str] | None) -> dict[str, str]:
     return labels
 
 
-def read_rates(rpm: int | None, rpd: int | None, tpm: int | None, *, before: RateLimit | None = None) -> RateLimit:
-    """Return limits, the given ones in place of those before."""
-    given = {"requests_per_minute": rpm, "requests_per_day": rpd, "tokens_per_minute": tpm}
-    return msgspec.structs.replace(
-        before or RateLimit(), **{name: rate for name, rate in given.items() if rate is not None}
-    )
+def read_rate_change(rpm: int | None, rpd: int | None, tpm: int | None, *, is_cleared: bool) -> RateChange:
+    """Return a change of limits to those given; the others stay, or go when all before are cleared."""
+    rest = None if is_cleared else UNSET
+    return RateChange(*(rest if each is None else each for each in (rpm, rpd, tpm)))

@@ -21,7 +21,7 @@ from tollkeeper.cli.key_options import (
     project_names,
     read_labels,
     read_moment,
-    read_rates,
+    read_rate_change,
 )
 from tollkeeper.cli.listing import print_object
 from tollkeeper.cli.operator import Operator, as_operator
@@ -53,7 +53,9 @@ def update(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a key, on every replica within a second. Addresses, models and labels given take the place of all before."""
+    """Change a key, on every replica within a second. Addresses, models and labels given take the place of all before;
+    of its limits the others stay.
+    """
     _refuse_both(
         expires=(expires, no_expiry), ip=(allow_ip, any_ip), model=(allow_model, any_model), label=(label, no_labels)
     )
@@ -75,8 +77,7 @@ def update(
         if expires or no_expiry:
             wanted["expires_at_us"] = read_moment(expires, operator.organization.timezone)
         if no_rate_limit or (rpm, rpd, tpm) != (None, None, None):
-            before = found.terms.rate_limit if found.terms and not no_rate_limit else None
-            wanted["rate_limit"] = read_rates(rpm, rpd, tpm, before=before)
+            wanted["rate_limit"] = read_rate_change(rpm, rpd, tpm, is_cleared=no_rate_limit)
         changed = await operator.change(api_keys.update_key, found.id, KeyUpdate(**wanted))
         if as_json:
             print_object(shown_key(changed))

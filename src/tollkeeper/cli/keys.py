@@ -24,7 +24,6 @@ from tollkeeper.cli.key_options import (
     project_names,
     read_labels,
     read_moment,
-    read_rates,
     read_span,
 )
 from tollkeeper.cli.listing import print_list, print_object
@@ -35,7 +34,7 @@ from tollkeeper.control.api_keys import KeyUpdate, NewApiKey
 from tollkeeper.control.key_views import shown_key, shown_new_key, shown_rotation, shown_use
 from tollkeeper.domain.api_key import ApiKey
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.domain.key_terms import KeyTerms, check_permissions
+from tollkeeper.domain.key_terms import KeyTerms, RateLimit, check_permissions
 
 app = typer.Typer(help="Create, change, rotate, stop and delete API keys.", no_args_is_help=True)
 _PAGE = 100
@@ -74,7 +73,7 @@ def create(
         "terms": KeyTerms(
             allowed_ips=tuple(allow_ip or ()),
             allowed_models=tuple(allow_model or ()),
-            rate_limit=read_rates(rpm, rpd, tpm),
+            rate_limit=RateLimit(rpm, rpd, tpm),
             labels=read_labels(label),
         ),
     }

@@ -8,7 +8,7 @@ import typer
 
 from tollkeeper.cli.amounts import parse_dollars
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, OrganizationOption, load
-from tollkeeper.cli.listing import dollars, print_list, print_object, print_table, shown_time, shown_usd
+from tollkeeper.cli.listing import counted, dollars, print_list, print_object, print_table, shown_time, shown_usd
 from tollkeeper.cli.operator import Operator, as_operator, confirm
 from tollkeeper.control import lease_release
 from tollkeeper.control.lease_release import ALL_OF_IT, ALL_STATES, Release, Stated, read_id, shown_id
@@ -42,8 +42,8 @@ def leases(
     elif not found:
         typer.echo("No server holds anything." if state is None else f"Nothing is in state '{state}'.")
     else:
-        titles = ("id", "state", "budget", "scope", "held", "used", "server", "heard")
-        print_table(titles, [_row(operator, each) for each in found], numbers=("held", "used"))
+        rows = [_row(operator, each) for each in found]
+        print_table(("id, budget", "state", "server", "held", "used"), rows, numbers=("held", "used"))
         if any(each.state is LeaseState.QUARANTINE for each in found):
             typer.echo(
                 "What is in quarantine stays until somebody says what was used: tollkeeper budgets release LEASE"
@@ -112,20 +112,18 @@ def _stated(text: str, held: HeldLease) -> Stated:
 
 
 def _figure(amount: int, held: HeldLease) -> str:
-    return dollars(amount) if held.is_usd else f"{amount:,} {held.unit}"
+    return dollars(amount) if held.is_usd else counted(amount, held.unit)
 
 
 def _row(operator: Operator, held: HeldLease) -> tuple[str, ...]:
     period = f"{held.period} {held.model}".strip() or "deleted"
+    scope = f"{held.scope_kind.replace('_', ' ')} {held.scope_id}".strip()
     return (
-        shown_id(held.id),
+        f"{shown_id(held.id)}\n{held.budget_id} ({period})" + (f"\n{scope}" if scope else ""),
         held.state.value,
-        f"{held.budget_id} ({period})",
-        f"{held.scope_kind} {held.scope_id}".strip() or "–",
+        f"{held.holder}\n{operator.moment(held.heard_at_us)}",
         _figure(held.held, held),
         _figure(held.consumed, held),
-        held.holder,
-        operator.moment(held.heard_at_us),
     )
 
 

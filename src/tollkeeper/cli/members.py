@@ -65,13 +65,14 @@ def list_(
         typer.echo("No members. Invite somebody with: tollkeeper members invite EMAIL --role developer")
     else:
         rows: list[tuple[str, ...]] = [
-            (each.member.id, each.member.email, each.member.name, _roles(each, names), _since(operator, each))
+            (f"{_address(each)}\n{each.member.id}", f"{_roles(each, names)}\n{_since(operator, each)}")
             for each in found
         ]
         rows += [
-            (each.invite.id, each.invite.email, "", _roles(each, names), _until(operator, each)) for each in invited
+            (f"{each.invite.email}\n{each.invite.id}", f"{_roles(each, names)}\n{_until(operator, each)}")
+            for each in invited
         ]
-        print_table(("id", "e-mail", "name", "roles", ""), rows)
+        print_table(("member", "roles"), rows)
 
 
 @app.command("invite")
@@ -195,6 +196,10 @@ def _roles(state: MemberState | InviteState, names: dict[str, str]) -> str:
         else f"{each.role_name} at {each.scope_kind} {names.get(each.scope_id, each.scope_id)}"
         for each in state.roles
     )
+
+
+def _address(state: MemberState) -> str:
+    return state.member.email + (f"\n{state.member.name}" if state.member.name else "")
 
 
 def _since(operator: Operator, state: MemberState) -> str:

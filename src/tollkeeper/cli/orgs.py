@@ -8,12 +8,16 @@ import msgspec
 import typer
 from msgspec import UNSET
 
+from tollkeeper.cli.budget_options import OverrideOption, shown_in, what_of
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, with_store
-from tollkeeper.cli.listing import print_list, print_object, print_table, shown_time
+from tollkeeper.cli.listing import counted, print_list, print_object, print_table, shown_time
 from tollkeeper.cli.operator import Operator, as_operator, rules_of
-from tollkeeper.control import organizations
-from tollkeeper.control.tiers import choose_tier
+from tollkeeper.control import fitting
+from tollkeeper.control.tier_views import shown_tier_limits
+from tollkeeper.control.tiers import TierLimits, choose_tier
+from tollkeeper.domain.budget import Budget
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.rate_limit import RateLimitRow
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization
 from tollkeeper.store.organizations import list_organizations
 
@@ -71,25 +75,27 @@ def update(
     no_required_labels: Annotated[
         bool, typer.Option("--no-required-labels", help="Calls need no label any more.")
     ] = False,
+    override: OverrideOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change an organization; what is not said stays."""
+    """Change an organization; what is not said stays. A tier's limits leave alone what people set by hand."""
     if language is not None and language not in {"en", "ko"}:
         raise InvalidRequest("The language must be en or ko.", param="language")
     spoken: Language | None = None if language is None else ("ko" if language == "ko" else "en")
 
     configuration = load(config, database)
 
-    async def work(operator: Operator) -> Operator:
+    async def work(operator: Operator) -> tuple[Operator, TierLimits | None]:
         rules = rules_of(configuration)
         policy = _policy(operator.organization.policy, key_age_max_days, require_expiry, require_label)
         if no_required_labels:
             policy = msgspec.structs.replace(policy, required_labels=())
         changed = await operator.change(
-            organizations.update_organization,
+            fitting.change_organization,
             operator.organization.id,
+            may_overfill=override,
             name=UNSET if name is None else name,
             timezone=UNSET if timezone is None else timezone,
             language=UNSET if spoken is None else spoken,
@@ -97,9 +103,10 @@ def update(
             fiscal_month_start=UNSET if fiscal_month_start is None else fiscal_month_start,
             tier=UNSET if tier is None else choose_tier(operator.caller.principal, rules, tier),
         )
-        return msgspec.structs.replace(operator, organization=changed)
+        return msgspec.structs.replace(operator, organization=changed.organization), changed.tier_limits
 
-    _print(as_operator(configuration, org, work), as_json=as_json)
+    operator, limits = as_operator(configuration, org, work)
+    _print(operator, limits, as_json=as_json)
 
 
 def _policy(
@@ -112,10 +119,11 @@ def _policy(
     )
 
 
-def _print(operator: Operator, *, as_json: bool) -> None:
+def _print(operator: Operator, limits: TierLimits | None = None, *, as_json: bool) -> None:
     organization, policy = operator.organization, operator.organization.policy
     if as_json:
-        print_object(_shown(organization))
+        brought = {} if limits is None else {"tier_limits": shown_tier_limits(limits)}
+        print_object({**_shown(organization), **brought})
         return
     age = f"{policy.key_age_max_days} days" if policy.key_age_max_days else "no limit"
     rows = [
@@ -131,6 +139,26 @@ def _print(operator: Operator, *, as_json: bool) -> None:
         ("calls must carry", ", ".join(policy.required_labels) or "–"),
     ]
     print_table(("", ""), rows)
+    if limits is not None:
+        _print_limits(limits)
+
+
+def _print_limits(limits: TierLimits) -> None:
+    """Say what the tier made of the organization's limits."""
+    for title, found in (
+        ("set", limits.set),
+        ("left as it is, for it was not a tier that set it last", limits.left),
+        ("removed", limits.removed),
+    ):
+        for each in found:
+            typer.echo(f"{title}: {_limit_text(each)}")
+
+
+def _limit_text(limit: Budget | RateLimitRow) -> str:
+    if isinstance(limit, Budget):
+        return f"{what_of(limit.key)} {shown_in(limit.unit, limit.amount)}"
+    rates = ((limit.requests_per_minute, "requests"), (limit.tokens_per_minute, "tokens"))
+    return "rate " + ", ".join(f"{counted(rate, unit)} a minute" for rate, unit in rates if rate is not None)
 
 
 def _shown(organization: Organization) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -12,14 +13,17 @@ from tollkeeper.control.names import check_name
 from tollkeeper.control.outbox import About
 from tollkeeper.domain.alert import TARGETS_MAX, AlertTarget, TargetAccess, TargetKind
 from tollkeeper.domain.alert_target import check_url, hint_of
-from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound
+from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound, TooManyAttempts
 from tollkeeper.kit.ids import new_id
 from tollkeeper.notify import alert_messages
 from tollkeeper.notify.reader import Reader
 from tollkeeper.notify.webhook import new_secret
-from tollkeeper.store import alert_scopes, alert_targets
+from tollkeeper.store import alert_deliveries, alert_scopes, alert_targets, organizations
 
 MANAGE = "quota:manage"
+TESTS_MAX = 10
+"""How many tests an organization may have sent within a minute."""
+_TESTS_PER_US = 60_000_000
 TEST_ALERT_ID = "test"
 """What a test's message says it tells of: it is kept and listed as those of alerts are."""
 
@@ -145,9 +149,11 @@ async def try_target(action: Action, target_id: str, *, public_url: str) -> str:
     Raises:
         PermissionDenied: the caller does not manage the organization's quotas.
         NotFound: there is none of this id.
+        TooManyAttempts: TESTS_MAX were sent within the last minute; with `retry_after_seconds`.
         Conflict: it is disabled.
     """
     found = await _require_target(action, target_id)
+    await _check_tests(action)
     if not found.is_enabled:
         raise Conflict("The target is disabled; enable it first.")
     organization = await alert_scopes.read_organization(action.connection, action.organization_id)
@@ -168,6 +174,19 @@ async def try_target(action: Action, target_id: str, *, public_url: str) -> str:
     )
     action.record("alert_target.test", _target(found), after={"delivery_id": delivery_id})
     return delivery_id
+
+
+async def _check_tests(action: Action) -> None:
+    """Pass when the organization has sent fewer than TESTS_MAX tests within the last minute, whichever process they came to."""
+    await organizations.lock_organization(action.connection, action.organization_id)
+    since_us = action.now_us - _TESTS_PER_US
+    sent = await alert_deliveries.list_times(
+        action.connection, action.organization_id, TEST_ALERT_ID, since_us=since_us, limit=TESTS_MAX
+    )
+    if len(sent) == TESTS_MAX:
+        seconds = max(math.ceil((sent[-1] - since_us) / 1_000_000), 1)
+        message = f"At most {TESTS_MAX} tests a minute are sent; try again in {seconds} seconds."
+        raise TooManyAttempts(message, retry_after_seconds=seconds)
 
 
 async def _require_target(action: Action, target_id: str) -> AlertTarget:

@@ -7,24 +7,26 @@ from typing import Any
 
 import msgspec
 
-from tollkeeper.control import outbox
+from tollkeeper.control import alert_delivery, outbox
 from tollkeeper.control.administration import Administration
 from tollkeeper.control.outbox import About
 from tollkeeper.domain.alert import Alert, AlertKind, AlertRule, AlertTarget, TargetKind, projected_overrun, reached
 from tollkeeper.domain.audit import AuditEvent, shown_json
 from tollkeeper.domain.budget import AlertAction
 from tollkeeper.domain.tenancy import Place
-from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.notify import alert_messages
 from tollkeeper.notify.reader import Reader
 from tollkeeper.store import alert_scopes, alert_targets, alerts, audit, overruns
 from tollkeeper.store.alerts import Fired, Watched
+from tollkeeper.store.database_clock import database_now_us
 from tollkeeper.store.overruns import Overrun
 
 OVERLAP_US = 60_000_000
-"""What was looked at is looked at again for so long: a transaction may be committed later than the time it wrote, and
-clocks differ."""
+"""What was looked at is looked at again for so long: a transaction may be committed later than the time it wrote, and not
+every time is the database's clock's, as the look's own are."""
+WHOLE_LOOK_US = 300_000_000
+"""How often everything that runs is looked at: a budget that does not move may have other terms, its project other alerts."""
 _PAGE = 2_000
 _CHANNELS: tuple[AlertAction, ...] = ("email", "slack", "webhook")
 
@@ -32,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Looks at what moved since it looked last; at its first look at everything that runs.
+    """Looks at what moved since it looked last; at its first look, and every few minutes, at everything that runs.
 
     Safe to run in several processes at once: what fires is decided by a row of which there can be one.
     """
@@ -40,7 +42,7 @@ class Watch:
     def __init__(self, administration: Administration, *, public_url: str) -> None:
         self._store, self._vault = administration.store, administration.secrets.vault
         self._audit_key, self._public_url = administration.secrets.audit_key, public_url
-        self._since_us = 0
+        self._since_us, self._saw_all_at_us = 0, 0
 
     async def look(self) -> int:
         """Fire what is due; returns how many alerts.
@@ -48,26 +50,26 @@ class Watch:
         Raises:
             StoreUnavailable: the database is out of reach; the next look sees the same again.
         """
-        began_us = now_us()
-        fired = await self._look_at_budgets() + await self._look_at_overruns(began_us)
+        began_us = await self._store.read(database_now_us)
+        if began_us - self._saw_all_at_us >= WHOLE_LOOK_US:
+            self._since_us, self._saw_all_at_us = 0, began_us
+        fired = await self._look_at_budgets(began_us) + await self._look_at_overruns(began_us)
         self._since_us = began_us - OVERLAP_US
         return fired
 
-    async def _look_at_budgets(self) -> int:
+    async def _look_at_budgets(self, at_us: int) -> int:
         fired, after = 0, None
         while True:
-            at_us = now_us()
             page = await self._store.read(
-                lambda c, after=after, at_us=at_us: alerts.list_moved(  # type: ignore[misc]
+                lambda c, after=after: alerts.list_moved(  # type: ignore[misc]
                     c, since_us=self._since_us, now_us=at_us, after=after, limit=_PAGE
                 )
             )
             if page:
                 rules, known = await self._store.read(lambda c, page=page: _rules_and_fired(c, page))  # type: ignore[misc]
                 for each in page:
-                    for due in due_alerts(each, rules[each.organization_id, each.budget_id], at_us=at_us):
-                        if _once(due) not in known:
-                            fired += await self._store.write(lambda c, due=due, each=each: self._fire(c, due, each))  # type: ignore[misc]
+                    due = due_alerts(each, rules[each.organization_id, each.budget_id], at_us=at_us)
+                    fired += await self._fire_all([alert for alert in due if _once(alert) not in known], each)
             if len(page) < _PAGE:
                 return fired
             after = page[-1].key
@@ -77,10 +79,21 @@ class Watch:
         found = await self._store.read(lambda c: overruns.list_overruns(c, since_us=since_us))
         fired = 0
         for each in found:
-            fired += await self._store.write(lambda c, each=each: self._fire_overrun(c, each))  # type: ignore[misc]
+            fired += await self._store.write(lambda c, each=each: self._fire_overrun(c, each, at_us=at_us))  # type: ignore[misc]
         return fired
 
-    async def _fire(self, connection: Any, due: Alert, watched: Watched) -> bool:
+    async def _fire_all(self, due: list[Alert], watched: Watched) -> int:
+        """Fire what is due of a budget; of several thresholds one e-mail tells, which says what is really used."""
+        mailed = the_one_mailed(due)
+        fired = 0
+        for each in due:
+            is_mailed = each.kind is not AlertKind.THRESHOLD or each is mailed
+            fired += await self._store.write(
+                lambda c, each=each, is_mailed=is_mailed: self._fire(c, each, watched, is_mailed=is_mailed)  # type: ignore[misc]
+            )
+        return fired
+
+    async def _fire(self, connection: Any, due: Alert, watched: Watched, *, is_mailed: bool) -> bool:
         scope = await alert_scopes.read_scope(connection, due.organization_id, due.scope_kind, due.scope_id)
         complete = msgspec.structs.replace(
             due, scope_name=scope.name, team_id=scope.place.team_id, project_id=scope.place.project_id
@@ -93,17 +106,17 @@ class Watch:
             )
             if stopped:
                 await self._record_stop(connection, complete)
-        await self._tell(connection, complete, scope.place)
+        await self._tell(connection, complete, scope.place, is_mailed=is_mailed)
         return True
 
-    async def _fire_overrun(self, connection: Any, found: Overrun) -> bool:
+    async def _fire_overrun(self, connection: Any, found: Overrun, *, at_us: int) -> bool:
         start_us = found.hour * overruns.US_PER_HOUR
         alert = Alert(
             organization_id=found.organization_id,
             id=new_id("alert"),
             kind=AlertKind.OVERRUN,
             action="email",
-            fired_at_us=now_us(),
+            fired_at_us=at_us,
             window_start_us=start_us,
             window_end_us=start_us + overruns.US_PER_HOUR,
             used=found.excess_nanos,
@@ -118,28 +131,37 @@ class Watch:
             found.excess_nanos,
             found.worst_call_id.hex(),
         )
-        await self._tell(connection, alert, Place(found.organization_id))
+        await self._tell(connection, alert, Place(found.organization_id), is_mailed=True)
         return True
 
-    async def _tell(self, connection: Any, alert: Alert, place: Place) -> None:
+    async def _tell(self, connection: Any, alert: Alert, place: Place, *, is_mailed: bool) -> None:
         """Put what is told of an alert into the outbox; of calls that were stopped everybody is told."""
         organization = await alert_scopes.read_organization(connection, alert.organization_id)
         told = _CHANNELS if alert.action == "disable" or alert.kind is AlertKind.OVERRUN else (alert.action,)
-        if "email" in told:
-            for each in await alert_targets.list_managers(connection, place):
-                reader = Reader(each.language, organization.timezone, self._public_url)
-                await outbox.post(
-                    connection,
-                    self._vault,
-                    alert_messages.email(reader, alert, organization=organization.name),
-                    kind=alert_messages.type_of(alert),
-                    recipient=each.email,
-                    organization_id=alert.organization_id,
-                    alert_id=alert.id,
-                )
+        if is_mailed and "email" in told:
+            await self._mail(connection, alert, place, organization)
         for target in await alert_targets.list_targets(connection, alert.organization_id):
             if target.is_enabled and target.kind in told:
                 await self._post(connection, alert, target, organization)
+
+    async def _mail(self, connection: Any, alert: Alert, place: Place, organization: alert_scopes.Addressee) -> None:
+        """Write to everybody who manages quotas there; that there is nobody is noted among what was sent."""
+        kind = alert_messages.type_of(alert)
+        managers = await alert_targets.list_managers(connection, place)
+        if not managers:
+            about = About(kind, alert.organization_id, alert.id)
+            await alert_delivery.note_nobody(connection, about, at_us=alert.fired_at_us)
+        for each in managers:
+            reader = Reader(each.language, organization.timezone, self._public_url)
+            await outbox.post(
+                connection,
+                self._vault,
+                alert_messages.email(reader, alert, organization=organization.name),
+                kind=kind,
+                recipient=each.email,
+                organization_id=alert.organization_id,
+                alert_id=alert.id,
+            )
 
     async def _post(
         self, connection: Any, alert: Alert, target: AlertTarget, organization: alert_scopes.Addressee
@@ -186,6 +208,12 @@ def due_alerts(watched: Watched, rules: list[AlertRule], *, at_us: int) -> list[
         told = sorted({each.action for each in rules if each.action != "disable"})
         found += [_alert(watched, AlertKind.PROJECTED, each, at_us, projected=projected) for each in told]
     return found
+
+
+def the_one_mailed(due: list[Alert]) -> Alert | None:
+    """Return which of a budget's thresholds is told by e-mail: that calls were stopped, else the highest."""
+    mailed = [each for each in due if each.kind is AlertKind.THRESHOLD and each.action in {"email", "disable"}]
+    return max(mailed, key=lambda each: (each.action == "disable", each.threshold_permille), default=None)
 
 
 def body_for(kind: TargetKind, alert: Alert, reader: Reader, *, organization: str) -> bytes:

@@ -19,7 +19,7 @@ MANAGE, READ = "quota:manage", "quota:read"
 
 
 async def create_rule(action: Action, budget_id: str, *, threshold_permille: int, does: AlertAction) -> KeptRule:
-    """Say what is to happen when so much of a budget is used.
+    """Say what is to happen when so much of a budget is used; when that is so already, it happens at once.
 
     Raises:
         NotFound: there is no budget of this id that the caller may know of.
@@ -45,6 +45,7 @@ async def create_rule(action: Action, budget_id: str, *, threshold_permille: int
         action.now_us,
     )
     await alert_rules.create_rule(action.connection, made)
+    await alerts.look_again(action.connection, action.organization_id, budget_id)
     action.record("alert_rule.create", _target(made, scope), after=_shown(made))
     return made
 
@@ -68,6 +69,7 @@ async def change_rule(
     )
     _check_threshold(after.threshold_permille)
     await alert_rules.change_rule(action.connection, after)
+    await alerts.look_again(action.connection, action.organization_id, after.budget_id)
     action.record("alert_rule.update", _target(after, scope), before=_shown(before), after=_shown(after))
     return after
 
@@ -124,12 +126,14 @@ async def retry_delivery(action: Action, delivery_id: str) -> MailStatus:
     Raises:
         NotFound: there is none of this id.
         PermissionDenied: the caller does not manage the organization's quotas.
-        Conflict: it was not given up.
+        Conflict: it was not given up, or is for nobody.
     """
     action.require(MANAGE, action.organization)
     found = await outbox.get_of_alert(action.connection, action.organization_id, delivery_id)
     if found is None:
         raise NotFound(f"There is no delivery '{delivery_id}'.")
+    if not found.recipient:
+        raise Conflict("Nobody may receive it; there is nothing to try again.")
     if not await outbox.revive_mail(action.connection, action.organization_id, delivery_id, now_us=action.now_us):
         raise Conflict(f"The delivery is {found.status.value}; only one that was given up can be tried again.")
     action.record("alert_delivery.retry", Target("alert_delivery", delivery_id), before={"status": found.status.value})

@@ -9,9 +9,11 @@ from tollkeeper.control.administration import Action
 from tollkeeper.domain.access import decide
 from tollkeeper.domain.budget import BudgetKey, Period
 from tollkeeper.domain.errors import Conflict
+from tollkeeper.domain.limit import LimitScope
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.tenancy import Place
 from tollkeeper.store import budgets
+from tollkeeper.store.alert_scopes import read_scope
 
 
 @asynccontextmanager
@@ -51,7 +53,14 @@ async def _too_much(action: Action, whole: Place, period: Period) -> str:
     assert own is not None, "only a budget can be exceeded"
     asked = await budgets.sum_allotted(action.connection, whole, period)
     return (
-        f"The parts of this {whole.kind} would have ${format_usd(asked)} of its {period} budget of "
+        f"The parts of {await named_whole(action, whole)} would have ${format_usd(asked)} of its {period} budget of "
         f"${format_usd(own.amount)}, ${format_usd(asked - own.amount)} too much. Lower the amounts or raise "
         f"the {whole.kind}'s budget; someone with quota:override may allot more."
     )
+
+
+async def named_whole(action: Action, whole: Place) -> str:
+    """Return what has parts as people call it: team 'ml', organization 'Acme'."""
+    kind: LimitScope = "team" if whole.team_id else "organization"
+    found = await read_scope(action.connection, action.organization_id, kind, whole.id)
+    return f"{kind} '{found.name}'"

@@ -75,6 +75,7 @@ async def _asked(action: Action, request: BudgetRequest) -> tuple[Organization, 
         amount=_written(key.unit, request.amount),
         before=_written(key.unit, now.amount) if now and request.status == "pending" else "",
         reason=request.reason,
+        request_id=request.id,
     )
     return organization, asked
 

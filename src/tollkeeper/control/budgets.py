@@ -15,7 +15,7 @@ from tollkeeper.control.administration import Action, Target
 from tollkeeper.control.budget_fit import keeping_within
 from tollkeeper.control.budget_scopes import Scope, budget_reach, find_budget_scope
 from tollkeeper.domain.budget import Budget, BudgetKey, Enforcement, Period
-from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound
 from tollkeeper.domain.limit import Unit
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
 from tollkeeper.domain.tenancy import OrganizationId, Place
@@ -26,6 +26,9 @@ UNITS: tuple[Unit, ...] = ("usd", "requests", "tokens", "concurrent")
 MODEL_LENGTH_MAX = 200
 AMOUNT_NANOS_MAX = 1_000_000_000 * NANOS_PER_USD
 COUNT_MAX = 1_000_000_000_000
+BUDGETS_PER_SCOPE_MAX = 64
+"""Besides daily limits of single models, of which a call meets few. It is held to those of five scopes at most and to the
+credit, and its record keeps what it drew on each."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -170,9 +173,15 @@ def check_terms(terms: Terms) -> None:
 
 
 async def write_budget(action: Action, scope: Scope | Place, terms: Terms) -> Budget:
-    """Write a budget and note it; permission, lock, check and fit are the caller's business."""
+    """Write a budget and note it; permission, lock, check and fit are the caller's business.
+
+    Raises:
+        Conflict: the scope has as many budgets as one can have.
+    """
     organization_id = action.organization_id
     before = await budgets.get_budget(action.connection, organization_id, terms.key_of(scope.id))
+    if before is None and not terms.key_of(scope.id).is_model_limit:
+        await _require_room(action, scope.id)
     written = await budgets.set_budget(action.connection, organization_id, budget_of(organization_id, scope, terms))
     action.record("budget.set", target_of(written), before=before and shown_budget(before), after=shown_budget(written))
     return written
@@ -230,6 +239,12 @@ def shown_budget(budget: Budget) -> dict[str, object]:
         "carryover": budget.is_carried_over,
         "enforcement": msgspec.structs.asdict(budget.enforcement),
     }
+
+
+async def _require_room(action: Action, scope_id: str) -> None:
+    known = await budgets.read_budgets_of(action.connection, action.organization_id, [scope_id])
+    if sum(not each.key.is_model_limit for each in known) >= BUDGETS_PER_SCOPE_MAX:
+        raise Conflict(f"'{scope_id}' has {BUDGETS_PER_SCOPE_MAX} budgets and can have no more: delete one first.")
 
 
 async def _position(action: Action, after: str) -> BudgetKey:

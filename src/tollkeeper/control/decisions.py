@@ -17,7 +17,7 @@ from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.usage import RateFigure, UsageRecord
 from tollkeeper.store import decisions, organizations, places, refused_calls, usage_lists
-from tollkeeper.store.decisions import DrawnOn
+from tollkeeper.store.decisions import DrawnOn, RatedScope
 
 _REQUEST_ID = re.compile(r"(?:req_)?([0-9a-f]{32})")
 _COLUMNS = {"team": "team_id", "project": "project_id", "api_key": "api_key_id", "member": "member_id"}
@@ -89,7 +89,9 @@ def _of_refused(refused: RefusedCall) -> CallDecision:
 async def _of_admitted(action: Action, record: UsageRecord) -> CallDecision:
     lease_ids = [draw.lease_id for draw in record.draws]
     drawn_on = await decisions.budgets_of_leases(action.connection, action.organization_id, lease_ids)
-    names = await _names(action, drawn_on.values())
+    rule_ids = {figure.rate_limit_id for figure in record.rates}
+    rules = await decisions.scopes_of_rates(action.connection, action.organization_id, rule_ids)
+    names = await _names(action, [*drawn_on.values(), *rules.values()])
     return CallDecision(
         call_id=record.call_id,
         at_us=record.started_at_us,
@@ -102,14 +104,14 @@ async def _of_admitted(action: Action, record: UsageRecord) -> CallDecision:
         cost_nanos=record.amount_nanos,
         limits=(
             *(_drawn(record, draw, drawn_on.get(draw.lease_id), names) for draw in record.draws),
-            *(_rated(figure) for figure in record.rates),
+            *(_rated(figure, rules.get(figure.rate_limit_id), names) for figure in record.rates),
         ),
     )
 
 
 def _drawn(record: UsageRecord, draw: Draw, on: DrawnOn | None, names: dict[str, str]) -> LookedAt:
     if on is None:
-        return LookedAt(kind="budget", id="", left=draw.left, charged=draw.amount)
+        return LookedAt(kind="budget", id="", left=_left(draw), at_hand=draw.left, charged=draw.amount)
     return LookedAt(
         kind="budget",
         id=on.budget_id,
@@ -121,17 +123,28 @@ def _drawn(record: UsageRecord, draw: Draw, on: DrawnOn | None, names: dict[str,
         period=on.period,
         limit=draw.limit,
         used=draw.used,
-        left=draw.left,
+        left=_left(draw),
+        at_hand=draw.left,
         needed={"usd": record.reserved_nanos, "requests": 1}.get(on.unit),
         charged=draw.amount,
         resets_at_us=on.window_end_us,
     )
 
 
-def _rated(figure: RateFigure) -> LookedAt:
+def _left(draw: Draw) -> int | None:
+    """Return the rest of the limit as it was last heard of; None when nothing was."""
+    return max(draw.limit - draw.used, 0) if draw.limit or draw.used else None
+
+
+def _rated(figure: RateFigure, whose: RatedScope | None, names: dict[str, str]) -> LookedAt:
+    found = whose or RatedScope("", "")
     return LookedAt(
         kind="rate",
         id=figure.rate_limit_id,
+        scope_kind=found.scope_kind,
+        scope_id=found.scope_id,
+        scope_name=names.get(found.scope_id, ""),
+        model=found.model,
         unit=figure.unit,
         period="minute",
         limit=figure.limit,
@@ -139,10 +152,10 @@ def _rated(figure: RateFigure) -> LookedAt:
     )
 
 
-async def _names(action: Action, drawn_on: Iterable[DrawnOn]) -> dict[str, str]:
-    """Return the names of the scopes of budgets by their ids."""
+async def _names(action: Action, limits: Iterable[DrawnOn | RatedScope]) -> dict[str, str]:
+    """Return the names of the scopes of limits by their ids."""
     named: Sequence[dict[str, str | None]] = [
-        {_COLUMNS[each.scope_kind]: each.scope_id} for each in drawn_on if each.scope_kind in _COLUMNS
+        {_COLUMNS[each.scope_kind]: each.scope_id} for each in limits if each.scope_kind in _COLUMNS
     ]
     by_column = await usage_lines.names_of(action.connection, action.organization_id, named)
     organization = await organizations.get_organization(action.connection, action.organization_id)
@@ -169,6 +182,7 @@ def _described(limit: LookedAt) -> dict[str, Any]:
         "used": shown(limit.used),
         "reserved": shown(limit.reserved),
         "left": shown(limit.left),
+        "at_hand": shown(limit.at_hand),
         "needed": shown(limit.needed),
         "charged": shown(limit.charged),
         "resets_at": None if limit.resets_at_us is None else show_time(limit.resets_at_us),

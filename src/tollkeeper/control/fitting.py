@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Unpack
 
 from msgspec import UNSET, UnsetType
 
 from tollkeeper.control import allocations as dividing
 from tollkeeper.control import budgets, projects
+from tollkeeper.control import organizations as managing
 from tollkeeper.control.administration import Action
 from tollkeeper.control.allocations import Allocation, Allotment
+from tollkeeper.control.budget_fit import named_whole
 from tollkeeper.control.budget_scopes import Scope
 from tollkeeper.control.budgets import Terms
+from tollkeeper.control.organizations import Changed, OrganizationChanges
 from tollkeeper.control.projects import NO_QUOTA, ProjectQuota, ProjectState
 from tollkeeper.domain.budget import Budget, BudgetKey, Period
 from tollkeeper.domain.errors import Conflict
@@ -59,6 +63,18 @@ async def allocate(
     """
     async with _fitting(action, may_overfill=may_overfill):
         return await dividing.allocate(action, parent.id, allocations=allocations)
+
+
+async def change_organization(
+    action: Action, organization_id: str, *, may_overfill: bool, **changes: Unpack[OrganizationChanges]
+) -> Changed:
+    """Change an organization, whose tier may bring it a budget; see `organizations.change_organization`.
+
+    Raises:
+        Conflict: parts would have more than the whole.
+    """
+    async with _fitting(action, may_overfill=may_overfill):
+        return await managing.change_organization(action, organization_id, **changes)
 
 
 async def create_project(
@@ -117,7 +133,7 @@ async def _fitting(action: Action, *, may_overfill: bool) -> AsyncIterator[None]
     for (whole, period), excess in (await _excesses(action)).items():
         if excess > max(before.get((whole, period), 0), 0):
             raise Conflict(
-                f"The parts of this {whole.kind} would have ${format_usd(excess)} more than its {period} budget. Lower "
+                f"The parts of {await named_whole(action, whole)} would have ${format_usd(excess)} more than its {period} budget. Lower "
                 "the amounts or raise the budget first, or say --override."
             )
 

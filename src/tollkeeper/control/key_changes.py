@@ -21,9 +21,10 @@ from tollkeeper.control.key_rights import (
 from tollkeeper.control.names import check_name
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
-from tollkeeper.domain.key_terms import KeyTerms, RateLimit, check_permissions
+from tollkeeper.domain.key_terms import KeyTerms, RateChange, RateLimit, check_permissions
 from tollkeeper.store import api_keys, budgets, rate_limits
 from tollkeeper.store.api_keys import KeyChanges
+from tollkeeper.store.key_succession import predecessor_of
 
 
 class KeyUpdate(msgspec.Struct, frozen=True):
@@ -36,7 +37,7 @@ class KeyUpdate(msgspec.Struct, frozen=True):
     is_disabled: bool | UnsetType = UNSET
     allowed_ips: tuple[str, ...] | UnsetType = UNSET
     allowed_models: tuple[str, ...] | UnsetType = UNSET
-    rate_limit: RateLimit | UnsetType = UNSET
+    rate_limit: RateLimit | RateChange | UnsetType = UNSET  # all of it, or a part
     labels: dict[str, str] | UnsetType = UNSET
 
 
@@ -47,22 +48,23 @@ async def update_key(action: Action, key_id: str, wanted: KeyUpdate) -> ApiKey:
         NotFound: there is no such key that the caller may know of.
         PermissionDenied: the caller may not change it so.
         InvalidRequest: something of what is wanted is wrong, or against the organization's policy.
-        Conflict: it was replaced by another key, so its expiry stands.
+        Conflict: it was replaced by another key, so its expiry stands and its rates are that one's.
     """
     key = await find_key(action, key_id, is_locked=True)
     await require_change(action, key)
     maker = await require_no_limits(action)
     if wanted.allowed_ips is not UNSET:
         require_own_bounds(maker, key)
-    if wanted.rate_limit is not UNSET and is_own(action, key):
-        await _require_no_raise(action, key, wanted.rate_limit)
+    rates = _new_rates(key, wanted)
+    if rates is not UNSET and is_own(action, key):
+        await _require_no_raise(action, key, rates)
     name = key.name if wanted.name is UNSET else check_name(wanted.name)
     changes = KeyChanges(
         name=UNSET if name == key.name else name,
         status=await _new_status(action, key, wanted),
         permissions=await _new_permissions(action, key, wanted),
         expires_at_us=await _new_expiry(action, key, wanted),
-        terms=_new_terms(key, wanted),
+        terms=_new_terms(key, msgspec.structs.replace(wanted, rate_limit=rates)),
     )
     if changes == KeyChanges():
         return key
@@ -91,10 +93,21 @@ async def delete_key(action: Action, key_id: str) -> ApiKey:
     deleted = await api_keys.change_api_key(
         action.connection, action.organization_id, key_id, KeyChanges(status=KeyStatus.DELETED)
     )
-    await budgets.delete_budgets_of(action.connection, action.organization_id, key_id)
-    await rate_limits.delete_rate_limits_of(action.connection, action.organization_id, key_id)
+    await _end_limits(action, key_id)
     action.record("api_key.delete", target_of(key), before=shown_key(key))
     return deleted
+
+
+async def _end_limits(action: Action, key_id: str) -> None:
+    """Take away a key's budgets and rates. The key that it replaced may still work: that one gets them back."""
+    connection, organization_id = action.connection, action.organization_id
+    replaced_id = await predecessor_of(connection, organization_id, key_id)
+    if replaced_id is not None:
+        both = {"from_key_id": key_id, "to_key_id": replaced_id}
+        await budgets.move_budgets(connection, organization_id, **both)
+        await rate_limits.move_rate_limits(connection, organization_id, **both)
+    await budgets.delete_budgets_of(connection, organization_id, key_id)
+    await rate_limits.delete_rate_limits_of(connection, organization_id, key_id)
 
 
 async def disable_member_keys(action: Action, member_id: str) -> int:
@@ -144,6 +157,17 @@ async def _new_expiry(action: Action, key: ApiKey, wanted: KeyUpdate) -> int | U
             raise PermissionDenied("An API key that expires cannot let keys live longer.", missing_permission=CREATE)
         await require_handing_out(action, key, key.permissions)
     return expires_at_us
+
+
+def _new_rates(key: ApiKey, wanted: KeyUpdate) -> RateLimit | UnsetType:
+    """Return the limits that the key is to have, all of them."""
+    if wanted.rate_limit is UNSET:
+        return UNSET
+    before = (key.terms or KeyTerms()).rate_limit
+    after = wanted.rate_limit.applied_to(before) if isinstance(wanted.rate_limit, RateChange) else wanted.rate_limit
+    if key.held_as and after != before:
+        raise Conflict(f"This key was replaced by {key.held_as}, whose limits hold for both; change those.")
+    return after
 
 
 async def _require_no_raise(action: Action, key: ApiKey, wanted: RateLimit) -> None:

@@ -16,7 +16,7 @@ from tollkeeper.control.key_rights import (
 )
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
-from tollkeeper.store import api_keys, budgets
+from tollkeeper.store import api_keys, budgets, rate_limits
 
 GRACE_S_MAX = 30 * 86_400
 
@@ -31,7 +31,8 @@ class Rotated(msgspec.Struct, frozen=True):
 async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> Rotated:
     """Make a key that is all that the old one is, with another id and secret and a life as long as the old one's was.
 
-    The old one ends after `grace_seconds`, never later than it would have. A key is rotated once.
+    The old one ends after `grace_seconds`, never later than it would have; until then both are held to the budgets and
+    rates of the new one, which has all that the old one had, with what was used. A key is rotated once.
 
     Raises:
         NotFound: there is no such key that the caller may know of.
@@ -59,7 +60,9 @@ async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> 
     if old.expires_at_us is not None:
         ends_at_us = min(ends_at_us, old.expires_at_us)
     new = await store_key(action, _without_budgets(record))
-    await budgets.move_budgets(action.connection, action.organization_id, from_key_id=old.id, to_key_id=record.id)
+    both = {"from_key_id": old.id, "to_key_id": record.id}
+    await budgets.move_budgets(action.connection, action.organization_id, **both)
+    await rate_limits.move_rate_limits(action.connection, action.organization_id, **both)
     await api_keys.replace_api_key(
         action.connection, action.organization_id, old.id, replaced_by=new.record.id, expires_at_us=ends_at_us
     )

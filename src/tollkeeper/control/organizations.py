@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from tollkeeper.control.administration import Action, Target
 from tollkeeper.control.credits import PrepaidChoice, give_trial, set_prepaid
 from tollkeeper.control.names import check_name
-from tollkeeper.control.tiers import TierChoice, begin_with, change_tier
+from tollkeeper.control.tiers import TierChoice, TierLimits, begin_with, change_tier
 from tollkeeper.domain.access import Principal
 from tollkeeper.domain.credit import Trial
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
@@ -33,6 +33,13 @@ class Founded(msgspec.Struct, frozen=True):
 
     organization: Organization
     project: Project
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """An organization as it is now, and what a tier made of its limits; None when none was given."""
+
+    organization: Organization
+    tier_limits: TierLimits | None
 
 
 class OrganizationChanges(TypedDict, total=False):
@@ -113,6 +120,11 @@ async def get_organization(action: Action, organization_id: str) -> Organization
 async def update_organization(
     action: Action, organization_id: str, **changes: Unpack[OrganizationChanges]
 ) -> Organization:
+    """Change the caller's organization; see `change_organization`."""
+    return (await change_organization(action, organization_id, **changes)).organization
+
+
+async def change_organization(action: Action, organization_id: str, **changes: Unpack[OrganizationChanges]) -> Changed:
     """Change the caller's organization; what is UNSET or not there stays.
 
     A policy holds for every key on every replica at once. Whether calls need credit takes billing:manage too.
@@ -132,14 +144,13 @@ async def update_organization(
     choice = changes.get("tier", UNSET)
     wanted = {key: _CHECKS.get(key, _as_it_is)(value) for key, value in changes.items() if value is not UNSET}
     values = {key: value for key, value in wanted.items() if getattr(before, key) != value}
-    if choice is not UNSET:
-        await change_tier(action, choice, before=before.tier)
+    limits = None if choice is UNSET else await change_tier(action, choice, before=before.tier)
     if not values:
-        return before
+        return Changed(before, limits)
     changed = await organizations.change_organization(action.connection, organization_id, values)
     target = Target("organization", changed.id, changed.name)
     action.record("organization.update", target, before=_shown(before), after=_shown(changed))
-    return changed
+    return Changed(changed, limits)
 
 
 async def choose_organization(store: Store, named: str | None) -> Organization:

@@ -58,8 +58,14 @@ class ApiKey(msgspec.Struct, frozen=True):
     team_id: str = ""  # the project's
     terms: KeyTerms | None = None  # None when nothing more is agreed
     replaced_by: str = ""  # the key that a rotation made of it
+    held_as: str = ""  # whose budgets and rates hold instead of its own, when it was replaced
     limits: tuple[Limit, ...] = ()  # every budget that its calls are held to, the organization's first
     rates: tuple[RateRule, ...] = ()  # every rule of how fast they may come, the organization's first
+
+    @property
+    def limited_as(self) -> str:
+        """Return the id of the key whose budgets and rates hold for its calls: its own, or of the key that replaced it."""
+        return self.held_as or self.id
 
     @property
     def projects(self) -> tuple[FurtherProject, ...]:

@@ -29,8 +29,8 @@ class RefusedCall(msgspec.Struct, frozen=True, gc=False):
 class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
     """A limit as it stood when a call came. Amounts are nano-USD or counts by `unit`; None is what nobody wrote down.
 
-    Of a call that was let in, `left` is what the process had at hand of the limit, `used` what it had last heard of it,
-    and `charged` what the call came to.
+    Of a call that was let in, `used` is what the process had last heard of a budget, `left` the rest of its limit by that,
+    `at_hand` what of it the process held in its own lease, and `charged` what the call came to.
     """
 
     kind: str  # budget or rate
@@ -45,6 +45,7 @@ class LookedAt(msgspec.Struct, frozen=True, kw_only=True):
     used: int | None = None
     reserved: int | None = None
     left: int | None = None
+    at_hand: int | None = None
     needed: int | None = None
     charged: int | None = None
     resets_at_us: int | None = None

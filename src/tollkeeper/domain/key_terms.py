@@ -8,6 +8,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tollkeeper.domain.deployment import Deployment
 from tollkeeper.domain.errors import AddressNotAllowed, InvalidRequest, ModelNotAllowed
@@ -30,6 +31,19 @@ class RateLimit(msgspec.Struct, frozen=True):
     requests_per_minute: int | None = None
     requests_per_day: int | None = None
     tokens_per_minute: int | None = None
+
+
+class RateChange(msgspec.Struct, frozen=True):
+    """What changes of a key's own limits: UNSET stays as it is, None takes a limit away."""
+
+    requests_per_minute: int | UnsetType | None = UNSET
+    requests_per_day: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+
+    def applied_to(self, before: RateLimit) -> RateLimit:
+        """Return the limits that it makes of those before."""
+        stated = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        return msgspec.structs.replace(before, **stated)
 
 
 class FurtherProject(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from tollkeeper.control.alerting import Watch
-from tollkeeper.control.outbox import BATCH_MAX, Delivery
+from tollkeeper.control.outbox import Delivery
 from tollkeeper.jobs.schedule import Job
 
 INTERVAL_S = 5.0
@@ -21,7 +21,7 @@ def fire_alerts(watch: Watch) -> Job:
     async def run() -> None:
         fired = await watch.look()
         if fired:
-            _log.info("%d alerts fired", fired)
+            _log.info("%d %s fired", fired, "alert" if fired == 1 else "alerts")
 
     return Job("fire_alerts", INTERVAL_S, run)
 
@@ -30,7 +30,7 @@ def deliver_hooks(delivery: Delivery) -> Job:
     """Return the job that posts to targets; e-mails have their own, so that a slow target keeps none waiting."""
 
     async def run() -> None:
-        while await delivery.deliver_due() == BATCH_MAX:
+        while await delivery.deliver_due():  # in short rounds, in which every organization has its turn
             pass
 
     return Job("deliver_hooks", DELIVERY_INTERVAL_S, run)

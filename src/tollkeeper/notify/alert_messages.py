@@ -36,7 +36,10 @@ def text(reader: Reader, alert: Alert, *, organization: str) -> str:
 
 
 def event(alert: Alert, *, organization: str) -> bytes:
-    """Return an alert as the JSON of a webhook; amounts are exact numbers, dollars where the unit is usd."""
+    """Return an alert as the JSON of a webhook; amounts are exact numbers, dollars where the unit is usd.
+
+    A projection and an overrun have no threshold, an overrun has no limit either: null.
+    """
     data = {
         "id": alert.id,
         "organization_id": alert.organization_id,
@@ -50,8 +53,8 @@ def event(alert: Alert, *, organization: str) -> bytes:
         "model": alert.model or None,
         "unit": alert.unit,
         "period": alert.period or None,
-        "threshold": msgspec.Raw(_decimal(alert.threshold_permille, 3)),
-        "limit": _number(alert.limit_amount, alert.unit),
+        "threshold": msgspec.Raw(_decimal(alert.threshold_permille, 3)) if alert.threshold_permille else None,
+        "limit": _number(alert.limit_amount, alert.unit) if alert.budget_id else None,
         "used": _number(alert.used, alert.unit),
         "projected": None if alert.projected is None else _number(alert.projected, alert.unit),
         "window_start": _time(alert.window_start_us),

@@ -129,40 +129,48 @@ def member_keys_disabled(said: DisabledKeysWords) -> Letter:
 
 
 def counted(amount: int, unit: str) -> str:
-    return f"{amount:,} {unit}"
+    return f"{amount:,} {unit.removesuffix('s') if amount == 1 else unit}"
 
 
 def budget_alert(said: BudgetWords) -> Letter:
     """Say it by kind: a threshold, calls that were stopped, or a budget that will not last."""
-    whose = "api key" if said.scope_kind == "api_key" else said.scope_kind
-    place = f"{whose} {said.scope}"
+    is_credit = said.scope_kind == "credit"
+    what = "credit" if is_credit else "budget"
+    place = said.scope if is_credit else f"{said.scope_kind.replace('_', ' ')} {said.scope}"
+    whole = f"credit of {place}" if is_credit else f"budget of the {place}"
     model = (("Model", said.model),) if said.model else ()
     projected = (("Expected at this pace", said.projected),) if said.projected else ()
     until = (("Begins anew", said.until),) if said.until else ()
     subject, paragraph = {
         "threshold": (
-            f"{said.percent} of the budget is used: {place}",
-            f"{said.percent} of the budget of the {place} is used.",
+            f"{said.used_percent} of the {what} is used: {place}",
+            f"{said.used_percent} of the {whole} is used. This alert is for {said.percent}.",
         ),
         "stopped": (
             f"Calls are stopped: {place}",
             (
-                f"The budget of the {place} has reached {said.percent}, and an alert stopped its calls. They are refused until"
-                " the budget begins anew or somebody resumes it."
+                f"{said.used_percent} of the {whole} is used, and an alert at {said.percent} stopped its calls. They are"
+                f" refused until {'somebody resumes them' if is_credit else 'it begins anew or somebody resumes it'}."
             ),
         ),
         "projected": (
-            f"The budget will not last: {place}",
-            f"Used as until now, the budget of the {place} will be exceeded before it begins anew.",
+            f"The {what} will not last: {place}",
+            f"Used as until now, the {whole} will be exceeded before it begins anew.",
         ),
     }[said.kind]
-    used_up = ("If its limit is hard, further calls are refused until it begins anew or somebody raises it.",)
+    used_up = (
+        "Further calls are refused until credit is added."
+        if is_credit
+        else "If its limit is hard, further calls are refused until it begins anew or somebody raises it."
+    )
     return Letter(
         subject=subject,
-        paragraphs=(paragraph, *(used_up if said.is_used_up and said.kind == "threshold" else ())),
+        paragraphs=(paragraph, *((used_up,) if said.is_used_up and said.kind == "threshold" else ())),
         facts=(
             ("Organization", said.organization),
-            ("Budget", f"{_PERIODS.get(said.period, said.period)}, {said.limit}"),
+            ("Credit", said.limit)
+            if is_credit
+            else ("Budget", f"{_PERIODS.get(said.period, said.period)}, {said.limit}"),
             *model,
             ("Used", f"{said.used} ({said.used_percent})"),
             *projected,

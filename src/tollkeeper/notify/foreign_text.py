@@ -11,7 +11,16 @@ NOTHING = "–"
 _JOINERS = "\u200c\u200d"  # Persian and emoji need them
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BREAK = "\u200b"
+_ADDRESS = re.compile(r"[A-Za-z0-9_+%-]+(\.[A-Za-z0-9_+%-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _LINK_MARKS = re.compile(r"(?<=[.。．｡])(?=[^\W\d_])|(?<=:)(?=[/\\])")  # 1.5 stays as it is: no domain ends in a digit
+
+
+def shown_person(text: str) -> str:
+    """Return a person's name or e-mail address as a mail may show it: an address stays whole, because people copy it.
+
+    What a mail program makes of one leads to a letter at most, not to a page.
+    """
+    return text if len(text) <= NAME_LENGTH_MAX and _ADDRESS.fullmatch(text) else shown(text)
 
 
 def shown(text: str) -> str:

@@ -142,34 +142,42 @@ def counted(amount: int, unit: str) -> str:
 
 def budget_alert(said: BudgetWords) -> Letter:
     """Say it by kind: a threshold, calls that were stopped, or a budget that will not last."""
+    is_credit = said.scope_kind == "credit"
     place = f"{said.scope} {_SCOPES.get(said.scope_kind, said.scope_kind)}"
+    whole = place if is_credit else f"{place} 예산"
     model = (("모델", said.model),) if said.model else ()
     projected = (("현재 추세 예상", said.projected),) if said.projected else ()
     until = (("초기화 일시", said.until),) if said.until else ()
     subject, paragraph = {
         "threshold": (
-            f"{place} 예산의 {said.percent}를 사용했습니다",
-            f"{place} 예산의 {said.percent}를 사용했습니다.",
+            f"{whole}의 {said.used_percent}를 사용했습니다",
+            f"{whole}의 {said.used_percent}를 사용했습니다. {said.percent} 사용 시 보내는 알림입니다.",
         ),
         "stopped": (
             f"{place} 호출이 중지되었습니다",
             (
-                f"{place} 예산 사용량이 {said.percent}에 도달하여 알림 규칙에 따라 호출이 중지되었습니다."
-                " 예산이 초기화되거나 관리자가 재개할 때까지 호출은 거부됩니다."
+                f"{whole}의 {said.used_percent}를 사용하여 {said.percent} 알림 규칙에 따라 호출이 중지되었습니다."
+                f" {'관리자가' if is_credit else '예산이 초기화되거나 관리자가'} 재개할 때까지 호출은 거부됩니다."
             ),
         ),
         "projected": (
-            f"{place} 예산이 부족할 것으로 예상됩니다",
-            f"지금 추세로 사용하면 {place} 예산은 초기화되기 전에 초과될 것으로 예상됩니다.",
+            f"{whole}이 부족할 것으로 예상됩니다",
+            f"지금 추세로 사용하면 {whole}은 초기화되기 전에 초과될 것으로 예상됩니다.",
         ),
     }[said.kind]
-    used_up = ("하드 한도인 경우 예산이 초기화되거나 증액될 때까지 이후 호출은 거부됩니다.",)
+    used_up = (
+        "크레딧이 추가될 때까지 이후 호출은 거부됩니다."
+        if is_credit
+        else "하드 한도인 경우 예산이 초기화되거나 증액될 때까지 이후 호출은 거부됩니다."
+    )
     return Letter(
         subject=subject,
-        paragraphs=(paragraph, *(used_up if said.is_used_up and said.kind == "threshold" else ())),
+        paragraphs=(paragraph, *((used_up,) if said.is_used_up and said.kind == "threshold" else ())),
         facts=(
             ("조직", said.organization),
-            ("예산", f"{_PERIODS.get(said.period, said.period)}, {said.limit}"),
+            ("크레딧", said.limit)
+            if is_credit
+            else ("예산", f"{_PERIODS.get(said.period, said.period)}, {said.limit}"),
             *model,
             ("사용량", f"{said.used} ({said.used_percent})"),
             *projected,

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tollkeeper.domain.alert import Alert, AlertKind, AlertRule
 from tollkeeper.domain.budget import QuotaAlert
 from tollkeeper.domain.lease import LeaseState
+from tollkeeper.store.database_clock import database_now_us
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_alerts import alert, alert_rule
 from tollkeeper.store.schema_limits import budget, budget_node, lease
@@ -61,8 +62,9 @@ class Watched(msgspec.Struct, frozen=True):
 async def list_moved(
     connection: AsyncConnection, *, since_us: int, now_us: int, after: NodeKey | None = None, limit: int = 500
 ) -> list[Watched]:
-    """Return windows that run, or ended within the last hour, and may have been used more since then, ordered by their keys.
+    """Return windows that run, or ended within the last hour, and may have something to tell since then, ordered by key.
 
+    They were used more, or there is a new rule for them.
     Leases do not say when they were used last, so those of which something is not in their node yet are always among them.
     """
     fresh = func.coalesce(func.sum(lease.c.consumed - lease.c.converted), 0)
@@ -100,6 +102,14 @@ async def list_moved(
         query = query.where(tuple_(*_NODE_KEY) > after)
     rows = await connection.execute(query.order_by(*_NODE_KEY).limit(limit))
     return [_to_watched(row) for row in rows]
+
+
+async def look_again(connection: AsyncConnection, organization_id: str, budget_id: str) -> None:
+    """Have the next look consider a budget although nothing more was used: what is to happen to it is new."""
+    now_us = await database_now_us(connection)
+    running = or_(budget_node.c.window_end_us.is_(None), budget_node.c.window_end_us > now_us)
+    mine = (budget_node.c.organization_id == organization_id, budget_node.c.budget_id == budget_id)
+    await connection.execute(update(budget_node).where(*mine, running).values(updated_at_us=now_us))
 
 
 async def read_rules(connection: AsyncConnection, watched: Sequence[Watched]) -> dict[tuple[str, str], list[AlertRule]]:

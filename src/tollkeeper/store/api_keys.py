@@ -13,6 +13,7 @@ from tollkeeper.domain.errors import Conflict, NotFound
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.daily_requests import write_requests_per_day
 from tollkeeper.store.key_rows import columns_of_terms, select_keys, text_of_permissions, to_api_key
+from tollkeeper.store.key_succession import heirs_of, with_heirs
 from tollkeeper.store.projects import get_project
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_tenancy import api_key, project
@@ -122,7 +123,7 @@ async def list_api_keys(
         position = select(api_key.c.created_at_us, api_key.c.id).where(*_is(organization_id, after))
         query = query.where(tuple_(*order) > position.scalar_subquery())
     query = query.order_by(*order).limit(limit)
-    return [to_api_key(row) for row in await connection.execute(query)]
+    return await with_heirs(connection, organization_id, map(to_api_key, await connection.execute(query)))
 
 
 async def find_by_name(connection: AsyncConnection, organization_id: str, *, name: str, limit: int = 6) -> list[ApiKey]:
@@ -133,7 +134,7 @@ async def find_by_name(connection: AsyncConnection, organization_id: str, *, nam
         api_key.c.name == name,
     )
     query = query.order_by(api_key.c.created_at_us, api_key.c.id).limit(limit)
-    return [to_api_key(row) for row in await connection.execute(query)]
+    return await with_heirs(connection, organization_id, map(to_api_key, await connection.execute(query)))
 
 
 async def read_names(connection: AsyncConnection, organization_id: str) -> dict[str, str]:
@@ -143,7 +144,7 @@ async def read_names(connection: AsyncConnection, organization_id: str) -> dict[
 
 
 async def change_api_key(connection: AsyncConnection, organization_id: str, key_id: str, changes: KeyChanges) -> ApiKey:
-    """Change a key and return how it is now.
+    """Change a key and return how it is now. Requests per day are not changed of one that was replaced: see `held_as`.
 
     Raises:
         NotFound: the organization has no such key, or it is deleted.
@@ -152,7 +153,7 @@ async def change_api_key(connection: AsyncConnection, organization_id: str, key_
     if (await connection.execute(changed.values(**_columns(changes)))).rowcount != 1:
         message = f"There is no API key '{key_id}'."
         raise NotFound(message)
-    if changes.terms is not UNSET:
+    if changes.terms is not UNSET and (await heirs_of(connection, organization_id, [key_id])).get(key_id) == key_id:
         daily = changes.terms.rate_limit.requests_per_day if changes.terms is not None else None
         await write_requests_per_day(connection, organization_id, key_id, daily)
     return await _changed(connection, organization_id, key_id)
@@ -264,4 +265,7 @@ def _is(organization_id: str, key_id: str) -> tuple[ColumnElement[bool], ColumnE
 
 async def _one(connection: AsyncConnection, query: Select[Any]) -> ApiKey | None:
     row = (await connection.execute(query)).one_or_none()
-    return to_api_key(row) if row else None
+    if row is None:
+        return None
+    (found,) = await with_heirs(connection, row.organization_id, [to_api_key(row)])
+    return found

@@ -17,6 +17,7 @@ from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.tenancy import OrganizationId, Place
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
+from tollkeeper.store.budget_nodes import open_missing, read_budgets, read_nodes
 from tollkeeper.store.projects import Reach
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_limits import budget, budget_node
@@ -134,11 +135,35 @@ async def delete_budgets_of(connection: AsyncConnection, organization_id: str, s
 
 
 async def move_budgets(connection: AsyncConnection, organization_id: str, *, from_key_id: str, to_key_id: str) -> None:
-    """Give all budgets of an api key, with what was used of them, to the key that takes its place."""
-    moved = update(budget).where(*_of_scopes(organization_id, [from_key_id])).values(scope_id=to_key_id)
-    if (await connection.execute(moved)).rowcount:
-        for key_id in (from_key_id, to_key_id):
-            await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
+    """Give all budgets of an api key, with what was used of them, to the key that takes its place.
+
+    What was used before anybody drew on them is found by the key's id, so it is written down first. A budget stays when the
+    other key has one of the same model, unit and period.
+    """
+    other = budget.alias()
+    is_there = exists().where(
+        other.c.organization_id == organization_id,
+        other.c.scope_id == to_key_id,
+        *(other.c[name] == budget.c[name] for name in ("model", "unit", "period")),
+    )
+    going = select(budget.c.id).where(*_of_scopes(organization_id, [from_key_id]), ~is_there)
+    ids = list(await connection.scalars(going))
+    if not ids:
+        return
+    await _open_nodes(connection, organization_id, ids)
+    mine = (budget.c.organization_id == organization_id, budget.c.id.in_(ids))
+    await connection.execute(update(budget).where(*mine).values(scope_id=to_key_id))
+    for key_id in (from_key_id, to_key_id):
+        await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
+
+
+async def _open_nodes(connection: AsyncConnection, organization_id: str, budget_ids: Collection[str]) -> None:
+    """Make the nodes of budgets in the windows that are now, where there are none yet."""
+    at_us = now_us()
+    live = await read_budgets(connection, [(organization_id, each) for each in budget_ids], at_us=at_us)
+    wanted = [(each, each.window(at_us)) for each in live.values()]
+    nodes = await read_nodes(connection, [(*key, each.window(at_us).start_us) for key, each in live.items()])
+    await open_missing(connection, wanted, nodes, now_us=at_us)
 
 
 async def read_budgets_of(

@@ -1,4 +1,4 @@
-"""What leases were on: the budgets that a call drew on, by the leases that its usage record names."""
+"""What a call was held to, by what its usage record names: the budgets of its leases, and the scopes of its rates."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import and_, select
 
-from tollkeeper.store.schema_limits import budget, budget_node, lease
+from tollkeeper.store.schema_limits import budget, budget_node, lease, rate_limit
+from tollkeeper.store.schema_tenancy import api_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +26,29 @@ class DrawnOn(msgspec.Struct, frozen=True):
     model: str
     unit: str
     period: str
+
+
+class RatedScope(msgspec.Struct, frozen=True):
+    """Whose rule of rate it is, for which model."""
+
+    scope_kind: str
+    scope_id: str
+    model: str = ""
+
+
+async def scopes_of_rates(
+    connection: AsyncConnection, organization_id: str, rule_ids: Collection[str]
+) -> dict[str, RatedScope]:
+    """Return whose rules these are, by their ids; a key's id is the rule of its own terms. Those that are gone are missing."""
+    of = rate_limit.c
+    rules = select(of.id, of.scope_kind, of.scope_id, of.model).where(
+        of.organization_id == organization_id, of.id.in_(rule_ids)
+    )
+    keys = select(api_key.c.id).where(api_key.c.organization_id == organization_id, api_key.c.id.in_(rule_ids))
+    found = {row.id: RatedScope("api_key", row.id) for row in await connection.execute(keys)}
+    for row in await connection.execute(rules):
+        found[row.id] = RatedScope(row.scope_kind, row.scope_id, row.model)
+    return found
 
 
 async def budgets_of_leases(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tollkeeper.domain.errors import DirectoryUnavailable, StoreUnavailable
@@ -129,10 +130,11 @@ class StoreDirectory:
 
     async def _look_up(self, digest: bytes) -> ApiKey | None:
         generation = self._generation
-        key = await self._store.read(lambda connection: key_lookup.find_by_digest(connection, digest))
+        find = partial(key_lookup.find_by_digest, digest=digest)
+        key = await self._store.read(find, is_snapshot=True)  # between two moments a key has no budgets: see rotation
         if generation != self._generation:
             # What was read may be older than a change already dealt with. Read once more, and remember neither.
-            return await self._store.read(lambda connection: key_lookup.find_by_digest(connection, digest))
+            return await self._store.read(find, is_snapshot=True)
         if key is not None:
             self._keys.put(digest, key)
         else:

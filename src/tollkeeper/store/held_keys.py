@@ -53,6 +53,7 @@ class HeldKeys:
         self._young: dict[bytes, ApiKey] = {}
         self._old: dict[bytes, ApiKey] = {}
         self._digests: dict[str, dict[str, bytes]] = {}  # organization -> key id -> digest, of each key held
+        self._heirs: dict[str, dict[str, str]] = {}  # organization -> key id -> whose limits hold, of those replaced
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -73,6 +74,8 @@ class HeldKeys:
         self._old.pop(digest, None)
         self._young[digest] = key
         self._digests.setdefault(key.organization_id, {})[key.id] = digest
+        if key.held_as:
+            self._heirs.setdefault(key.organization_id, {})[key.id] = key.held_as
 
     def drop(self, organization_id: str, stale: Stale) -> None:
         """Drop the keys of an organization that a change touches, in at most one pass over them."""
@@ -82,7 +85,9 @@ class HeldKeys:
         if stale.is_whole:
             going = list(held)
         else:
+            heirs = self._heirs.get(organization_id, {})
             going = [key_id for key_id in stale.key_ids if key_id in held]
+            going += [key_id for key_id, heir in heirs.items() if heir in stale.key_ids]
             if stale.has_owners:
                 going += [key_id for key_id, digest in held.items() if stale.touches(self._held(digest))]
         for key_id in going:
@@ -90,6 +95,7 @@ class HeldKeys:
             if digest is not None:
                 self._young.pop(digest, None)
                 self._old.pop(digest, None)
+            self._forget_heir(organization_id, key_id)
         if not held:
             del self._digests[organization_id]
 
@@ -98,6 +104,7 @@ class HeldKeys:
         self._young.clear()
         self._old.clear()
         self._digests.clear()
+        self._heirs.clear()
 
     def _held(self, digest: bytes) -> ApiKey:
         return self._young.get(digest) or self._old[digest]
@@ -105,5 +112,11 @@ class HeldKeys:
     def _unlist(self, key: ApiKey) -> None:
         held = self._digests[key.organization_id]
         del held[key.id]
+        self._forget_heir(key.organization_id, key.id)
         if not held:
             del self._digests[key.organization_id]
+
+    def _forget_heir(self, organization_id: str, key_id: str) -> None:
+        heirs = self._heirs.get(organization_id)
+        if heirs is not None and heirs.pop(key_id, None) is not None and not heirs:
+            del self._heirs[organization_id]

@@ -25,11 +25,14 @@ _limit = lru_cache(maxsize=65_536)(Limit)
 
 
 async def with_limits(connection: AsyncConnection, key: ApiKey) -> ApiKey:
-    """Return a key with the budgets of each project that it may be used for, by one query; None are an admin key's."""
+    """Return a key with the budgets of each project that it may be used for, by one query; None are an admin key's.
+
+    A key that was replaced is held to those of the key that took its place, and to any that it was given itself since.
+    """
     if not key.project_id:
         return key
     further = key.terms.further_projects if key.terms is not None else ()
-    places = {key.organization_id, key.team_id, key.project_id, key.member_id, key.id}
+    places = {key.organization_id, key.team_id, key.project_id, key.member_id, key.id, key.limited_as}
     places |= {place for each in further for place in (each.id, each.team_id)}
     rows = list(await connection.execute(_query(key.organization_id, places - {""})))
     if not rows:
@@ -56,6 +59,7 @@ def _limits_of(rows: list[Any], key: ApiKey, project_id: str, team_id: str) -> t
         ("project", project_id),
         ("member", key.member_id),
         ("api_key", key.id),
+        ("api_key", key.limited_as),
     }
     return tuple(
         [

@@ -13,6 +13,7 @@ from tollkeeper.domain.tenancy import Place
 from tollkeeper.store.key_limits import with_limits
 from tollkeeper.store.key_rates import with_rates
 from tollkeeper.store.key_rows import select_keys, to_api_key
+from tollkeeper.store.key_succession import with_heirs
 from tollkeeper.store.members import read_grants
 from tollkeeper.store.schema_tenancy import api_key, project
 
@@ -41,7 +42,7 @@ async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> 
     row = (await connection.execute(select_keys().where(condition))).one_or_none()
     if row is None:
         return None
-    key = to_api_key(row)
+    (key,) = await with_heirs(connection, row.organization_id, [to_api_key(row)])
     if row.project_archived_at_us is not None and key.status is KeyStatus.ACTIVE:
         key = msgspec.structs.replace(key, status=KeyStatus.DISABLED)
     if key.kind is KeyKind.MEMBER:

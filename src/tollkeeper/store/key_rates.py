@@ -24,11 +24,14 @@ _rule = lru_cache(maxsize=65_536)(RateRule)
 
 
 async def with_rates(connection: AsyncConnection, key: ApiKey) -> ApiKey:
-    """Return a key with the rules of each project that it may be used for, by one query; none are an admin key's."""
+    """Return a key with the rules of each project that it may be used for, by one query; none are an admin key's.
+
+    A key that was replaced comes under those of the key that took its place, and any that it was given itself since.
+    """
     if not key.project_id:
         return key
     further = key.terms.further_projects if key.terms is not None else ()
-    places = {key.organization_id, key.team_id, key.project_id, key.member_id, key.id}
+    places = {key.organization_id, key.team_id, key.project_id, key.member_id, key.id, key.limited_as}
     places |= {place for each in further for place in (each.id, each.team_id)}
     rows = list(await connection.execute(_query(key.organization_id, places - {""})))
     own = _own_rule(key)
@@ -45,11 +48,11 @@ async def with_rates(connection: AsyncConnection, key: ApiKey) -> ApiKey:
 
 
 def _own_rule(key: ApiKey) -> tuple[RateRule, ...]:
-    """Return what the key's own terms say; its id is the key's."""
+    """Return what the key's own terms say; its id is the key's, or that of the key that replaced it: they share it."""
     if key.terms is None:
         return ()
     limits = key.terms.rate_limit.requests_per_minute, key.terms.rate_limit.tokens_per_minute
-    return (_rule(key.id, "api_key", key.id, key.name, "", *limits),) if any(limits) else ()
+    return (_rule(key.limited_as, "api_key", key.limited_as, key.name, "", *limits),) if any(limits) else ()
 
 
 def _rules_of(rows: list[Any], key: ApiKey, project_id: str, team_id: str) -> tuple[RateRule, ...]:
@@ -60,6 +63,7 @@ def _rules_of(rows: list[Any], key: ApiKey, project_id: str, team_id: str) -> tu
         ("project", project_id),
         ("member", key.member_id),
         ("api_key", key.id),
+        ("api_key", key.limited_as),
     }
     return tuple(
         [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, exists, func, insert, select, update
 
 from tollkeeper.domain.rate_limit import RateLimitRow
 from tollkeeper.kit.clock import now_us
@@ -71,6 +71,22 @@ async def delete_rate_limits_of(connection: AsyncConnection, organization_id: st
     gone = await connection.execute(delete(rate_limit).where(_of_scope(organization_id, scope_id)))
     if gone.rowcount:
         await record_change(connection, "limit", organization_id=organization_id, entity_id=scope_id)
+
+
+async def move_rate_limits(
+    connection: AsyncConnection, organization_id: str, *, from_key_id: str, to_key_id: str
+) -> None:
+    """Give the rules of an api key to another one; one stays when the other key has a rule for the same model."""
+    other = rate_limit.alias()
+    is_there = exists().where(
+        other.c.organization_id == organization_id,
+        other.c.scope_id == to_key_id,
+        other.c.model == rate_limit.c.model,
+    )
+    moved = update(rate_limit).where(_of_scope(organization_id, from_key_id), ~is_there).values(scope_id=to_key_id)
+    if (await connection.execute(moved)).rowcount:
+        for key_id in (from_key_id, to_key_id):
+            await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
 
 
 async def list_rate_limits(
