@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from tollkeeper.store import migrations
 from tollkeeper.store.engine import Store
@@ -25,6 +26,9 @@ from tollkeeper.store.schema import metadata
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+settings.register_profile("tollkeeper", deadline=None)  # how long a test takes is not what it tests
+settings.load_profile("tollkeeper")
 
 _TEMPLATE = "template_tollkeeper"
 _numbers = itertools.count()
