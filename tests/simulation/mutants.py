@@ -522,7 +522,7 @@ CAUGHT_BY: dict[str, int] = {
     "what_is_given_back_is_drawn_on_meanwhile": 1,
     "a_draw_leaves_its_lease_as_it_was": 0,
     "a_draw_need_not_fit_its_lease": 0,
-    "a_replica_draws_without_signs_of_life": 9,
+    "a_replica_draws_without_signs_of_life": 409,
     "a_lease_is_drawn_on_after_its_window": 2,
     "leases_that_others_ended_in_a_silence_are_drawn_on": 400,
     "a_lease_is_closed_before_its_records_are_stored": 2,
