@@ -39,7 +39,7 @@ GOVERNANCE: tuple[tuple[str, ...], ...] = (
         "--unit",
         "requests",
     ),
-    ("rates", "set", "organization", "--rpm", "100000000", "--tpm", "100000000000"),
+    ("rates", "set", "organization", "--rpm", "100000000", "--tpm", "1000000000"),
     ("rates", "set", "key:default", "--rpm", "100000000"),
 )
 """Commands that put limits on what is measured, each as the arguments of `tollkeeper`; {organization_id} and
