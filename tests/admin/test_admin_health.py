@@ -12,6 +12,7 @@ from admin_factories import ONLY_SQLITE, client_of, running_app
 from fastapi import FastAPI
 
 from tollkeeper.admin.app import make_app
+from tollkeeper.admin.probes import Probes
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.store.engine import Store
 from tollkeeper.web.home import home_page
@@ -20,6 +21,10 @@ from tollkeeper.web.languages import choose_language
 
 def _home_app() -> FastAPI:
     return make_app(administration=None, authenticator=None, pages={"/": home_page})  # type: ignore[arg-type]
+
+
+def _administration(store: Store) -> Administration:
+    return Administration(store, Secrets.of(b"p" * 32))
 
 
 async def test_a_living_process_says_so_without_its_store() -> None:
@@ -37,9 +42,7 @@ async def test_a_process_with_its_database_is_ready(app: FastAPI) -> None:
 
 async def test_a_process_without_its_database_is_not_ready(tmp_path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/no/such/folder/t.db")
-    async with client_of(
-        make_app(administration=Administration(store, Secrets.of(b"p" * 32)), authenticator=None)
-    ) as client:  # type: ignore[arg-type]
+    async with client_of(make_app(administration=_administration(store), authenticator=None)) as client:  # type: ignore[arg-type]
         answer = await client.get("/readyz")
     await store.aclose()
     assert answer.status_code == 503
@@ -51,7 +54,7 @@ async def test_a_process_without_its_database_is_not_ready(tmp_path) -> None:
 async def test_the_parts_of_the_process_count_too(sqlite_url: str, journal: str, status: int) -> None:
     store = Store.open(sqlite_url)
     async with (
-        running_app(store, readiness=lambda: {"journal": journal}) as app,
+        running_app(store, probes=Probes(_administration(store), lambda: {"journal": journal})) as app,
         client_of(app) as client,
     ):
         answer = await client.get("/readyz")

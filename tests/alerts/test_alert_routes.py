@@ -38,7 +38,7 @@ class EveryHook:
     """Posts texts for Slack to our own server: Slack's own takes https alone."""
 
     def __init__(self, slack_url: str) -> None:
-        self._hooks, self._slack_url = Hooks(HookClient(private_networks=OPENED)), slack_url
+        self._hooks, self._slack_url = Hooks(lambda: HookClient(private_networks=OPENED)), slack_url
 
     async def send(self, kind: TargetKind, access: TargetAccess, body: bytes, *, message_id: str) -> None:
         where = TargetAccess(self._slack_url) if kind == "slack" else access

@@ -41,7 +41,7 @@ async def hooks() -> AsyncIterator[HookServer]:
 
 def delivery(company: Company, networks: Networks | None = OPENED, *, timeout_s: float = 5.0) -> Delivery:
     client = HookClient(private_networks=networks, timeout_s=timeout_s)
-    return Delivery(company.store, company.administration.secrets.vault, None, hooks=Hooks(client))
+    return Delivery(company.store, company.administration.secrets.vault, None, hooks=Hooks(lambda: client))
 
 
 async def webhook(company: Company, server: HookServer, name: str = "ops") -> MadeTarget:

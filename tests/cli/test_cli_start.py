@@ -32,6 +32,43 @@ def test_help_loads_no_command() -> None:
     assert done.stdout.split() == []
 
 
+def _loaded(code: str, unwanted: set[str]) -> set[str]:
+    """Run code in a process of its own and return which of the unwanted modules it has loaded."""
+    check = f"import sys\n{code}\nprint(*({unwanted!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_version_is_told_without_loading_the_program() -> None:
+    heavy = {"sqlalchemy", "fastapi", "pydantic", "uvicorn", "httpx", "asyncpg", "rich", "tollkeeper.store.engine"}
+    assert _loaded("import tollkeeper.__main__", heavy) == set()
+    ask = "from tollkeeper.cli.main import app\ntry: app(['--version'])\nexcept SystemExit: pass"
+    assert _loaded(ask, heavy) == set()
+
+
+LATER = {
+    "fastapi": "the first request to the administration",
+    "pydantic": "the options of the command line, the first request to the administration",
+    "tollkeeper.admin.app": "the first request to the administration",
+    "tollkeeper.web.pages": "the first request to the administration",
+    "httpx": "the first hook, the first login elsewhere",
+    "rich": "nothing",
+    "pygments": "nothing",
+    "aiosmtplib": "the first e-mail",
+    "cryptography": "the first sealed secret",
+    "argon2": "the first password",
+    "joserfc": "the first login elsewhere",
+    "alembic": "migrations, which a server never makes",
+    "asyncpg": "a database that is PostgreSQL",
+    "tiktoken": "nothing: counting has a process of its own",
+    "yaml": "nothing",
+}
+
+
+def test_a_server_starts_without_what_it_may_never_need() -> None:
+    assert _loaded("import tollkeeper.cli.main, tollkeeper.cli.serve", set(LATER)) == set()
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("taems", "teams"), ("budget", "budgets"), ("exprot", "export")])
 def test_an_unknown_command_brings_the_nearest_to_mind(typed: str, meant: str) -> None:
     result = CliRunner().invoke(app, [typed])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,9 @@ def test_once_prints_what_every_call_cost_and_leaves_nothing_running(tmp_path: P
     assert "no money is spent" in printed
     assert re.search(r"Budget of project 'default': \$1.00 monthly, \$0\.\d+ used, \$0\.\d+ left\.", printed)
     assert "Monthly budget of $1.00 exceeded for project 'default'" in printed
+    (together,) = re.findall(r"^together +([\d.]+)$", printed, re.MULTILINE)
+    used = re.findall(r"\$(0\.\d+) used", printed)
+    assert [Decimal(each) for each in used] == [Decimal(together)] * 2, "the table, the budget and the refusal agree"
     assert re.search(r"sk-tk-\w{12}-\w{49}", printed)
     assert left_running(tmp_path / "demo") == []
 

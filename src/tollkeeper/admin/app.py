@@ -45,7 +45,7 @@ from tollkeeper.admin.document import DESCRIPTION, describe
 from tollkeeper.admin.envelope import Envelope
 from tollkeeper.admin.framework_faults import from_http, from_validation
 from tollkeeper.admin.permissions import declared
-from tollkeeper.admin.shapes import REFUSALS
+from tollkeeper.admin.probes import Probes
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration
 from tollkeeper.control.people import People
@@ -93,13 +93,13 @@ def make_app(
     authenticator: Authenticator,
     people: People | None = None,
     trusted_proxies: Networks | None = None,
-    readiness: health.Readiness | None = None,
+    probes: Probes | None = None,
     pages: Mapping[str, Page] | None = None,
     has_administration: bool = True,
 ) -> FastAPI:
     """Make the application. Without `people` accounts go by the default rules.
 
-    Without `has_administration` (a replica that only forwards calls) health is all there is. `readiness` adds the state of this process's parts to /readyz; `pages` are served at their paths.
+    Without `has_administration` (a replica that only forwards calls) health is all there is. `probes` know this process's parts, else /readyz asks for the database alone; `pages` are served at their paths.
 
     Raises:
         AssertionError: a route declares no permission.
@@ -108,18 +108,15 @@ def make_app(
         title="Tollkeeper",
         version=version("tollkeeper"),
         description=DESCRIPTION,
-        responses=REFUSALS,
         docs_url=None,  # the default pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.administration, app.state.readiness = administration, readiness
+    app.state.administration, app.state.probes = administration, probes or Probes(administration)
     app.state.people = people or People(administration, AccountRules())
     app.state.callers = CallerFinder(administration, authenticator, trusted_proxies)
-    app.include_router(health.router)
-    if has_administration:
-        for router in _ROUTERS:
-            app.include_router(router)
+    for router in (health.router, *(_ROUTERS if has_administration else ())):
+        app.router.routes += router.routes  # as they are: including a router builds each of its routes a second time
     for path, page in (pages or {}).items():
         app.add_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(TollkeeperError, _refuse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,8 +25,10 @@ from tollkeeper.jobs.expiry_warnings import expiry_warnings
 from tollkeeper.jobs.prune import prune
 from tollkeeper.jobs.reap import reap, verify_leases
 from tollkeeper.jobs.schedule import Schedule
-from tollkeeper.notify.hooks import HookClient
 from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
+
+if TYPE_CHECKING:
+    from tollkeeper.notify.hooks import HookClient
 
 
 def make_people(configuration: config.Configuration, administration: Administration) -> People:
@@ -66,7 +69,7 @@ def make_schedule(configuration: config.Configuration, administration: Administr
         prune(store),
         reap(store, longest_call_s=upstream.total_s + upstream.drain_s),
         verify_leases(administration),
-        settle_credits(store),
+        settle_credits(administration),
         book_recent_usage(store),
         verify_books(administration),
     ]
@@ -75,10 +78,17 @@ def make_schedule(configuration: config.Configuration, administration: Administr
 
 def _hooks(configuration: config.Configuration) -> Hooks:
     ca_file = configuration.settings.upstream.ca_file
-    tls = ssl.create_default_context()
-    if ca_file:
+    tls = None
+    if ca_file:  # a file that cannot be read is told at the start
+        tls = ssl.create_default_context()
         tls.load_verify_locations(cafile=ca_file)
-    return Hooks(HookClient(private_networks=configuration.private_networks, tls=tls))
+
+    def make_client() -> HookClient:
+        from tollkeeper.notify.hooks import HookClient
+
+        return HookClient(private_networks=configuration.private_networks, tls=tls or ssl.create_default_context())
+
+    return Hooks(make_client)
 
 
 def _sender(configuration: config.Configuration) -> SmtpSender | None:

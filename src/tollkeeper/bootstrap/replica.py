@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tollkeeper import config
+from tollkeeper.admin.envelope import Envelope
+from tollkeeper.admin.probes import Probes
 from tollkeeper.bootstrap.control_plane import make_people, make_schedule
 from tollkeeper.bootstrap.data_plane import Closers, DataPlane, make_data_plane
+from tollkeeper.bootstrap.late_administration import App, LateAdministration
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.control.installation import check_pepper, load_pepper
 from tollkeeper.control.live_routes import LiveRoutes
@@ -26,10 +29,8 @@ from tollkeeper.observability import logging as observability
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
-from tollkeeper.web.pages import make_pages
 
 _log = logging.getLogger(__name__)
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def _log_failure(error: Exception) -> None:
@@ -54,6 +55,7 @@ class Replica:
         self._tasks = TaskGroup()
         self._closers: Closers = []
         self._data_plane: DataPlane | None = None
+        self._probes: Probes | None = None
         self._control: App | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -62,7 +64,10 @@ class Replica:
         plane = self._data_plane
         if plane is not None and plane.gateway.owns(scope["path"]):
             return plane.gateway(scope, receive, send)
+        assert self._probes is not None, "nothing is served before the start"
         assert self._control is not None, "nothing is served before the start"
+        if self._probes.owns(scope):
+            return Envelope(self._probes)(scope, receive, send)
         return self._control(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -74,7 +79,6 @@ class Replica:
             await self.stop()
             await send({"type": "lifespan.startup.failed"})
             return
-        gc.collect()
         gc.freeze()  # what a process is made of stays; the collector need not look at it again and again
         gc.set_threshold(5_000, 20, 20)  # a call makes some hundred objects and no cycles
         await send({"type": "lifespan.startup.complete"})
@@ -109,11 +113,11 @@ class Replica:
         if settings.server.role != "control":
             self._data_plane = await make_data_plane(configuration, store, authenticator, routes, prices, self._closers)
             self._tasks.start(sweep_forever(), "sweep of client connections")
-        self._control = self._make_control(Administration(store, secrets), authenticator)
+        administration = Administration(store, secrets)
+        self._probes = Probes(administration, self._readiness)
+        self._control = self._make_control(administration, authenticator, self._probes)
 
-    def _make_control(self, administration: Administration, authenticator: Authenticator) -> App:
-        from tollkeeper.admin.app import make_app  # a command that checks settings needs no FastAPI
-
+    def _make_control(self, administration: Administration, authenticator: Authenticator, probes: Probes) -> App:
         has_administration = self._settings.server.role != "gateway"
         people = make_people(self._configuration, administration)
         self._closers.append(people.aclose)
@@ -121,15 +125,22 @@ class Replica:
             schedule = make_schedule(self._configuration, administration)
             self._closers.append(schedule.aclose)
             schedule.start()
-        return make_app(
-            administration=administration,
-            authenticator=authenticator,
-            people=people,
-            trusted_proxies=self._configuration.trusted_proxies,
-            readiness=self._readiness,
-            pages=make_pages(has_accounts=has_administration),
-            has_administration=has_administration,
-        )
+
+        def assemble() -> App:
+            from tollkeeper.admin.app import make_app  # a second and 20 MB that many processes never need
+            from tollkeeper.web.pages import make_pages
+
+            return make_app(
+                administration=administration,
+                authenticator=authenticator,
+                people=people,
+                trusted_proxies=self._configuration.trusted_proxies,
+                probes=probes,
+                pages=make_pages(has_accounts=has_administration),
+                has_administration=has_administration,
+            )
+
+        return LateAdministration(assemble)
 
     def _readiness(self) -> dict[str, str]:
         """Say how the parts of this process are that the database does not tell."""

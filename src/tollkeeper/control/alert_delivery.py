@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from tollkeeper.control.outbox import BATCH_MAX, About, Delivery
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.store import alert_deliveries
+from tollkeeper.store.engine import Connection
 from tollkeeper.store.outbox import Mail
 
 SHARE_MAX = 5
 """How many messages of one organization are tried in a round."""
-_AT_ONCE = 10
 NOBODY = "nobody may receive it"
 
 
 class HookDelivery(Delivery):
     """Hands over what is due for Slack and webhooks: organizations' own targets, some of which answer slowly or never."""
 
-    async def deliver_due(self) -> int:
-        """Try messages of as many organizations as there are, a few of each; returns how many were tried.
-
-        Raises:
-            StoreUnavailable: the database is out of reach.
-        """
-        due = await self._store.read(
+    async def _list_due(self) -> list[str]:
+        return await self._store.read(
             lambda c: alert_deliveries.list_due_fairly(c, now_us=now_us(), limit=BATCH_MAX, share=SHARE_MAX)
         )
-        free = asyncio.Semaphore(_AT_ONCE)
-
-        async def deliver(message_id: str) -> bool:
-            async with free:
-                return await self._deliver(message_id)
-
-        return sum(await asyncio.gather(*map(deliver, due)))
 
 
-async def note_nobody(connection: Any, about: About, *, at_us: int) -> None:
+async def note_nobody(connection: Connection, about: About, *, at_us: int) -> None:
     """Note an e-mail about an alert for which there is no recipient, within the transaction that fires the alert."""
     unsent = Mail(
         id=new_id("mail"),

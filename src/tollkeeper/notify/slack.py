@@ -5,10 +5,14 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, 2026-
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from tollkeeper.notify.hooks import HookClient
 from tollkeeper.notify.not_delivered import NotDelivered
+
+if TYPE_CHECKING:
+    from tollkeeper.notify.hooks import HookClient
 
 _PASSING = frozenset({408, 425, 429})
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
+from typing import TYPE_CHECKING
 
 from tollkeeper.kit.clock import now_us
-from tollkeeper.notify.hooks import HookClient
 from tollkeeper.notify.not_delivered import NotDelivered
+
+if TYPE_CHECKING:
+    from tollkeeper.notify.hooks import HookClient
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what stands before one
 SECRET_BYTES = 32

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 
-import asyncpg
 from sqlalchemy import exc
 
 from tollkeeper.domain.errors import StoreUnavailable
@@ -40,9 +40,14 @@ def _is_unavailable(error: BaseException) -> bool:
         return getattr(error, "sqlite_errorcode", None) != _SQLITE_LOGIC_ERROR
     if isinstance(error, sqlite3.DatabaseError):
         return getattr(error, "sqlite_errorname", "") in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+    return isinstance(error, (OSError, TimeoutError, exc.TimeoutError)) or _is_connection_lost(error)
+
+
+def _is_connection_lost(error: BaseException) -> bool:
+    """Tell whether asyncpg says so; a process at SQLite never loads it."""
+    asyncpg = sys.modules.get("asyncpg")
     # InternalClientError is what asyncpg raises on a connection that the server ended while nobody was using it.
-    drivers = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-    return isinstance(error, (OSError, TimeoutError, exc.TimeoutError, *drivers))
+    return asyncpg is not None and isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError))
 
 
 def _sqlstate(error: BaseException) -> str | None:
