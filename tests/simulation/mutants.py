@@ -15,6 +15,7 @@ from tests.simulation import memory_store, process
 from tests.simulation.memory_store import LeaseRow, MemoryStore
 from tests.simulation.process import SimulatedJournal, StoreClient
 
+from tollkeeper.domain import lease_asks
 from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.domain.lease_book import ALIVE_S, LeaseBook
@@ -202,15 +203,15 @@ def a_call_draws_on_all_but_its_first_budget() -> Iterator[None]:
 @mutant
 def what_is_given_back_is_drawn_on_meanwhile() -> Iterator[None]:
     def make(ask: Any) -> Any:
-        def ask_and_keep(book: LeaseBook, lease: LocalLease, **amounts: Any) -> Any:
-            made = ask(book, lease, **amounts)
+        def ask_and_keep(lease: LocalLease, **amounts: Any) -> Any:
+            made = ask(lease, **amounts)
             lease.free += made.give_back
             lease.amount += made.give_back
             return made
 
         return ask_and_keep
 
-    with replaced(LeaseBook, "_ask", make):
+    with replaced(lease_asks, "_ask", make):
         yield
 
 

@@ -11,12 +11,15 @@ from sqlalchemy import select, update
 from store_factories import add_organization, make_record
 
 from tollkeeper.domain.lease import Draw
+from tollkeeper.store import budget_status
+from tollkeeper.store.budgets import get_budget_by_id
 from tollkeeper.store.schema_limits import budget_node
 from tollkeeper.store.schema_tenancy import organization
 from tollkeeper.store.verify_leases import verify_budgets
 
 if TYPE_CHECKING:
     from lease_factories import Budgeted
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.tenancy import Organization
     from tollkeeper.store.engine import Store
@@ -123,6 +126,35 @@ async def test_a_calendar_that_comes_back_finds_what_was_used_meanwhile(
     ends = select(budget_node.c.window_end_us).order_by(budget_node.c.window_start_us)
     found = (await store.read(lambda connection: connection.scalars(ends))).all()
     assert found == [us("2026-11-23T00:00:00+00:00"), clock.at_us], "the other window has ended"
+
+
+@pytest.mark.parametrize("model", ["", MODEL])
+async def test_what_was_used_is_shown_before_anybody_asks_in_the_new_window(
+    store: Store, acme: Organization, clock: Clock, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr(budget_status, "now_us", lambda: clock.at_us)
+    budgeted = await add_budget(store, acme.id, 1000, period="daily", model=model)
+    await use(store, budgeted, 300)
+    await Holder(store, "a").one(budgeted, need=50, exact=50)
+
+    await move_to(store, acme, "America/New_York")
+    shown = await used(store, budgeted)
+    clock.pass_(1)
+    await use(store, budgeted, 500)
+    assert (shown, await used(store, budgeted)) == (350, 850)
+
+    clock.pass_(1)
+    await move_to(store, acme, "UTC")
+    assert await used(store, budgeted) == 800, "the lease of 50 is this window's own, and reserved"
+
+
+async def used(store: Store, budgeted: Budgeted) -> int:
+    async def read(connection: AsyncConnection) -> int:
+        found = await get_budget_by_id(connection, budgeted.organization_id, budgeted.id)
+        assert found is not None
+        return (await budget_status.read_standings(connection, budgeted.organization_id, [found]))[budgeted.id].used
+
+    return await store.read(read)
 
 
 @pytest.mark.usefixtures("clock")

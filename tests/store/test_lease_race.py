@@ -11,7 +11,7 @@ from sqlalchemy import true, update
 from store_factories import add_organization
 
 from tollkeeper.kit.ids import new_id
-from tollkeeper.store import budget_nodes
+from tollkeeper.store import budget_nodes, lease_statement
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema_limits import budget_node
 
@@ -82,5 +82,6 @@ async def test_without_the_guard_the_race_is_lost(
     racers: list[Holder], monkeypatch: pytest.MonkeyPatch, race: Callable[..., Awaitable[list[int]]]
 ) -> None:
     monkeypatch.setattr(budget_nodes, "fits", lambda _: true())
+    monkeypatch.setattr(lease_statement, "_STATEMENT", lease_statement.make_statement(true()))
 
     assert max(await race(racers, 5)) > UNITS

@@ -11,11 +11,12 @@ from sqlalchemy import select
 from store_factories import make_record
 
 from tollkeeper.domain.errors import StoreUnavailable
+from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.usage import ChargeLine, CostState
 from tollkeeper.store.engine import Store
 from tollkeeper.store.readiness import check_known
 from tollkeeper.store.schema import usage_record
-from tollkeeper.store.usage_rows import BEYOND_REASON, NUMBER_MAX, from_row, storable, storable_text
+from tollkeeper.store.usage_rows import BEYOND_REASON, NUMBER_MAX, from_row, is_plain, storable, storable_text
 from tollkeeper.store.verify import days_to_verify, verify_days
 
 if TYPE_CHECKING:
@@ -104,6 +105,29 @@ def test_what_can_be_stored_is_left_alone() -> None:
     assert storable(record) is record
     spaced = "non-breaking\u00a0space and 👩‍🚀"
     assert storable_text(spaced, 256) is spaced
+
+
+NOT_PLAIN = [
+    *({name: text} for name in TEXTS for text in ("a\0b", "x" * 2_000)),
+    {"quantities": {"a\0b": 5}},
+    {"labels": {"a\0b": "c"}},
+    {"labels": {"a": "c" * 2_000}},
+    {"lines": (ChargeLine("input", 5, 1_000, 5, "a\0b"),)},
+    {"lines": (ChargeLine("input", 5, NUMBER_MAX + 1, 5, "catalogue"),)},
+    {"draws": (Draw(b"x" * 17, 1, 1, 1, 1),)},
+    {"draws": (Draw(b"x", NUMBER_MAX + 1, 1, 1, 1),)},
+    {"draws": (Draw(b"x", 1, -(2**63), 1, 1),)},
+    {"draws": (Draw(b"x", 1, 1, 2**63, 1),)},
+    {"draws": (Draw(b"x", 1, 1, 1, 2**63),)},
+    {"quantities": {"input": NUMBER_MAX + 1}},
+    *({name: number} for name in ("amount_nanos", "latency_us", "overhead_us") for number in (-1, NUMBER_MAX + 1)),
+]
+
+
+@pytest.mark.parametrize("changes", NOT_PLAIN, ids=str)
+def test_what_may_have_to_be_mended_is_not_taken_for_plain(changes: dict[str, Any]) -> None:
+    assert is_plain(make_record(draws=(Draw(b"x" * 16, 5, -3, 2**60, 2**60),)))
+    assert not is_plain(make_record(**changes))
 
 
 def test_a_cut_text_is_whole_characters() -> None:

@@ -25,6 +25,7 @@ class PrincipalKind(StrEnum):
     OPERATOR = "operator"  # whoever can run the command line on the database
     ACCOUNT = "account"  # a person who is logged in
     API_KEY = "api_key"
+    SYSTEM = "system"  # a job of a server, which nobody asked for and which asks for no permission
 
 
 class Grant(msgspec.Struct, frozen=True):

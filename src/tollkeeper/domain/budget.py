@@ -40,7 +40,10 @@ class BudgetKey(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """An amount per period: nano-USD, or a count by `unit` (a quota). `model` is "" for all models together."""
+    """An amount per period: nano-USD, or a count by `unit` (a quota). `model` is "" for all models together.
+
+    `is_from_tier`: the organization's tier wrote it, and no person since.
+    """
 
     organization_id: str
     scope_kind: LimitScope
@@ -54,6 +57,7 @@ class Budget(msgspec.Struct, frozen=True):
     model: str = ""
     unit: Unit = "usd"
     created_at_us: int = 0
+    is_from_tier: bool = False
 
     @property
     def key(self) -> BudgetKey:

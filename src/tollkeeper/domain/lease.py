@@ -12,6 +12,9 @@ from typing import Literal
 
 import msgspec
 
+AMOUNT_MAX = 2**63 - 1
+"""Of a budget, a node or a lease, in the budget's unit: what a column holds."""
+
 
 class LeaseState(StrEnum):
     OPEN = "open"

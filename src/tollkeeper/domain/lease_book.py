@@ -1,9 +1,9 @@
-"""The leases of one replica, without I/O: calls draw on them, and it says what is to be asked of the store.
+"""The leases of one replica, without I/O: calls draw on them, settle and wait, and answers change them.
 
 All of it is synchronous and belongs to one thread. Times are seconds of a monotonic clock, given by the caller.
 What keeps money safe is small: a call draws on every node of its path or on none, never beyond what a lease has left,
 never on a lease whose window has ended, never when the store has not heard of this replica for too long. Everything
-else (how much to ask for, when to give back) only decides how well the rest is used.
+else (how much to ask for, when to give back: see `lease_asks`) only decides how well the rest is used.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tollkeeper.domain.lease import Answer, Ask, Draw, Pulse
+from tollkeeper.domain.lease_asks import CLOSED_S, IDLE_S, ask_of
 from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.local_lease import (
-    AMOUNT_MAX,
     CONCURRENT,
     NEVER_S,
     USD,
@@ -26,14 +26,6 @@ from tollkeeper.domain.local_lease import (
     Waiter,
 )
 
-AHEAD_S = 5.0
-"""A lease is asked for so many seconds of what is drawn at present."""
-CALLS_AHEAD = 64
-"""And for at least so many calls like the present one: a cold key must not ask at every call."""
-IDLE_S = 30.0
-"""What is left of a lease that nobody drew on for so long is given back."""
-CLOSED_S = 3600.0
-"""And after so long the lease is closed: one for each burst of calls would leave more rows than calls do."""
 IDLE_PARTS = 128
 """No more than this part of a limit lies idle in a lease: a replica that dies takes it along until it is back."""
 ALIVE_S = 25.0
@@ -41,8 +33,6 @@ ALIVE_S = 25.0
 FAILED_PAUSE_S = 0.2
 DENIED_PAUSE_S = 0.05
 """An exhausted node is asked for at most every so often: calls that come meanwhile share the next answer."""
-RECALL_US = 1_200_000
-"""In this time every living replica has given back what it does not need."""
 
 
 class LeaseBook:
@@ -172,12 +162,15 @@ class LeaseBook:
                 self.due[budget_id] = node
                 continue
             if node.lease is not None and now_s >= node.lease.ends_s:
-                self._let_go(node.lease)
+                node.lease.let_go()
             for lease in (*node.old, node.lease or self._wanted_lease(node, now_s)):
                 if lease is None or lease.is_asking:
                     continue
+                if lease.is_lost and lease.is_drained:
+                    self._forget(lease)
+                    continue
                 if lease.asked is None:
-                    lease.asked = self._ask_of(lease, now_s)
+                    lease.asked = ask_of(lease, now_s)
                 if lease.asked is not None:
                     lease.is_asking = True
                     found.append(lease.asked)
@@ -206,7 +199,7 @@ class LeaseBook:
         if answer.ends_in_us is not None:
             lease.ends_s = asked_at_s + answer.ends_in_us / 1_000_000
         if answer.outcome in {"denied", "stopped"}:
-            node.denial = Denial(answer, asked_at_s=asked_at_s, is_final=_is_final(ask, answer))
+            node.denial = Denial(ask, answer, asked_at_s=asked_at_s)
             node.ask_at_s = asked_at_s + DENIED_PAUSE_S
         elif answer.outcome == "done":
             node.denial = None
@@ -215,7 +208,7 @@ class LeaseBook:
         else:
             node.is_gone |= answer.outcome == "gone"
             lease.is_lost |= answer.outcome == "lost"
-            self._let_go(lease)
+            lease.let_go()
         if ask.is_closing:
             self._forget(lease)
         self._stir(node)
@@ -239,7 +232,7 @@ class LeaseBook:
         for lease_id in pulse.lost:
             lease = self.leases.get(lease_id)
             if lease is not None:
-                self._let_go(lease)
+                lease.let_go()
 
     def beaten(self, *, asked_at_s: float) -> None:
         """The store has noted that this replica was alive at `asked_at_s`.
@@ -248,7 +241,7 @@ class LeaseBook:
         """
         if asked_at_s >= self.alive_until_s:
             for lease in self.leases.values():
-                self._let_go(lease)
+                lease.let_go()
                 self._stir(lease.node)
         self.alive_until_s = max(self.alive_until_s, asked_at_s + ALIVE_S)
 
@@ -274,7 +267,7 @@ class LeaseBook:
         """Let every lease go: this replica admits no call any more. `asks` then closes them as they are drained."""
         self.alive_until_s = 0.0
         for lease in list(self.leases.values()):
-            self._let_go(lease)
+            lease.let_go()
             self._stir(lease.node)
 
     def compact(self) -> None:
@@ -290,94 +283,9 @@ class LeaseBook:
         self.leases[lease.id] = lease
         return lease
 
-    def _ask_of(self, lease: LocalLease, now_s: float) -> Ask | None:
-        """Return what is to be asked for a lease now, and take off what it gives back."""
-        node = lease.node
-        if node.lease is not lease:
-            return self._ask_to_end(lease)
-        if node.waiting:
-            return self._ask_for_waiting(lease, now_s)
-        idle_s = now_s - lease.used_at_s
-        if idle_s >= CLOSED_S and lease.is_drained:
-            self._let_go(lease)
-            return self._ask_to_end(lease)
-        if (surplus := self._surplus(lease, idle_s)) > 0:
-            return self._ask(lease, give_back=surplus)
-        if lease.free < lease.low:
-            return self._ask(lease, want=max(0, self._ahead(node, now_s) - max(0, lease.free)))
-        return None
-
-    def _surplus(self, lease: LocalLease, idle_s: float) -> int:
-        """Return what a lease has that is better given back."""
-        if idle_s >= IDLE_S or lease.is_exact:
-            return lease.free
-        return lease.free - lease.high // 2 if lease.free > lease.high else 0
-
-    def _ask_for_waiting(self, lease: LocalLease, now_s: float) -> Ask | None:
-        """Ask for all that wait, but no more than what lets one in: the first's turn comes when another's was before it."""
-        node, figures = lease.node, lease.figures
-        if sum(each.need[node.unit] for each in node.waiting) <= lease.free:
-            return None
-        need = 0
-        if missing := [least - lease.free for each in node.waiting if (least := each.least(node)) > lease.free]:
-            need = missing[0] if node.is_turn_of_first else min(missing)
-            node.is_turn_of_first = need < missing[0]
-        # What can never be let in must not take from others what can.
-        most = max(figures.limit - figures.used, lease.free) if figures is not None and node.is_hard else AMOUNT_MAX
-        total = sum(each.need[node.unit] for each in node.waiting if each.least(node) <= most)
-        exact = max(need, total - lease.free)
-        return self._ask(lease, need=need, exact=exact, want=exact + self._ahead(node, now_s))
-
-    def _ask_to_end(self, lease: LocalLease) -> Ask | None:
-        if lease.is_lost:
-            if lease.is_drained:
-                self._forget(lease)
-            return None
-        if lease.is_drained:
-            return self._ask(lease, is_closing=True)
-        return self._ask(lease, give_back=lease.free) if lease.free > 0 else None
-
-    def _ask(
-        self,
-        lease: LocalLease,
-        *,
-        need: int = 0,
-        exact: int = 0,
-        want: int = 0,
-        give_back: int = 0,
-        is_closing: bool = False,
-    ) -> Ask:
-        lease.free -= give_back  # at once: it must not be drawn while it is on its way back
-        lease.amount -= give_back
-        node = lease.node
-        return Ask(
-            node.organization_id,
-            node.limit.budget_id,
-            lease.id,
-            lease.operation + 1,
-            need,
-            exact,
-            want,
-            give_back,
-            is_closing,
-        )
-
-    def _ahead(self, node: LocalNode, now_s: float) -> int:
-        """Return how much is worth having beyond what is needed now, and begin to count anew."""
-        elapsed_s = max(now_s - node.drawn_since_s, 0.1)
-        ahead = int(node.drawn * AHEAD_S / elapsed_s)
-        node.drawn, node.drawn_since_s = 0, now_s
-        return max(ahead, CALLS_AHEAD * node.call)
-
     def _stir(self, node: LocalNode) -> None:
         self.due[node.limit.budget_id] = node
         self.is_stirred = True
-
-    def _let_go(self, lease: LocalLease) -> None:
-        """Draw on it no more; it is closed once it is drained."""
-        if lease.node.lease is lease:
-            lease.node.lease = None
-            lease.node.old.append(lease)
 
     def _forget(self, lease: LocalLease) -> None:
         self.leases.pop(lease.id, None)
@@ -385,11 +293,3 @@ class LeaseBook:
             lease.node.old.remove(lease)
         if lease.node.lease is lease:
             lease.node.lease = None
-
-
-def _is_final(ask: Ask, answer: Answer) -> bool:
-    """Tell whether what others hold cannot help a denied ask any more, or never could."""
-    if answer.outcome == "stopped" or answer.recalled_us >= RECALL_US:
-        return True
-    left = answer.figures.left if answer.figures is not None else 0
-    return answer.others <= 0 or left + answer.others < ask.need

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tollkeeper.domain.lease import Answer, Ask, Draw, Figures
+from tollkeeper.domain.lease import AMOUNT_MAX, Answer, Ask, Draw, Figures
 from tollkeeper.domain.limit import Limit, Unit
 
 NEVER_S = float("inf")
-AMOUNT_MAX = 2**63 - 1
 UNITS: dict[Unit, int] = {"usd": 0, "requests": 1, "tokens": 2, "concurrent": 3}
 """Where a unit stands in `Need`."""
+
+RECALL_US = 1_200_000
+"""In this time every living replica has given back what it does not need."""
 
 Need = tuple[int, int, int, int]
 """What a call needs at most: nano-USD, requests, tokens, calls at once."""
@@ -64,6 +66,12 @@ class LocalLease:
     def is_drained(self) -> bool:
         return self.open_calls == 0 and self.unflushed == 0 and self.asked is None
 
+    def let_go(self) -> None:
+        """Let no new call draw on it; it is closed once it is drained."""
+        if self.node.lease is self:
+            self.node.lease = None
+            self.node.old.append(self)
+
 
 class LocalNode:
     """A budget on the path of this replica's calls, and the lease that new calls draw on, if any."""
@@ -101,13 +109,18 @@ class LocalNode:
 
 
 class Denial:
-    """The store's last refusal of a node: when it was asked, how much was missing, and what it said."""
+    """The store's last refusal of a node: when it was asked, and what it said.
+
+    It `is_final` when what other replicas hold cannot help any more, or never could.
+    """
 
     __slots__ = ("answer", "asked_at_s", "is_final")
 
-    def __init__(self, answer: Answer, *, asked_at_s: float, is_final: bool) -> None:
+    def __init__(self, ask: Ask, answer: Answer, *, asked_at_s: float) -> None:
         self.answer, self.asked_at_s = answer, asked_at_s
-        self.is_final = is_final  # idle parts of other replicas have had the time to come back
+        left = answer.figures.left if answer.figures is not None else 0
+        is_enough_elsewhere = answer.others > 0 and left + answer.others >= ask.need
+        self.is_final = answer.outcome == "stopped" or answer.recalled_us >= RECALL_US or not is_enough_elsewhere
 
     @property
     def left(self) -> int:

@@ -43,7 +43,10 @@ class RateRule(msgspec.Struct, frozen=True):
 
 
 class RateLimitRow(msgspec.Struct, frozen=True):
-    """A rule as it is administered. There is one for a scope and a model; at least one of its limits is set."""
+    """A rule as it is administered. There is one for a scope and a model; at least one of its limits is set.
+
+    `is_from_tier`: the organization's tier wrote it, and no person since.
+    """
 
     organization_id: str
     id: str
@@ -54,6 +57,7 @@ class RateLimitRow(msgspec.Struct, frozen=True):
     tokens_per_minute: int | None
     created_at_us: int = 0
     updated_at_us: int = 0
+    is_from_tier: bool = False
 
 
 class Bucket:

@@ -12,6 +12,7 @@ from tollkeeper.domain.alert import Alert, AlertKind, AlertRule
 from tollkeeper.domain.budget import QuotaAlert
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.database_clock import database_now_us
+from tollkeeper.store.many_keys import has_key, of_keys
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_alerts import alert, alert_rule
 from tollkeeper.store.schema_limits import budget, budget_node, lease
@@ -117,11 +118,11 @@ async def read_rules(connection: AsyncConnection, watched: Sequence[Watched]) ->
     and they themselves say.
     """
     found: dict[tuple[str, str], list[AlertRule]] = {(each.organization_id, each.budget_id): [] for each in watched}
-    mine = tuple_(alert_rule.c.organization_id, alert_rule.c.budget_id).in_(list(found))
-    columns = (alert_rule.c.threshold_permille, alert_rule.c.action)
-    for row in await connection.execute(
-        select(alert_rule.c.organization_id, alert_rule.c.budget_id, *columns).where(mine)
-    ):
+    if not watched:
+        return found
+    of_budget = (alert_rule.c.organization_id, alert_rule.c.budget_id)
+    query = select(*of_budget, alert_rule.c.threshold_permille, alert_rule.c.action).where(has_key(*of_budget))
+    for row in await connection.execute(query, of_keys(found)):
         found[row.organization_id, row.budget_id].append(AlertRule(row.threshold_permille, row.action))
     of_projects = await _read_quota_alerts(connection, watched)
     for each in watched:
@@ -139,9 +140,11 @@ def is_projects_own(each: Watched) -> bool:
 
 async def read_fired(connection: AsyncConnection, keys: Sequence[NodeKey]) -> set[Fired]:
     """Return what has fired of these windows."""
+    if not keys:
+        return set()
     columns = [alert.c[name] for name in _ONCE]
-    mine = tuple_(alert.c.organization_id, alert.c.budget_id, alert.c.window_start_us).in_(list(keys))
-    rows = await connection.execute(select(*columns).where(mine))
+    is_of_these = has_key(alert.c.organization_id, alert.c.budget_id, alert.c.window_start_us)
+    rows = await connection.execute(select(*columns).where(is_of_these), of_keys(keys))
     return {(row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
 
 
@@ -213,14 +216,14 @@ async def _read_quota_alerts(
     if not wanted:
         return {}
     query = select(project.c.organization_id, project.c.id, project.c.quota_alerts).where(
-        tuple_(project.c.organization_id, project.c.id).in_(wanted)
+        has_key(project.c.organization_id, project.c.id)
     )
     return {
         (row.organization_id, row.id): [
             AlertRule(each.threshold_permille, each.action)
             for each in msgspec.json.decode(row.quota_alerts, type=tuple[QuotaAlert, ...])
         ]
-        for row in await connection.execute(query)
+        for row in await connection.execute(query, of_keys(wanted))
     }
 
 

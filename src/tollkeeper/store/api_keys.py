@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from sqlalchemy import ColumnElement, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, tuple_, update
 
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.errors import Conflict, NotFound
@@ -149,14 +149,17 @@ async def change_api_key(connection: AsyncConnection, organization_id: str, key_
     Raises:
         NotFound: the organization has no such key, or it is deleted.
     """
-    changed = update(api_key).where(*_is(organization_id, key_id), api_key.c.status != KeyStatus.DELETED.value)
-    if (await connection.execute(changed.values(**_columns(changes)))).rowcount != 1:
+    is_there = and_(*_is(organization_id, key_id), api_key.c.status != KeyStatus.DELETED.value)
+    changed = update(api_key).where(is_there).values(**_columns(changes)).returning(api_key.c.replaced_by)
+    row = (await connection.execute(changed)).one_or_none()
+    if row is None:
         message = f"There is no API key '{key_id}'."
         raise NotFound(message)
-    if changes.terms is not UNSET and (await heirs_of(connection, organization_id, [key_id])).get(key_id) == key_id:
+    heirs = await heirs_of(connection, organization_id, [key_id]) if row.replaced_by else {key_id: key_id}
+    if changes.terms is not UNSET and heirs.get(key_id) == key_id:
         daily = changes.terms.rate_limit.requests_per_day if changes.terms is not None else None
         await write_requests_per_day(connection, organization_id, key_id, daily)
-    return await _changed(connection, organization_id, key_id)
+    return await _changed(connection, organization_id, key_id, heirs=heirs)
 
 
 async def replace_api_key(
@@ -252,9 +255,11 @@ def _columns(changes: KeyChanges) -> dict[str, Any]:
     return values
 
 
-async def _changed(connection: AsyncConnection, organization_id: str, key_id: str) -> ApiKey:
+async def _changed(
+    connection: AsyncConnection, organization_id: str, key_id: str, *, heirs: dict[str, str] | None = None
+) -> ApiKey:
     await record_change(connection, "api_key", organization_id=organization_id, entity_id=key_id)
-    found = await get_api_key(connection, organization_id, key_id)
+    found = await _one(connection, select_keys().where(*_is(organization_id, key_id)), heirs=heirs)
     assert found is not None, "it was just changed"
     return found
 
@@ -263,9 +268,11 @@ def _is(organization_id: str, key_id: str) -> tuple[ColumnElement[bool], ColumnE
     return api_key.c.organization_id == organization_id, api_key.c.id == key_id
 
 
-async def _one(connection: AsyncConnection, query: Select[Any]) -> ApiKey | None:
+async def _one(
+    connection: AsyncConnection, query: Select[Any], *, heirs: dict[str, str] | None = None
+) -> ApiKey | None:
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    (found,) = await with_heirs(connection, row.organization_id, [to_api_key(row)])
+    (found,) = await with_heirs(connection, row.organization_id, [to_api_key(row)], heirs=heirs)
     return found

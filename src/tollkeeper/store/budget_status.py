@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.budget_nodes import LiveBudget, Node, read_budgets, read_nodes
-from tollkeeper.store.opened_usage import Used, read_used
+from tollkeeper.store.node_opening import used_outside
 from tollkeeper.store.schema_limits import lease
 from tollkeeper.store.schema_tenancy import account, api_key, member, project, team
 
@@ -54,25 +54,21 @@ async def read_standings(
         window = windows[key]
         node = nodes.get((*key, window.start_us))
         if node is None:
-            found[each.id] = await _unopened(connection, each, window)
+            used = await used_outside(connection, each, window)
+            found[each.id] = Standing(each.limit(0), used, 0, window.end_us)
         else:
-            found[each.id] = _opened(each, node, drawn.get((each.id, window.start_us), 0), window)
+            # A window that had ended early, by another calendar, is taken up again by the next ask.
+            has_ended_early = node.window_end_us != window.end_us
+            outside = await used_outside(connection, each, window, is_young=True) if has_ended_early else 0
+            found[each.id] = _opened(each, node, drawn.get((each.id, window.start_us), 0), window, outside=outside)
     return found
 
 
-def _opened(live: LiveBudget, node: Node, drawn: int, window: Window) -> Standing:
-    """`drawn` was used of leases, and is still in the node's escrow."""
-    used, reserved = node.used + drawn, max(node.escrow - drawn, 0)
+def _opened(live: LiveBudget, node: Node, drawn: int, window: Window, *, outside: int) -> Standing:
+    """`drawn` was used of leases, and is still in the node's escrow; all that was used is at least what was `outside`."""
+    used, reserved = max(node.used + drawn, outside), max(node.escrow - drawn, 0)
     limit = live.limit(node.carried)  # the node's own is as old as the last lease
     return Standing(limit, used, reserved, window.end_us, node.stopped_at_us is not None)
-
-
-async def _unopened(connection: AsyncConnection, live: LiveBudget, window: Window) -> Standing:
-    used = 0
-    if live.unit != "concurrent":
-        asked = Used(live.organization_id, live.scope_kind, live.scope_id, live.model, live.unit, window.start_us)
-        used = await read_used(connection, asked, is_young=live.created_at_us >= window.start_us)
-    return Standing(live.limit(0), used, 0, window.end_us)
 
 
 async def _read_drawn(

@@ -1,4 +1,4 @@
-"""Budgets as they are stored: set, taken away, moved, listed, and how much of a place's budget its parts have.
+"""Budgets as they are stored: set, taken away, listed, and how much of a place's budget its parts have.
 
 Every change is numbered, so that the keys it concerns are looked up anew; a budget that shrinks or becomes hard is
 recalled: replicas give back what their leases hold of it and do not draw. The credit of an organization is a row of the
@@ -17,7 +17,6 @@ from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.tenancy import OrganizationId, Place
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
-from tollkeeper.store.budget_nodes import open_missing, read_budgets, read_nodes
 from tollkeeper.store.projects import Reach
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_limits import budget, budget_node
@@ -44,6 +43,7 @@ _COLUMNS = (
     budget.c.model,
     budget.c.unit,
     budget.c.created_at_us,
+    budget.c.is_from_tier,
 )
 _POSITION = (budget.c.scope_id, budget.c.model, budget.c.unit, budget.c.period)
 _IS_NO_CREDIT = budget.c.scope_kind != "credit"
@@ -80,6 +80,7 @@ async def set_budget(connection: AsyncConnection, organization_id: str, wanted: 
         "is_exceeding_notified": int(wanted.enforcement.notify_on_exceed),
         "is_exceeding_disabling": int(wanted.enforcement.auto_disable_on_exceed),
         "updated_at_us": at_us,
+        "is_from_tier": int(wanted.is_from_tier),
     }
     if before is None:
         kept = msgspec.structs.replace(wanted, id=new_id("bud"), created_at_us=at_us, updated_at_us=at_us)
@@ -132,38 +133,6 @@ async def delete_budgets_of(connection: AsyncConnection, organization_id: str, s
     gone = await connection.execute(delete(budget).where(*_of_scopes(organization_id, [scope_id])))
     if gone.rowcount:
         await record_change(connection, "limit", organization_id=organization_id, entity_id=scope_id)
-
-
-async def move_budgets(connection: AsyncConnection, organization_id: str, *, from_key_id: str, to_key_id: str) -> None:
-    """Give all budgets of an api key, with what was used of them, to the key that takes its place.
-
-    What was used before anybody drew on them is found by the key's id, so it is written down first. A budget stays when the
-    other key has one of the same model, unit and period.
-    """
-    other = budget.alias()
-    is_there = exists().where(
-        other.c.organization_id == organization_id,
-        other.c.scope_id == to_key_id,
-        *(other.c[name] == budget.c[name] for name in ("model", "unit", "period")),
-    )
-    going = select(budget.c.id).where(*_of_scopes(organization_id, [from_key_id]), ~is_there)
-    ids = list(await connection.scalars(going))
-    if not ids:
-        return
-    await _open_nodes(connection, organization_id, ids)
-    mine = (budget.c.organization_id == organization_id, budget.c.id.in_(ids))
-    await connection.execute(update(budget).where(*mine).values(scope_id=to_key_id))
-    for key_id in (from_key_id, to_key_id):
-        await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
-
-
-async def _open_nodes(connection: AsyncConnection, organization_id: str, budget_ids: Collection[str]) -> None:
-    """Make the nodes of budgets in the windows that are now, where there are none yet."""
-    at_us = now_us()
-    live = await read_budgets(connection, [(organization_id, each) for each in budget_ids], at_us=at_us)
-    wanted = [(each, each.window(at_us)) for each in live.values()]
-    nodes = await read_nodes(connection, [(*key, each.window(at_us).start_us) for key, each in live.items()])
-    await open_missing(connection, wanted, nodes, now_us=at_us)
 
 
 async def read_budgets_of(
@@ -267,4 +236,5 @@ def _to_budget(row: Row[Any, *tuple[Any, ...]]) -> Budget:
         row.model,
         row.unit,
         row.created_at_us,
+        bool(row.is_from_tier),
     )

@@ -92,6 +92,7 @@ async def create_budgets(connection: AsyncConnection, wanted: Sequence[Budget]) 
             "is_exceeding_disabling": int(each.enforcement.auto_disable_on_exceed),
             "created_at_us": at_us,
             "updated_at_us": at_us,
+            "is_from_tier": int(each.is_from_tier),
         }
         for each in made
     ]

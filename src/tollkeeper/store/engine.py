@@ -16,7 +16,6 @@ from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.kit.clock import monotonic_s
 from tollkeeper.store.database_file import DatabaseFile
 from tollkeeper.store.faults import as_unavailable, is_retryable
-from tollkeeper.store.usage_postgres import PostgresUsageWriter
 from tollkeeper.store.usage_sqlite import SqliteUsageWriter
 from tollkeeper.store.write_turns import WriteTurns
 
@@ -27,8 +26,11 @@ if TYPE_CHECKING:
 
     from tollkeeper.domain.usage import UsageRecord
     from tollkeeper.ports.ledger import UsageStore
+    from tollkeeper.store.usage_postgres import PostgresUsageWriter
 
 T = TypeVar("T")
+Connection = AsyncConnection
+"""A transaction under way, as those name it who hand it on to the store's functions and know no SQL."""
 
 ATTEMPTS_MAX = 5
 BUSY_TIMEOUT_MS = 5000
@@ -53,18 +55,21 @@ class Store:
     def __init__(self, url: URL) -> None:
         self.dialect = url.get_backend_name()
         self.url = url
-        self._engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgres_engine(url)
-        self._file = DatabaseFile(str(url.database)) if self.dialect == "sqlite" else None
-        self._turns = (
-            WriteTurns(str(url.database), timeout_s=BUSY_TIMEOUT_MS / 1000) if self.dialect == "sqlite" else None
-        )
-        self._usage = (
-            SqliteUsageWriter(self._file, self._turns, busy_timeout_ms=BUSY_TIMEOUT_MS)
-            if self._file is not None and self._turns is not None
-            else PostgresUsageWriter(
-                url.set(drivername="postgresql").render_as_string(hide_password=False), POSTGRES_SETTINGS
-            )
-        )
+        self._file: DatabaseFile | None = None
+        self._turns: WriteTurns | None = None
+        self._usage: SqliteUsageWriter | PostgresUsageWriter
+        if self.dialect == "sqlite":
+            self._engine = _sqlite_engine(url)
+            self._file = DatabaseFile(str(url.database))
+            self._turns = WriteTurns(str(url.database), timeout_s=BUSY_TIMEOUT_MS / 1000)
+            self._usage = SqliteUsageWriter(self._file, self._turns, busy_timeout_ms=BUSY_TIMEOUT_MS)
+        else:
+            # A process at SQLite never loads its driver.
+            from tollkeeper.store.usage_postgres import PostgresUsageWriter
+
+            self._engine = _postgres_engine(url)
+            address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+            self._usage = PostgresUsageWriter(address, POSTGRES_SETTINGS)
 
     @classmethod
     def open(cls, url: str) -> Self:

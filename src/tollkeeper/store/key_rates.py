@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-from sqlalchemy import and_, case, func, select
+from typing import TYPE_CHECKING
 
 from tollkeeper.domain.rate_limit import RateRule
+from tollkeeper.store.key_scopes import in_each_project, select_of_scopes
 from tollkeeper.store.schema_limits import rate_limit
-from tollkeeper.store.schema_tenancy import account, api_key, member, organization, project, team
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.api_key import ApiKey
+    from tollkeeper.store.key_scopes import Scopes
 
-_ORDER = ("organization", "team", "project", "member", "api_key")
 _rule = lru_cache(maxsize=65_536)(RateRule)
 """Equal rules are one object: the keys of an organization share most of theirs."""
 
@@ -30,43 +26,16 @@ async def with_rates(connection: AsyncConnection, key: ApiKey) -> ApiKey:
     """
     if not key.project_id:
         return key
-    further = key.terms.further_projects if key.terms is not None else ()
-    places = {key.organization_id, key.team_id, key.project_id, key.member_id, key.id, key.limited_as}
-    places |= {place for each in further for place in (each.id, each.team_id)}
-    rows = list(await connection.execute(_query(key.organization_id, places - {""})))
+    of = rate_limit.c
+    columns = (of.id, of.scope_kind, of.scope_id, of.model, of.requests_per_minute, of.tokens_per_minute)
+    query = select_of_scopes(rate_limit, key, *columns).order_by(of.model)
+    rows = list(await connection.execute(query))
     own = _own_rule(key)
     if not rows and not own:
         return key
-    terms = key.terms
-    if terms is not None and further:
-        renewed = tuple(
-            msgspec.structs.replace(each, rates=_rules_of(rows, key, each.id, each.team_id) + own) for each in further
-        )
-        terms = msgspec.structs.replace(terms, further_projects=renewed)
-    rates = _rules_of(rows, key, key.project_id, key.team_id) + own
-    return msgspec.structs.replace(key, rates=rates, terms=terms)
 
-
-def _own_rule(key: ApiKey) -> tuple[RateRule, ...]:
-    """Return what the key's own terms say; its id is the key's, or that of the key that replaced it: they share it."""
-    if key.terms is None:
-        return ()
-    limits = key.terms.rate_limit.requests_per_minute, key.terms.rate_limit.tokens_per_minute
-    return (_rule(key.limited_as, "api_key", key.limited_as, key.name, "", *limits),) if any(limits) else ()
-
-
-def _rules_of(rows: list[Any], key: ApiKey, project_id: str, team_id: str) -> tuple[RateRule, ...]:
-    """Return those of the rules that hold for calls in a project."""
-    scopes = {
-        ("organization", key.organization_id),
-        ("team", team_id),
-        ("project", project_id),
-        ("member", key.member_id),
-        ("api_key", key.id),
-        ("api_key", key.limited_as),
-    }
-    return tuple(
-        [
+    def held(scopes: Scopes) -> tuple[RateRule, ...]:
+        found = [
             _rule(
                 row.id,
                 row.scope_kind,
@@ -79,43 +48,14 @@ def _rules_of(rows: list[Any], key: ApiKey, project_id: str, team_id: str) -> tu
             for row in rows
             if (row.scope_kind, row.scope_id) in scopes
         ]
-    )
+        return (*found, *own)
+
+    return in_each_project(key, "rates", held)
 
 
-def _query(organization_id: str, scope_ids: set[str]) -> Select[Any]:
-    """Select the rules of these scopes with the scopes' names, the organization's first."""
-    of = rate_limit.c
-    joined = (
-        rate_limit.join(organization, organization.c.id == of.organization_id)
-        .outerjoin(team, _is("team", team))
-        .outerjoin(project, _is("project", project))
-        .outerjoin(member, _is("member", member))
-        .outerjoin(account, account.c.id == member.c.account_id)
-        .outerjoin(api_key, _is("api_key", api_key))
-    )
-    person = case((account.c.name != "", account.c.name), else_=account.c.email)
-    name = func.coalesce(team.c.name, project.c.name, person, api_key.c.name, organization.c.name)
-    rank = case({kind: at for at, kind in enumerate(_ORDER)}, value=of.scope_kind, else_=len(_ORDER))
-    return (
-        select(
-            of.id,
-            of.scope_kind,
-            of.scope_id,
-            name.label("scope_name"),
-            of.model,
-            of.requests_per_minute,
-            of.tokens_per_minute,
-        )
-        .select_from(joined)
-        .where(of.organization_id == organization_id, of.scope_id.in_(sorted(scope_ids)))
-        .order_by(rank, of.scope_id, of.model)
-    )
-
-
-def _is(kind: str, table: Any) -> Any:
-    """Join a table to the rules of its rows."""
-    return and_(
-        rate_limit.c.scope_kind == kind,
-        table.c.organization_id == rate_limit.c.organization_id,
-        table.c.id == rate_limit.c.scope_id,
-    )
+def _own_rule(key: ApiKey) -> tuple[RateRule, ...]:
+    """Return what the key's own terms say; its id is the key's, or that of the key that replaced it: they share it."""
+    if key.terms is None:
+        return ()
+    limits = key.terms.rate_limit.requests_per_minute, key.terms.rate_limit.tokens_per_minute
+    return (_rule(key.limited_as, "api_key", key.limited_as, key.name, "", *limits),) if any(limits) else ()

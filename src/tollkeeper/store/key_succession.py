@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Integer, and_, cast, literal, select
+from sqlalchemy import Integer, and_, cast, exists, literal, select, update
 
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
 from tollkeeper.domain.key_terms import KeyTerms
 from tollkeeper.store.key_rows import select_keys, to_api_key
+from tollkeeper.store.node_opening import open_present
+from tollkeeper.store.revision import record_change
+from tollkeeper.store.schema_limits import budget, rate_limit
 from tollkeeper.store.schema_tenancy import api_key
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+_SAME_BY = ((budget, ("model", "unit", "period")), (rate_limit, ("model",)))
+"""What limits of one key differ by."""
 STEPS_MAX = 1000
 """How long a chain may be: each step is a rotation, and a replaced key works for 30 days at most."""
 
@@ -49,16 +54,20 @@ async def heirs_of(connection: AsyncConnection, organization_id: str, key_ids: C
     return heirs
 
 
-async def with_heirs(connection: AsyncConnection, organization_id: str, keys: Iterable[ApiKey]) -> list[ApiKey]:
+async def with_heirs(
+    connection: AsyncConnection, organization_id: str, keys: Iterable[ApiKey], *, heirs: dict[str, str] | None = None
+) -> list[ApiKey]:
     """Return keys, those that were replaced with the rates of the key that holds for them, and its id as `held_as`.
 
-    One whose chain is too long to be followed is disabled, for nobody knows what holds for it.
+    `heirs` are those of `heirs_of`, when they are known. One whose chain is too long to be followed is disabled, for
+    nobody knows what holds for it.
     """
     found = list(keys)
     replaced = {key.id for key in found if key.replaced_by}
     if not replaced:
         return found
-    heirs = await heirs_of(connection, organization_id, replaced)
+    if heirs is None:
+        heirs = await heirs_of(connection, organization_id, replaced)
     query = select_keys().where(api_key.c.organization_id == organization_id, api_key.c.id.in_(set(heirs.values())))
     by_id = {row.id: to_api_key(row) for row in await connection.execute(query)}
     return [_as_held(key, by_id.get(heirs.get(key.id, ""))) if key.id in replaced else key for key in found]
@@ -75,6 +84,32 @@ def _as_held(key: ApiKey, heir: ApiKey | None) -> ApiKey:
         rates = (heir.terms or KeyTerms()).rate_limit
         terms = msgspec.structs.replace(terms or KeyTerms(), rate_limit=rates)
     return msgspec.structs.replace(key, terms=terms, held_as=heir.id)
+
+
+async def move_limits(connection: AsyncConnection, organization_id: str, *, from_key_id: str, to_key_id: str) -> None:
+    """Give a key's budgets, with what was used of them, and its rules of rate to the key that takes its place.
+
+    What was used before anybody drew on a budget is found by the key's id, so it is written down first. A limit stays when
+    the other key has one of its own for the same.
+    """
+    is_moved = False
+    for table, names in _SAME_BY:
+        other = table.alias()
+        is_there = exists().where(
+            other.c.organization_id == organization_id,
+            other.c.scope_id == to_key_id,
+            *(other.c[name] == table.c[name] for name in names),
+        )
+        is_own = and_(table.c.organization_id == organization_id, table.c.scope_id == from_key_id)
+        ids = list(await connection.scalars(select(table.c.id).where(is_own, ~is_there)))
+        if not ids:
+            continue
+        if table is budget:
+            await open_present(connection, organization_id, ids)
+        await connection.execute(update(table).where(is_own, table.c.id.in_(ids)).values(scope_id=to_key_id))
+        is_moved = True
+    for key_id in (from_key_id, to_key_id) if is_moved else ():
+        await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
 
 
 async def predecessor_of(connection: AsyncConnection, organization_id: str, key_id: str) -> str | None:

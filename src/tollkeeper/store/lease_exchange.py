@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from sqlalchemy import and_, func, select
 
 from tollkeeper.domain.lease import Answer, Ask, LeaseState
 from tollkeeper.store import budget_nodes, lease_grants
 from tollkeeper.store.budget_nodes import Change, LiveBudget, Node, NodeKey
-from tollkeeper.store.lease_rows import LeaseKey, LeaseRow, lock_leases, write_leases
+from tollkeeper.store.lease_rows import LeaseKey, LeaseRow, lock_leases, read_held_by_others, write_leases
 from tollkeeper.store.ledger import insert_missing
+from tollkeeper.store.node_opening import open_missing
 from tollkeeper.store.schema_limits import lease
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Exchange:
         of_new = [
             (self._budgets[key], window) for key, window in self._windows.items() if (*key, window.start_us) in wanted
         ]
-        await budget_nodes.open_missing(connection, of_new, self._nodes, now_us=now_us)
+        await open_missing(connection, of_new, self._nodes, now_us=now_us)
 
     async def _begin(self, ask: Ask) -> LeaseRow:
         """Make a lease in the present window; it is empty."""
@@ -134,7 +134,8 @@ class Exchange:
                 continue
             plan = self._plan(ask, row)
             if plan.is_denied:
-                plan = msgspec.structs.replace(plan, others=await self._held_by_others(plan.node))
+                others = await read_held_by_others(self._connection, [row.node], holder=self._holder)
+                plan = msgspec.structs.replace(plan, others=others.get(row.node, 0))
             change, changed = self._change(plan), plan.node
             if change != Change():
                 found = await budget_nodes.change_node(self._connection, changed.key, change, now_us=self._now_us)
@@ -212,20 +213,6 @@ class Exchange:
             return self._now_us if is_useful and not node.recalled_at_us else None
         is_over = node.recalled_at_us and lease_grants.is_ample(ask, head, self._replicas)
         return 0 if is_over else None
-
-    async def _held_by_others(self, node: Node) -> int:
-        """Return what leases of other replicas hold of a node and have not used; the dead give nothing back."""
-        query = select(func.coalesce(func.sum(lease.c.amount - lease.c.consumed), 0)).where(
-            and_(
-                lease.c.organization_id == node.organization_id,
-                lease.c.budget_id == node.budget_id,
-                lease.c.window_start_us == node.window_start_us,
-            ),
-            lease.c.holder != self._holder,
-            lease.c.state == LeaseState.OPEN.value,
-            lease.c.amount > lease.c.consumed,
-        )
-        return int((await self._connection.execute(query)).scalar_one())
 
     def _answer(
         self,

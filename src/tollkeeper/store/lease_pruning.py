@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, select, update
 
 from tollkeeper.domain.lease import LeaseState
-from tollkeeper.store.lease_rows import LeaseRow, to_lease
+from tollkeeper.store.budget_nodes import is_node
+from tollkeeper.store.lease_rows import LEASE_COLUMNS, to_lease
 from tollkeeper.store.schema_limits import budget_node, lease
 
 if TYPE_CHECKING:
@@ -22,9 +23,8 @@ AT_ONCE = 500
 
 async def prune_leases(connection: AsyncConnection, *, before_us: int) -> int:
     """Delete at most 500 leases that ended before a time; returns how many. Their nodes' sums stay what they are."""
-    columns = [lease.c[name] for name in LeaseRow.__struct_fields__]
     query = (
-        select(*columns)
+        select(*LEASE_COLUMNS)
         .where(lease.c.state == LeaseState.CLOSED.value, lease.c.updated_at_us < before_us)
         .where(lease.c.consumed == lease.c.converted)
         .order_by(lease.c.updated_at_us)
@@ -37,15 +37,10 @@ async def prune_leases(connection: AsyncConnection, *, before_us: int) -> int:
     used: dict[NodeKey, int] = {}
     for row in rows:
         used[row.node] = used.get(row.node, 0) + row.converted + row.booked
-    await connection.execute(
-        delete(lease).where(tuple_(lease.c.organization_id, lease.c.id).in_([row.key for row in rows]))
-    )
-    for (organization_id, budget_id, window_start_us), amount in sorted(used.items()):
-        is_node = (
-            (budget_node.c.organization_id == organization_id)
-            & (budget_node.c.budget_id == budget_id)
-            & (budget_node.c.window_start_us == window_start_us)
-        )
+    is_one = and_(lease.c.organization_id == bindparam("of_organization"), lease.c.id == bindparam("of_lease"))
+    keys = [{"of_organization": row.organization_id, "of_lease": row.id} for row in rows]
+    await connection.execute(delete(lease).where(is_one), keys)
+    for key, amount in sorted(used.items()):
         opened = budget_node.c.opened_used + amount
-        await connection.execute(update(budget_node).where(is_node).values(opened_used=opened))
+        await connection.execute(update(budget_node).where(is_node(key)).values(opened_used=opened))
     return len(rows)

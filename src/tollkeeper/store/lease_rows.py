@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, tuple_, update
 
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.budget_nodes import Change, NodeKey
+from tollkeeper.store.many_keys import has_key, of_keys
 from tollkeeper.store.schema_limits import lease
 
 if TYPE_CHECKING:
@@ -73,13 +74,23 @@ class LeaseRow(msgspec.Struct, frozen=True):
         return closed, Change(used=change.used + booked, escrow=change.escrow - rest, overrun=change.overrun)
 
 
-_COLUMNS = tuple(lease.c[name] for name in LeaseRow.__struct_fields__)
-
-
-_LOCK = select(*_COLUMNS).order_by(lease.c.organization_id, lease.c.id).with_for_update()
+LEASE_COLUMNS = tuple(lease.c[name] for name in LeaseRow.__struct_fields__)
+"""Of a query whose rows `to_lease` reads."""
+_LOCK = select(*LEASE_COLUMNS).order_by(lease.c.organization_id, lease.c.id).with_for_update()
 # Built once: building statements takes longer than running them.
-_THESE = select(*_COLUMNS).where(tuple_(lease.c.organization_id, lease.c.id).in_(bindparam("keys", expanding=True)))
-_LOCK_THESE = _LOCK.where(tuple_(lease.c.organization_id, lease.c.id).in_(bindparam("keys", expanding=True)))
+_IS_OF_THESE = has_key(lease.c.organization_id, lease.c.id)
+_THESE, _LOCK_THESE = select(*LEASE_COLUMNS).where(_IS_OF_THESE), _LOCK.where(_IS_OF_THESE)
+_OF_NODE = (lease.c.organization_id, lease.c.budget_id, lease.c.window_start_us)
+_HELD_BY_OTHERS = (
+    select(*_OF_NODE, func.sum(lease.c.amount - lease.c.consumed))
+    .where(
+        has_key(*_OF_NODE),
+        lease.c.holder != bindparam("holder"),
+        lease.c.state == LeaseState.OPEN.value,
+        lease.c.amount > lease.c.consumed,
+    )
+    .group_by(*_OF_NODE)
+)
 _WRITE = (
     update(lease)
     .where(lease.c.organization_id == bindparam("of_organization"), lease.c.id == bindparam("of_lease"))
@@ -89,6 +100,16 @@ _WRITE = (
 )
 
 
+async def read_held_by_others(
+    connection: AsyncConnection, nodes: Collection[NodeKey], *, holder: str
+) -> dict[NodeKey, int]:
+    """Return what leases of other replicas hold of nodes and have not used, where it is any; the dead give nothing back."""
+    if not nodes:
+        return {}
+    rows = await connection.execute(_HELD_BY_OTHERS, {**of_keys(nodes), "holder": holder})
+    return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
+
+
 async def lock_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -> dict[LeaseKey, LeaseRow]:
     """Return those that there are of these leases; nobody else changes them until this transaction ends.
 
@@ -96,7 +117,7 @@ async def lock_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -
     """
     if not keys:
         return {}
-    rows = map(to_lease, await connection.execute(_LOCK_THESE, {"keys": list(keys)}))
+    rows = map(to_lease, await connection.execute(_LOCK_THESE, of_keys(keys)))
     return {row.key: row for row in rows}
 
 
@@ -104,7 +125,7 @@ async def read_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -
     """Return those that there are of these leases, as they are at this moment."""
     if not keys:
         return {}
-    return {row.key: row for row in map(to_lease, await connection.execute(_THESE, {"keys": list(keys)}))}
+    return {row.key: row for row in map(to_lease, await connection.execute(_THESE, of_keys(keys)))}
 
 
 async def lock_of_holder(
@@ -144,6 +165,6 @@ async def _lock(connection: AsyncConnection, condition: ColumnElement[bool], *, 
     return [to_lease(row) for row in await connection.execute(_LOCK.where(condition).limit(limit))]
 
 
-def to_lease(row: Any) -> LeaseRow:  # a row of `_COLUMNS`
+def to_lease(row: Any) -> LeaseRow:  # a row of LEASE_COLUMNS
     organization_id, lease_id, budget_id, window_start_us, holder, state, *numbers = row
     return LeaseRow(organization_id, bytes(lease_id), budget_id, window_start_us, holder, LeaseState(state), *numbers)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, func, literal_column, select, tuple_
+from sqlalchemy import literal_column
 
-from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store import budget_nodes
 from tollkeeper.store.lease_exchange import Exchange, Plan
-from tollkeeper.store.lease_rows import read_leases
-from tollkeeper.store.schema_limits import lease
+from tollkeeper.store.lease_rows import read_held_by_others, read_leases
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -77,7 +75,16 @@ SELECT written.id AS lease_id, changed.*
 FROM written LEFT JOIN changed ON changed.organization_id = written.organization_id
     AND changed.budget_id = written.budget_id AND changed.window_start_us = written.window_start_us
 """
-_NODE = ", ".join(f"budget_node.{name}" for name in budget_nodes.Node.__struct_fields__)
+
+
+def make_statement(fits: object) -> str:
+    """Return the one statement; `fits` is the condition that a node has `wanted.growth` left."""
+    node = ", ".join(f"budget_node.{name}" for name in budget_nodes.Node.__struct_fields__)
+    return _APPLY.format(fits=fits, node=node)
+
+
+# Built once: building statements takes longer than running them.
+_STATEMENT = make_statement(budget_nodes.fits(literal_column("wanted.growth")))
 
 
 class QuickExchange(Exchange):
@@ -104,26 +111,14 @@ class QuickExchange(Exchange):
         denied = [key for key, plan in plans.items() if plan.is_denied]
         if not denied:
             return
-        node = (lease.c.organization_id, lease.c.budget_id, lease.c.window_start_us)
-        query = select(*node, func.sum(lease.c.amount - lease.c.consumed)).group_by(*node)
-        query = query.where(
-            and_(
-                tuple_(*node).in_(denied),
-                lease.c.holder != self._holder,
-                lease.c.state == LeaseState.OPEN.value,
-                lease.c.amount > lease.c.consumed,
-            )
-        )
-        others: dict[NodeKey, int] = {
-            (row[0], row[1], row[2]): int(row[3]) for row in await self._connection.execute(query)
-        }
+        others = await read_held_by_others(self._connection, denied, holder=self._holder)
         for key in denied:
             plans[key] = msgspec.structs.replace(plans[key], others=others.get(key, 0))
 
     async def _apply(self, plans: list[Plan]) -> list[tuple[Plan, Answer]]:
         if not plans:
             return []
-        changes = [(plan, self._change(plan)) for plan in plans]
+        changes = [(plan, change := self._change(plan), change != budget_nodes.Change()) for plan in plans]
         leases = [
             (
                 *plan.row.key,
@@ -136,17 +131,17 @@ class QuickExchange(Exchange):
                 plan.kept.amount,
                 plan.kept.converted,
                 plan.kept.booked,
-                change != budget_nodes.Change(),
+                is_changed,
             )
-            for plan, change in changes
+            for plan, _, is_changed in changes
         ]
         nodes = [
             (plan.row.id, change.used, change.overrun, change.escrow, change.growth, change.recalled_at_us)
-            for plan, change in changes
-            if change != budget_nodes.Change()
+            for plan, change, is_changed in changes
+            if is_changed
         ] or [(b"", 0, 0, 0, 0, None)]
         arguments = (self._holder, self._now_us, *_columns(leases), *_columns(nodes))
-        found = await self._connection.exec_driver_sql(_statement(), arguments)
+        found = await self._connection.exec_driver_sql(_STATEMENT, arguments)
         after = {bytes(row.lease_id): row for row in found}
         answered = []
         for plan in plans:
@@ -159,7 +154,3 @@ class QuickExchange(Exchange):
 
 def _columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _statement() -> str:
-    return _APPLY.format(fits=budget_nodes.fits(literal_column("wanted.growth")), node=_NODE)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Text, and_, bindparam, literal_column, null, select, union_all, update
+from sqlalchemy import cast as cast_
 
 from tollkeeper.domain.lease import Answer, Ask, LeaseState, Pulse
 from tollkeeper.store import lease_recovery, replicas
+from tollkeeper.store.columns import Int
 from tollkeeper.store.database_clock import database_now_us
 from tollkeeper.store.lease_exchange import Exchange
 from tollkeeper.store.lease_statement import QuickExchange
@@ -17,6 +19,7 @@ from tollkeeper.store.schema_limits import budget_node, lease
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import CompoundSelect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.ports.leases import LeaseStore
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 _ASKS_MAX = 64
 _QUICK_ATTEMPTS = 3
 """How often asks are tried without locks; near the end of a budget others may be faster each time."""
-_RECALLED_MAX = 10_000
 
 
 class StoreLeases:
@@ -99,30 +101,44 @@ async def _beat(connection: AsyncConnection, holder: str) -> None:
 
 
 async def _read_pulse(connection: AsyncConnection, holder: str) -> Pulse:
-    now_us = await database_now_us(connection)
-    alive = await replicas.count_alive(connection, now_us=now_us)
+    since_us = await database_now_us(connection) - replicas.TTL_US
+    found: dict[str, list[bytes]] = {"recalled": [], "lost": []}
+    alive = 1
+    for row in await connection.execute(_PULSE, {"holder": holder, "since_us": since_us}):
+        if row[0] == "alive":
+            alive = max(alive, row[2])
+        else:
+            found[row[0]].append(bytes(row[1]))
+    return Pulse(alive, tuple(found["recalled"]), tuple(found["lost"]))
+
+
+def _make_pulse() -> CompoundSelect[Any]:
+    """Make the one statement of a pulse: it runs twice a second at every replica, so it is built once."""
     is_of_node = and_(
         lease.c.organization_id == budget_node.c.organization_id,
         lease.c.budget_id == budget_node.c.budget_id,
         lease.c.window_start_us == budget_node.c.window_start_us,
     )
+    is_mine = lease.c.holder == bindparam("holder")
+    no_id, nothing = cast_(null(), lease.c.id.type), literal_column("0", Int)
+    alive = select(literal_column("'alive'", Text), no_id, replicas.COUNT_ALIVE.scalar_subquery())
     recalled = (
-        select(lease.c.id)
+        select(literal_column("'recalled'", Text), lease.c.id, nothing)
         .join(budget_node, is_of_node)
         .where(
             budget_node.c.recalled_at_us > 0,
-            lease.c.holder == holder,
+            is_mine,
             lease.c.state == LeaseState.OPEN.value,
             lease.c.amount > lease.c.consumed,
         )
-        .limit(_RECALLED_MAX)
     )
-    lost = select(lease.c.id).where(lease.c.holder == holder, lease.c.state == LeaseState.QUARANTINE.value)
-    return Pulse(
-        max(alive, 1),
-        tuple([bytes(each) for each in await connection.scalars(recalled)]),
-        tuple([bytes(each) for each in await connection.scalars(lost)]),
+    lost = select(literal_column("'lost'", Text), lease.c.id, nothing).where(
+        is_mine, lease.c.state == LeaseState.QUARANTINE.value
     )
+    return union_all(alive, recalled, lost)
+
+
+_PULSE = _make_pulse()
 
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ from tollkeeper.store.schema_tenancy import api_key, project
 from tollkeeper.store.usage_rows import MS_PER_DAY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import ColumnElement, FromClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -82,7 +84,22 @@ async def end_overlapping(
         .values(window_end_us=case((end < now_us, end), else_=now_us))
         .returning(budget_node.c.window_start_us)
     )
-    starts = list((await connection.scalars(ended)).all())
+    return await _held_in(connection, organization_id, budget_id, await connection.scalars(ended))
+
+
+async def held_in_overlapping(
+    connection: AsyncConnection, organization_id: str, budget_id: str, window: Window
+) -> int | None:
+    """Return what `end_overlapping` does, and end nothing."""
+    starts = select(budget_node.c.window_start_us).where(overlapping(organization_id, budget_id, window))
+    return await _held_in(connection, organization_id, budget_id, await connection.scalars(starts))
+
+
+async def _held_in(
+    connection: AsyncConnection, organization_id: str, budget_id: str, starts: Iterable[int]
+) -> int | None:
+    """Return what is held and booked in windows beyond the records; None without any."""
+    starts = list(starts)
     if not starts:
         return None
     is_held = and_(lease.c.state != LeaseState.CLOSED.value, lease.c.amount > lease.c.consumed)

@@ -74,6 +74,11 @@ async def lock_organization(connection: AsyncConnection, organization_id: str) -
     return _to_organization((await connection.execute(query)).one())
 
 
+async def list_organization_ids(connection: AsyncConnection) -> list[str]:
+    """Return the ids of all organizations, in order."""
+    return list(await connection.scalars(select(organization.c.id).order_by(organization.c.id)))
+
+
 async def list_organizations(connection: AsyncConnection) -> list[Organization]:
     """Return every organization, oldest first: for the operator's command line, never for a face with credentials."""
     query = select(*_COLUMNS).order_by(organization.c.created_at_us, organization.c.id)

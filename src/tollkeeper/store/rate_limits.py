@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, delete, exists, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from tollkeeper.domain.rate_limit import RateLimitRow
 from tollkeeper.kit.clock import now_us
@@ -15,10 +15,13 @@ from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_limits import rate_limit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _NAMES = RateLimitRow.__struct_fields__
+_CHANGING = ("requests_per_minute", "tokens_per_minute", "updated_at_us", "is_from_tier")
 _COLUMNS = tuple(rate_limit.c[name] for name in _NAMES)
 
 
@@ -32,11 +35,11 @@ async def set_rate_limit(connection: AsyncConnection, organization_id: str, want
     before = await find_rate_limit(connection, organization_id, scope_id=wanted.scope_id, model=wanted.model)
     if before is None:
         kept = msgspec.structs.replace(wanted, id=new_id("rate"), created_at_us=at_us, updated_at_us=at_us)
-        await connection.execute(insert(rate_limit).values(msgspec.structs.asdict(kept)))
+        await connection.execute(insert(rate_limit).values(_values(kept, _NAMES)))
     else:
         kept = msgspec.structs.replace(wanted, id=before.id, created_at_us=before.created_at_us, updated_at_us=at_us)
-        values = {name: getattr(kept, name) for name in ("requests_per_minute", "tokens_per_minute", "updated_at_us")}
-        await connection.execute(update(rate_limit).where(_is(organization_id, kept.id)).values(values))
+        changed = update(rate_limit).where(_is(organization_id, kept.id))
+        await connection.execute(changed.values(_values(kept, _CHANGING)))
     await record_change(connection, "limit", organization_id=organization_id, entity_id=kept.scope_id)
     return kept
 
@@ -73,22 +76,6 @@ async def delete_rate_limits_of(connection: AsyncConnection, organization_id: st
         await record_change(connection, "limit", organization_id=organization_id, entity_id=scope_id)
 
 
-async def move_rate_limits(
-    connection: AsyncConnection, organization_id: str, *, from_key_id: str, to_key_id: str
-) -> None:
-    """Give the rules of an api key to another one; one stays when the other key has a rule for the same model."""
-    other = rate_limit.alias()
-    is_there = exists().where(
-        other.c.organization_id == organization_id,
-        other.c.scope_id == to_key_id,
-        other.c.model == rate_limit.c.model,
-    )
-    moved = update(rate_limit).where(_of_scope(organization_id, from_key_id), ~is_there).values(scope_id=to_key_id)
-    if (await connection.execute(moved)).rowcount:
-        for key_id in (from_key_id, to_key_id):
-            await record_change(connection, "limit", organization_id=organization_id, entity_id=key_id)
-
-
 async def list_rate_limits(
     connection: AsyncConnection,
     organization_id: str,
@@ -123,5 +110,9 @@ async def _one(connection: AsyncConnection, condition: ColumnElement[bool]) -> R
     return _to_row(row) if row else None
 
 
+def _values(rule: RateLimitRow, names: Iterable[str]) -> dict[str, Any]:
+    return {name: int(value) if isinstance(value := getattr(rule, name), bool) else value for name in names}
+
+
 def _to_row(row: Row[Any, *tuple[Any, ...]]) -> RateLimitRow:
-    return RateLimitRow(**row._mapping)
+    return RateLimitRow(**{**row._mapping, "is_from_tier": bool(row.is_from_tier)})

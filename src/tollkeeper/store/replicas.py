@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
+from tollkeeper.store.columns import Int
 from tollkeeper.store.ledger import insert_missing
 from tollkeeper.store.schema_limits import replica
 
@@ -23,10 +24,13 @@ async def beat(connection: AsyncConnection, holder: str, *, now_us: int) -> None
         await _add(connection, holder, now_us=now_us)
 
 
+COUNT_ALIVE = select(func.count()).select_from(replica).where(replica.c.heard_at_us > bindparam("since_us", type_=Int))
+"""How many replicas were heard of after `since_us`."""
+
+
 async def count_alive(connection: AsyncConnection, *, now_us: int) -> int:
     """Return how many replicas are alive."""
-    query = select(func.count()).select_from(replica).where(replica.c.heard_at_us > now_us - TTL_US)
-    return int((await connection.execute(query)).scalar_one())
+    return int((await connection.execute(COUNT_ALIVE, {"since_us": now_us - TTL_US})).scalar_one())
 
 
 async def share_lock(connection: AsyncConnection, holder: str, *, now_us: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.schema import change, revision
@@ -40,6 +40,15 @@ async def record_change(connection: AsyncConnection, kind: ChangeKind, *, organi
     )
 
 
+# Built once: every replica asks twice a second or more.
+_AFTER = (
+    select(change.c.number, change.c.kind, change.c.organization_id, change.c.entity_id)
+    .where(change.c.number > bindparam("after"))
+    .order_by(change.c.number)
+    .limit(bindparam("most"))
+)
+
+
 async def last_number(connection: AsyncConnection) -> int:
     """Return the number of the last change; 0 when there was none."""
     return int((await connection.execute(select(revision.c.number).where(revision.c.id == 1))).scalar_one())
@@ -47,10 +56,5 @@ async def last_number(connection: AsyncConnection) -> int:
 
 async def changes_after(connection: AsyncConnection, number: int, *, limit: int = 1000) -> list[Change]:
     """Return the changes after a number, oldest first."""
-    query = (
-        select(change.c.number, change.c.kind, change.c.organization_id, change.c.entity_id)
-        .where(change.c.number > number)
-        .order_by(change.c.number)
-        .limit(limit)
-    )
-    return [Change(*row) for row in await connection.execute(query)]
+    found = await connection.execute(_AFTER, {"after": number, "most": limit})
+    return [Change(*row) for row in found]

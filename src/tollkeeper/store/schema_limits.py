@@ -33,6 +33,7 @@ budget = Table(
     int_("is_exceeding_disabling"),
     int_("created_at_us"),
     int_("updated_at_us"),
+    int_("is_from_tier", default=0),  # the organization's tier wrote it, and no person since
     PrimaryKeyConstraint("organization_id", "id"),
     UniqueConstraint("organization_id", "scope_id", "model", "unit", "period", "scope_kind"),
     ForeignKeyConstraint(["organization_id"], ["organization.id"]),
@@ -152,6 +153,7 @@ rate_limit = Table(
     int_("tokens_per_minute", nullable=True),
     int_("created_at_us"),
     int_("updated_at_us"),
+    int_("is_from_tier", default=0),  # as a budget's
     PrimaryKeyConstraint("organization_id", "id"),
     UniqueConstraint("organization_id", "scope_id", "model", "scope_kind"),
     ForeignKeyConstraint(["organization_id"], ["organization.id"]),

@@ -84,8 +84,40 @@ def distinct(records: Iterable[UsageRecord]) -> list[UsageRecord]:
 
     Writers that overlap then never deadlock.
     """
-    by_call = {(record.organization_id, record.call_id): record for record in map(storable, records)}
+    by_call = {
+        (record.organization_id, record.call_id): record if is_plain(record) else storable(record) for record in records
+    }
     return [by_call[key] for key in sorted(by_call)]
+
+
+def is_plain(record: UsageRecord) -> bool:
+    """Tell at a tenth of the cost of `storable` that it would return the record itself; False when that is not sure."""
+    texts = [
+        record.organization_id, record.project_id, record.api_key_id, record.operation, record.model_asked,
+        record.model_served, record.provider, record.reason, record.end_user, record.provider_request_id,
+        record.service_tier,
+    ]  # fmt: skip
+    texts += record.quantities
+    texts += record.labels
+    texts += record.labels.values()
+    numbers = [record.amount_nanos or 0, record.reasoning_tokens, record.latency_us, record.first_byte_us]
+    numbers += record.quantities.values()
+    numbers.append(record.overhead_us)
+    for line in record.lines:
+        texts += (line.dimension, line.source)
+        numbers += (line.quantity, line.price_pico, line.amount_nanos)
+    for draw in record.draws:
+        if not _is_storable_draw(draw):
+            return False
+    together = "".join(texts)
+    return (
+        together.isascii()
+        and together.isprintable()
+        and (len(together) <= KEY_BYTES or len(max(texts, key=len)) <= KEY_BYTES)
+        and len(record.service_tier) <= TIER_BYTES
+        and min(numbers) >= 0
+        and max(numbers) <= NUMBER_MAX
+    )
 
 
 def storable(record: UsageRecord) -> UsageRecord:
@@ -93,8 +125,8 @@ def storable(record: UsageRecord) -> UsageRecord:
 
     Texts lose control characters, lone surrogates and what is beyond their bound. A record with an amount or quantity
     outside ±`NUMBER_MAX` becomes unpriced, without quantities and lines, with a critical log line: no sum of ours is
-    wrong in silence. So with a draw outside 0 to `NUMBER_MAX`, which is cut to it. Times outside 0 to `NUMBER_MAX` are cut to it. Sums never saturate: thousands of records at the
-    bound fit into a rollup row, and one that did not would be refused and set aside.
+    wrong in silence. Draws and times outside 0 to `NUMBER_MAX` are cut to it. Sums never saturate: thousands of records at
+    the bound fit into a rollup row, and one that did not would be refused and set aside.
     """
     changes: dict[str, Any] = {}
     for name, bytes_max in _TEXT_BYTES.items():
@@ -227,8 +259,9 @@ def _is_storable_draw(draw: Draw) -> bool:
     return (
         len(draw.lease_id) <= _LEASE_ID_BYTES
         and 0 <= draw.amount <= NUMBER_MAX
-        and min(draw.left, draw.limit, draw.used) >= -_INT64_MAX
-        and max(draw.left, draw.limit, draw.used) <= _INT64_MAX
+        and -_INT64_MAX <= draw.left <= _INT64_MAX
+        and -_INT64_MAX <= draw.limit <= _INT64_MAX
+        and -_INT64_MAX <= draw.used <= _INT64_MAX
     )
 
 

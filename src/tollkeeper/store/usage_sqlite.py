@@ -40,7 +40,7 @@ class Batch:
     """Distinct records, made into rows before anybody waits for our turn to end."""
 
     def __init__(self, records: list[UsageRecord]) -> None:
-        self.records = records
+        self.records = records = usage_rows.distinct(records)
         self.rows = [usage_rows.to_row(record) for record in records]
         self.sums = rollups.summarise(records)
 
@@ -65,7 +65,7 @@ class SqliteUsageWriter:
                 records may be lost with it.
         """
         loop = asyncio.get_running_loop()
-        batch = await loop.run_in_executor(self._thread, Batch, usage_rows.distinct(records))
+        batch = await loop.run_in_executor(self._thread, Batch, records)
         async with self._turns.take():
             return await loop.run_in_executor(self._thread, self._insert, batch, slot)
 

@@ -12,10 +12,10 @@ from tollkeeper.domain.lease import Draw, LeaseState
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.lease_pruning import KEPT_US
-from tollkeeper.store.lease_rows import LeaseRow, to_lease
+from tollkeeper.store.lease_rows import LEASE_COLUMNS, LeaseRow, to_lease
+from tollkeeper.store.organizations import list_organization_ids
 from tollkeeper.store.schema import usage_record
 from tollkeeper.store.schema_limits import budget_node, lease
-from tollkeeper.store.schema_tenancy import organization
 from tollkeeper.store.verify import Difference
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ async def verify_budgets(store: Store) -> AsyncIterator[VerifiedBudgets]:
     Raises:
         StoreUnavailable: the database is out of reach.
     """
-    ids = select(organization.c.id).order_by(organization.c.id)
-    known = list((await store.read(lambda connection: connection.scalars(ids))).all())
-    for organization_id in known:
+    for organization_id in await store.read(list_organization_ids):
         yield await store.read(_Verification(organization_id).run, is_snapshot=True)
 
 
@@ -74,8 +72,7 @@ class _Verification:
         self._nodes: dict[NodeKey, Row[Any]] = {}
 
     async def run(self, connection: AsyncConnection) -> VerifiedBudgets:
-        columns = [lease.c[name] for name in LeaseRow.__struct_fields__]
-        mine = select(*columns).where(lease.c.organization_id == self._organization_id)
+        mine = select(*LEASE_COLUMNS).where(lease.c.organization_id == self._organization_id)
         for row in await connection.execute(mine):
             if row.state not in _STATES:
                 self._differ("lease", {"id": bytes(row.id).hex()}, "state", None, None)

@@ -12,9 +12,9 @@ from sqlalchemy import func, select, tuple_
 from tollkeeper.domain.credit_bookings import CREDIT_ACCOUNTS, PROVIDER_COST, PROVIDER_PAYABLE
 from tollkeeper.domain.ledger import hash_content
 from tollkeeper.kit.clock import now_us
+from tollkeeper.store.organizations import list_organization_ids
 from tollkeeper.store.schema import usage_rollup
 from tollkeeper.store.schema_ledger import ledger_account, ledger_entry, ledger_transaction, ledger_usage_day
-from tollkeeper.store.schema_tenancy import organization
 from tollkeeper.store.usage_bookings import DAY
 from tollkeeper.store.verify import Difference
 from tollkeeper.store.verify_credit import BookedCredit, verify_credit
@@ -49,9 +49,7 @@ async def verify_ledger(store: Store) -> AsyncIterator[VerifiedBooks]:
     Raises:
         StoreUnavailable: the database is out of reach.
     """
-    ids = select(organization.c.id).order_by(organization.c.id)
-    known = list((await store.read(lambda connection: connection.scalars(ids))).all())
-    for organization_id in known:
+    for organization_id in await store.read(list_organization_ids):
         yield await store.read(_Verification(organization_id).run, is_snapshot=True)
 
 

@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 
 from tollkeeper.domain.lease import Answer, Ask, Figures
-from tollkeeper.domain.lease_book import DENIED_PAUSE_S, RECALL_US, LeaseBook
+from tollkeeper.domain.lease_book import DENIED_PAUSE_S, LeaseBook
 from tollkeeper.domain.limit import Limit
-from tollkeeper.domain.local_lease import Need, Path, Waiter
+from tollkeeper.domain.local_lease import RECALL_US, Need, Path, Waiter
 
 BUDGET = Limit("b", "project", "proj_1", "p", "usd", "total")
 OTHER = Limit("c", "organization", "org_1", "o", "usd", "total")
