@@ -99,6 +99,10 @@ def test_an_organizations_tier() -> None:
     assert data("orgs", "update", "--tier", "free", "--fiscal-month-start", "10")["tier"] == "free"
     assert {each["unit"] for each in data("budgets", "list")["data"]} == {"usd", "requests", "concurrent"}
     assert "free" in run("orgs", "get")
+    assert "from tier" in run("budgets", "list")
+    for noun in ("budgets", "rates"):
+        assert {each["is_from_tier"] for each in data(noun, "list")["data"]} == {True}
+    assert data("budgets", "set", "organization", "7")["is_from_tier"] is False
     assert "'free'" in refusal("orgs", "update", "--tier", "fre").message
 
 

@@ -14,10 +14,11 @@ from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action, Secrets, operator
 from tollkeeper.control.budgets import Terms
 from tollkeeper.control.organizations import create_organization, update_organization
-from tollkeeper.control.rate_limits import RateTerms, set_rate_limit
+from tollkeeper.control.rate_limits import RateTerms, list_rate_limits, set_rate_limit
 from tollkeeper.control.tiers import choose_tier
-from tollkeeper.domain.budget import BudgetKey
+from tollkeeper.domain.budget import Budget, BudgetKey
 from tollkeeper.domain.errors import ConfigurationError, Conflict, InvalidRequest, PermissionDenied
+from tollkeeper.domain.rate_limit import RateLimitRow
 from tollkeeper.domain.tier import PREDEFINED_TIERS, Tier
 from tollkeeper.store import rate_limits
 from tollkeeper.store.engine import Store
@@ -100,6 +101,37 @@ async def test_what_was_changed_and_changed_back_is_an_admins(company: Company) 
     assert (await limits(company))[0]["usd"] == 5 * USD
 
 
+async def test_what_a_tier_wrote_is_marked_so_until_a_person_changes_it(company: Company) -> None:
+    def marks(found: list[Budget]) -> dict[str, bool]:
+        return {each.unit: each.is_from_tier for each in found}
+
+    async def rate() -> RateLimitRow:
+        (found,) = await company.look(None, list_rate_limits, scope_id=company.id)
+        return found
+
+    await give(company, "free")
+    found = await company.look(None, budgets.list_budgets, scope_id=company.id)
+    assert marks(found) == {"usd": True, "requests": True, "concurrent": True}
+    assert (await rate()).is_from_tier
+    same = Terms(FREE.requests_per_day, "daily", unit="requests")
+    made = await company.change(None, budgets.set_budget, company.id, terms=same)
+    rates = RateTerms(FREE.requests_per_minute, FREE.tokens_per_minute)
+    limited = await company.change(None, set_rate_limit, company.id, terms=rates)
+    assert (made.is_from_tier, limited.is_from_tier) == (False, False)
+    found = await company.look(None, budgets.list_budgets, scope_id=company.id)
+    assert marks(found) == {"usd": True, "requests": False, "concurrent": True}
+    assert not (await rate()).is_from_tier
+    events = [msgspec.json.decode(each.after) for each in await company.events("budget.set")]
+    assert [each["is_from_tier"] for each in events] == [True, True, True, False]
+
+
+async def test_what_a_tier_brought_goes_although_the_settings_say_it_no_more(company: Company) -> None:
+    await give(company, "free")
+    empty = AccountRules(tiers={**PREDEFINED_TIERS, "free": Tier(name="free")})
+    await give(company, "enterprise", empty)
+    assert await limits(company) == ({}, None)
+
+
 async def test_a_tier_given_again_brings_what_the_settings_say_now(company: Company) -> None:
     await give(company, "free")
     rules = AccountRules(tiers={**PREDEFINED_TIERS, "free": Tier(name="free", requests_per_day=9)})
@@ -112,7 +144,7 @@ async def test_a_tier_below_what_is_allotted_is_refused_without_override(company
     org_admin = await company.hire("boss", ("org_admin", company.id))
     choice = choose_tier((await company.caller(org_admin)).principal, RULES, "free")
     changed = await company.change(org_admin, update_organization, company.id, tier=choice)
-    assert changed.tier == "free", "an org_admin has quota:override"
+    assert changed.organization.tier == "free", "an org_admin has quota:override"
     await company.change(None, roles.create_role, name="manager", permissions=frozenset({"org:manage"}))
     manager = await company.hire("manager", ("manager", company.id))
     await give(company, "enterprise")

@@ -113,7 +113,7 @@ class Purse:
         await self.store.write(lambda c: c.execute(ended.values(expires_at_us=past, due_at_us=past)))
 
     async def settle(self) -> None:
-        await settle_credit(self.store)
+        await settle_credit(self.administration)
 
     async def differences(self) -> list[Difference]:
         return [each async for books in verify_ledger(self.store) for each in books.differences]

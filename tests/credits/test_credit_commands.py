@@ -86,6 +86,18 @@ def test_without_trial_credit_nothing_is_granted_and_calls_need_none() -> None:
     assert data("credits", "balance")["prepaid"] is False
 
 
+def test_an_organizations_calls_are_made_to_need_credit_and_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    init()
+    assert data("orgs", "get")["prepaid"] is False
+    assert data("orgs", "update", "--prepaid")["prepaid"] is True
+    assert data("orgs", "update", "--timezone", "UTC")["prepaid"] is True, "what is not said stays"
+    assert data("credits", "balance")["prepaid"] is True
+    assert any(line.split() == ["calls", "need", "credit", "yes"] for line in run("orgs", "get").splitlines())
+    monkeypatch.setenv("TOLLKEEPER_CREDITS__GRANTED_BY", "operator")
+    assert data("orgs", "update", "--no-prepaid")["prepaid"] is False, "the command line is the operator's"
+    assert data("credits", "balance")["prepaid"] is False
+
+
 @pytest.mark.parametrize("amount", ["-1", "5.0000000001", "many"])
 def test_trial_credit_that_is_no_amount_stops_the_start(monkeypatch: pytest.MonkeyPatch, amount: str) -> None:
     monkeypatch.setenv("TOLLKEEPER_CREDITS__TRIAL_USD", amount)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from credit_factories import USD, Purse, open_purse
 from sqlalchemy import func, select
 
-from tollkeeper.control.administration import Repetition
+from tollkeeper.control.administration import Repetition, system
 from tollkeeper.control.credit_attribution import settle_credit, settle_organization
 from tollkeeper.control.credits import PrepaidChoice, set_prepaid, void_grant
 from tollkeeper.domain.credit import GrantKind, GrantStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound
 from tollkeeper.domain.ledger import Account, AccountKind, balances
 from tollkeeper.kit.clock import now_us
+from tollkeeper.store import audit
 from tollkeeper.store.engine import Store
 from tollkeeper.store.ledger import list_transactions, read_balances
 from tollkeeper.store.revision import changes_after, last_number
@@ -34,6 +36,10 @@ async def balance_of(purse: Purse, kind: AccountKind) -> int:
     transactions = await purse.store.read(lambda c: list_transactions(c, purse.id, limit=1000))
     assert found == balances(transactions), "balances equal a replay from nothing"
     return found.get(Account(kind), 0)
+
+
+async def settle_again(purse: Purse) -> None:
+    await purse.administration.change(system(purse.id, name="a test"), settle_organization)
 
 
 async def test_the_first_grant_makes_the_organization_prepaid_and_a_budget_of_its_wallet(purse: Purse):
@@ -93,8 +99,8 @@ async def test_settling_again_changes_nothing(purse: Purse):
     await purse.use(USD)
     await purse.settle()
     uses = await count(purse.store, credit_use)
-    assert await settle_credit(purse.store) == 0
-    await purse.store.write(lambda c: settle_organization(c, purse.id))
+    assert await settle_credit(purse.administration) == 0
+    await settle_again(purse)
     assert await count(purse.store, credit_use) == uses == 1
 
 
@@ -106,7 +112,7 @@ async def test_four_at_once_take_everything_once(purse: Purse):
         amounts = (USD + 1, USD + 2, 3)
         total += sum(amounts)
         await asyncio.gather(*(purse.use(each) for each in amounts))
-        await asyncio.gather(*(purse.store.write(lambda c: settle_organization(c, purse.id)) for _ in range(4)))
+        await asyncio.gather(*(settle_again(purse) for _ in range(4)))
     assert (await purse.wallet()).attributed_nanos == total
     assert await balance_of(purse, AccountKind.REVENUE) == -total
     assert await purse.differences() == []
@@ -137,7 +143,7 @@ async def test_what_exceeds_all_credit_is_paid_by_the_next_grant(purse: Purse):
     await purse.settle()
     balance = await purse.balance()
     assert (balance.left, balance.overrun) == (0, 400)
-    assert await settle_credit(purse.store) == 0
+    assert await settle_credit(purse.administration) == 0
     later = await purse.grant(1)
     await purse.settle()
     assert (await purse.get(later)).remaining_nanos == USD - 400
@@ -164,6 +170,29 @@ async def test_what_is_not_used_in_time_leaves_the_wallet_but_not_what_leases_ho
     assert await balance_of(purse, AccountKind.BREAKAGE) == -4 * USD
     assert (await purse.balance()).left == 0
     assert await purse.differences() == []
+
+
+async def test_the_end_of_a_grant_is_in_the_audit_log_by_the_system_with_every_part_that_went(purse: Purse):
+    ending = await purse.grant(5, expires_at_us=now_us() + DAY_US)
+    lease_id = await purse.lease(2 * USD)
+    await purse.end(ending)
+    await purse.settle()
+    await purse.settle()
+    await purse.consume(lease_id, USD)
+    await purse.close(lease_id)
+    await purse.settle()
+    await purse.settle()
+    wanted = audit.AuditFilter(action="credit.expire")
+    last, first = await purse.store.read(lambda c: audit.list_events(c, purse.id, wanted))
+    assert {(each.actor_kind, each.actor_id, each.target_id) for each in (first, last)} == {
+        ("system", "system", ending.id)
+    }
+    parts = [
+        tuple(msgspec.json.decode(text)[name] for text in (each.before, each.after))
+        for each in (first, last)
+        for name in ("status", "remaining_usd")
+    ]
+    assert parts == [("active", "expired"), ("5.00", "2.00"), ("expired", "expired"), ("1.00", "0.00")]
 
 
 async def test_what_was_used_before_the_end_is_taken_from_the_grant_that_ended(purse: Purse):

@@ -66,15 +66,17 @@ async def test_a_person_lists_the_organizations_of_active_memberships(company: C
 async def test_a_policy_is_changed_and_told_to_replicas(company: Company) -> None:
     boss = await company.hire("boss", ("org_admin", company.id))
     policy = KeyPolicy(90, is_key_expiry_required=True, required_labels=("team", "feature", "team"))
-    changed = await company.change(boss, organizations.update_organization, company.id, policy=policy)
+    changed = (await company.change(boss, organizations.update_organization, company.id, policy=policy)).organization
     assert changed.policy == KeyPolicy(90, is_key_expiry_required=True, required_labels=("feature", "team"))
     assert await company.changes("organization") == [company.id]
     assert await company.look(boss, organizations.get_organization, company.id) == changed
     await company.change(boss, organizations.update_organization, company.id, policy=changed.policy)
     assert len(await company.events("organization.update")) == 1  # the same again is no change
-    named = await company.change(
-        boss, organizations.update_organization, company.id, name="Acme 2", timezone="Asia/Kolkata"
-    )
+    named = (
+        await company.change(
+            boss, organizations.update_organization, company.id, name="Acme 2", timezone="Asia/Kolkata"
+        )
+    ).organization
     assert (named.name, named.timezone, named.policy) == ("Acme 2", "Asia/Kolkata", changed.policy)
 
 

@@ -120,6 +120,7 @@ async def test_an_organizations_budget_is_divided_to_the_letter_of_the_contract(
         "carryover": False,
         "enforcement": {"hard_limit": True, "notify_on_exceed": True, "auto_disable_on_exceed": False},
         "enforced": True,
+        "is_from_tier": False,
         "created_at": budget["created_at"],
         "updated_at": budget["updated_at"],
     }

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import Shape, administration_of, answer, id_path, shown_time
-from tollkeeper.admin.usage_sums import Milliseconds, OptionalUsd, mean_ms, shown_usd
+from tollkeeper.admin.usage_sums import Milliseconds, SummedUsd, mean_ms, shown_usd
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.analytics import Analytics, Breakdown, analyze
 from tollkeeper.domain.tenancy import ScopeKind
@@ -38,13 +38,13 @@ class SumsAnswer(Shape):
     tokens: int
     input_tokens: int
     output_tokens: int
-    cost_usd: OptionalUsd
+    cost_usd: SummedUsd
     unpriced_requests: Annotated[int, Field(description="Calls that `cost_usd` leaves out: no price is known.")]
     avg_latency_ms: Milliseconds
 
 
 class ModelAnswer(SumsAnswer):
-    cost: Annotated[OptionalUsd, Field(description="The same as `cost_usd`.")]
+    cost: Annotated[SummedUsd, Field(description="The same as `cost_usd`.")]
 
 
 class NamedAnswer(SumsAnswer):
@@ -75,7 +75,7 @@ class AnalyticsAnswer(Shape):
     timezone: str
     total_requests: int
     total_errors: int
-    total_cost_usd: OptionalUsd
+    total_cost_usd: SummedUsd
     total_tokens: int
     unpriced_requests: int
     avg_latency_ms: Milliseconds

@@ -26,6 +26,9 @@ ModelName = Annotated[
     Field(min_length=1, max_length=MODEL_LENGTH_MAX, pattern=PLAIN, description="As calls ask for it; null is all."),
 ]
 Count = Annotated[int, Field(ge=0, le=COUNT_MAX), AS_INTEGER]
+IsFromTier = Annotated[
+    bool, Field(description="The organization's tier wrote it and no person since: another tier replaces it.")
+]
 BudgetScopeKind = Literal["organization", "team", "project", "member", "api_key"]
 
 
@@ -74,6 +77,7 @@ class BudgetAnswer(Shape):
     carryover: bool
     enforcement: EnforcementShape
     enforced: Literal[True]
+    is_from_tier: IsFromTier
     created_at: str
     updated_at: str
 

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import OptionalNumber, Shape, administration_of, answer
-from tollkeeper.admin.usage_sums import OptionalUsd
 from tollkeeper.control import decisions
 from tollkeeper.control.administration import Caller
 
@@ -63,8 +62,8 @@ class DecisionAnswer(Shape):
     api_key_id: str
     project_id: str
     model: str | None
-    reserved_usd: OptionalUsd
-    cost_usd: OptionalUsd
+    reserved_usd: OptionalNumber
+    cost_usd: OptionalNumber
     limits: list[LimitShape]
 
 

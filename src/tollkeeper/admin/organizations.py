@@ -165,7 +165,7 @@ async def update_organization(
     rules = _rules_of(request)
     changed = await administration_of(request).change(
         caller,
-        organizations.change_organization,
+        organizations.update_organization,
         organization_id,
         prepaid=UNSET if body.prepaid is None else PrepaidChoice(body.prepaid, rules.is_credit_operators),
         tier=UNSET if body.tier is None else choose_tier(caller.principal, rules, body.tier),

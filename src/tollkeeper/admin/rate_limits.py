@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from tollkeeper.admin.budget_shapes import BudgetScopeKind, ModelName, ScopeId
+from tollkeeper.admin.budget_shapes import BudgetScopeKind, IsFromTier, ModelName, ScopeId
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
     AS_INTEGER,
@@ -23,7 +23,8 @@ from tollkeeper.admin.shapes import (
 )
 from tollkeeper.control import rate_limits
 from tollkeeper.control.administration import Caller
-from tollkeeper.control.rate_limits import RateTerms, shown_rate_limit
+from tollkeeper.control.rate_limit_views import shown_rate_limit
+from tollkeeper.control.rate_limits import RateTerms
 from tollkeeper.domain.rate_limit import RATE_MAX
 
 router = APIRouter(tags=["rate limits"])
@@ -48,6 +49,7 @@ class RateLimitAnswer(Shape):
     model: str | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    is_from_tier: IsFromTier
     created_at: str
     updated_at: str
 

@@ -112,20 +112,18 @@ class Refusal(Shape):
     error: ErrorDetail
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal, "description": description}
-    for status, description in (
-        (400, "The request is not understood; `param` names the field."),
-        (401, "No credential, or one that is not good."),
-        (403, "The caller may not do this; the message names the missing permission."),
-        (404, "There is no such thing, or the caller may not know of it."),
-        (409, "It contradicts what there is."),
-        (413, "The body is too large."),
-        (415, "The body is not JSON."),
-        (429, "Too many attempts; `retry_after_seconds` and the header say when the next one counts."),
-        (503, "The database is out of reach; nothing was changed."),
-    )
+REFUSALS: dict[str, str] = {
+    "400": "The request is not understood; `param` names the field.",
+    "401": "No credential, or one that is not good.",
+    "403": "The caller may not do this; the message names the missing permission.",
+    "404": "There is no such thing, or the caller may not know of it.",
+    "409": "It contradicts what there is.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "429": "Too many attempts; `retry_after_seconds` and the header say when the next one counts.",
+    "503": "The database is out of reach; nothing was changed.",
 }
+"""What any route may answer instead, each with a `Refusal`: status -> what it means."""
 
 
 def id_path(prefix: str, example: str) -> Any:

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from tollkeeper.admin.permissions import requires
-from tollkeeper.admin.shapes import Number, Shape, Time, administration_of, answer, shown_time, time_us
+from tollkeeper.admin.shapes import Number, OptionalNumber, Shape, Time, administration_of, answer, shown_time, time_us
 from tollkeeper.admin.usage_cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
-from tollkeeper.admin.usage_sums import Milliseconds, OptionalUsd, mean_ms, shown_usd
+from tollkeeper.admin.usage_sums import Milliseconds, SummedUsd, mean_ms, shown_usd
 from tollkeeper.control import usage, usage_lines
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.usage_lines import LinePage, Question, UsageLine
@@ -95,7 +95,7 @@ class UsageLineAnswer(Shape):
     errors: Annotated[int | None, Field(description="Null by label: nobody counts them.")]
     input_tokens: int
     output_tokens: int
-    cost_usd: OptionalUsd
+    cost_usd: SummedUsd
     unpriced_requests: Annotated[int, Field(description="Calls that `cost_usd` leaves out: no price is known.")]
     avg_latency_ms: Milliseconds
 
@@ -149,7 +149,7 @@ class UsageRecordAnswer(Shape):
     reserved_nanos: int
     reserved_usd: Number
     amount_nanos: int | None
-    amount_usd: OptionalUsd
+    amount_usd: Annotated[OptionalNumber, Field(description="Exact to the nano; null when no price is known.")]
     cost_state: str
     reason: str
     end_user: str

@@ -5,20 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
-from tollkeeper.admin.shapes import usd_of
+from tollkeeper.admin.shapes import OptionalNumber, usd_of
 
-OptionalUsd = Annotated[
-    Decimal | None,
+SummedUsd = Annotated[
+    OptionalNumber,
     Field(description="Dollars, exact to the nano; null when there are calls and none of them has a known price."),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
 ]
-Milliseconds = Annotated[
-    Decimal | None,
-    Field(description="Null when there are no calls, or nobody counts it."),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
-]
+Milliseconds = Annotated[OptionalNumber, Field(description="Null when there are no calls, or nobody counts it.")]
 
 
 def shown_usd(amount_nanos: int, requests: int, unpriced_requests: int) -> Decimal | None:

@@ -146,10 +146,11 @@ def print_budgets(found: Iterable[Budget], names: dict[str, str]) -> None:
             shown_in(each.unit, each.amount),
             "yes" if each.is_carried_over else "no",
             "refused" if each.enforcement.hard_limit else "noted",
+            "yes" if each.is_from_tier else "no",
         )
         for each in found
     ]
-    print_table(("of", "what", "amount", "carried over", "more is"), rows, numbers=("amount",))
+    print_table(("of", "what", "amount", "carried over", "more is", "from tier"), rows, numbers=("amount",))
 
 
 def of_scope(key: BudgetKey, scope_id: str) -> BudgetKey:

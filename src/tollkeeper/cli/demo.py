@@ -19,7 +19,7 @@ from rich.console import Console
 
 from tollkeeper import config
 from tollkeeper.cli.demo_calls import make_calls, show_refusal
-from tollkeeper.cli.demo_setup import budget_line, prepare
+from tollkeeper.cli.demo_setup import budget_line, prepare, read_budget
 from tollkeeper.domain.errors import ConfigurationError, TollkeeperError
 
 _START_S = 30.0
@@ -59,10 +59,12 @@ def demo(
         children.append(_start(serve, folder / "gateway.log", SIMULATOR_API_KEY="sk-sim-demo-000001"))
         _wait_for(f"http://127.0.0.1:{port}/readyz", children[-1], folder / "gateway.log")
         base_url = f"http://127.0.0.1:{port}/v1"
-        model = make_calls(console, base_url, key, provider=real or "openai")
-        console.print("\n" + asyncio.run(budget_line(settings)))
-        show_refusal(console, base_url, key, model=model)
-        _print_how_to(console, port=port, key=key, model=model, settings=settings)
+        used_before = asyncio.run(read_budget(settings)).standing.used
+        made = make_calls(console, base_url, key, provider=real or "openai")
+        budget = asyncio.run(read_budget(settings, used=used_before + made.cost_nanos))
+        console.print("\n" + budget_line(budget))
+        show_refusal(console, base_url, key, model=made.model)
+        _print_how_to(console, port=port, key=key, model=made.model, settings=settings)
         if not once:
             console.print("\nServing. Ctrl-C stops it.")
             sys.exit(children[-1].wait())

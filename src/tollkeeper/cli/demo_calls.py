@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tollkeeper.domain.errors import TollkeeperError
+from tollkeeper.domain.money import NANOS_PER_USD
 
 _MODELS = {"openai": "gpt-4o-mini", "deepseek": "deepseek-chat", "xai": "grok-4.3"}
 _TOO_MANY_TOKENS = 10_000_000
@@ -27,8 +28,15 @@ class _Line(msgspec.Struct):
     cost_usd: Decimal | None
 
 
-def make_calls(console: Console, base_url: str, key: str, *, provider: str) -> str:
-    """Make the calls, print the table, and return the name of the model that was called.
+class Traffic(msgspec.Struct):
+    """The calls that were made: of which model most of them were, and what those with a known price cost together."""
+
+    model: str
+    cost_nanos: int
+
+
+def make_calls(console: Console, base_url: str, key: str, *, provider: str) -> Traffic:
+    """Make the calls and print the table.
 
     Raises:
         TollkeeperError: the client library is missing, or the provider refused.
@@ -45,8 +53,9 @@ def make_calls(console: Console, base_url: str, key: str, *, provider: str) -> s
             lines.append(_embed(client))
     except openai.OpenAIError as error:
         raise TollkeeperError(f"The demo's call failed: {error}") from error
-    _print_table(console, lines)
-    return model
+    known = sum((line.cost_usd for line in lines if line.cost_usd is not None), Decimal(0))
+    _print_table(console, lines, together=known)
+    return Traffic(model, int(known * NANOS_PER_USD))
 
 
 def show_refusal(console: Console, base_url: str, key: str, *, model: str) -> None:
@@ -118,7 +127,7 @@ def _counted(what: str, model: str, usage: Any, cost: Decimal | None) -> _Line:
     return _Line(what, model, usage.prompt_tokens, cached, getattr(usage, "completion_tokens", 0) or 0, cost)
 
 
-def _print_table(console: Console, lines: list[_Line]) -> None:
+def _print_table(console: Console, lines: list[_Line], *, together: Decimal) -> None:
     table = Table(
         box=None,
         pad_edge=False,
@@ -133,9 +142,8 @@ def _print_table(console: Console, lines: list[_Line]) -> None:
     for line in lines:
         counts = (f"{count:,}" for count in (line.input_tokens, line.cached_tokens, line.output_tokens))
         table.add_row(line.what, line.model, *counts, _usd(line.cost_usd))
-    known = [line.cost_usd for line in lines if line.cost_usd is not None]
     table.add_section()
-    table.add_row("together", "", "", "", "", _usd(sum(known, Decimal(0))), style="bold")
+    table.add_row("together", "", "", "", "", _usd(together), style="bold")
     console.print()
     console.print(table)
 

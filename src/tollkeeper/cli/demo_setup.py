@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from tollkeeper import config
 from tollkeeper.cli.listing import dollars
 from tollkeeper.control.administration import Administration, Secrets, operator
 from tollkeeper.control.api_keys import create_service_key, delete_key, list_keys
-from tollkeeper.control.budget_status import read_status
+from tollkeeper.control.budget_status import StandingBudget, read_status
 from tollkeeper.control.budgets import Terms, list_budgets, set_budget
 from tollkeeper.control.installation import PepperSource, initialize, load_pepper
 from tollkeeper.control.opening import create_tables_if_empty
@@ -21,6 +22,7 @@ _ORGANIZATION = "demo"
 _KEY_NAME = "demo"
 _CALLER = "tollkeeper demo"
 _BUDGET = Terms(NANOS_PER_USD)
+_LOOK_INTERVAL_S, _LOOKS_MAX = 0.05, 100
 
 
 async def prepare(settings: Path) -> str:
@@ -52,8 +54,10 @@ async def prepare(settings: Path) -> str:
         await store.aclose()
 
 
-async def budget_line(settings: Path) -> str:
-    """Return what is left of the project's budget, in one line."""
+async def read_budget(settings: Path, *, used: int = 0) -> StandingBudget:
+    """Return how the project's budget stands, as soon as so many nano-USD of it are used: what calls cost is written down
+    a moment after they end. Whoever waits in vain, for about five seconds, gets what there is.
+    """
     configured = config.load(settings, is_serving=False).settings
     store = Store.open(configured.database.url)
     try:
@@ -62,12 +66,22 @@ async def budget_line(settings: Path) -> str:
         pepper = load_pepper(text="", path=Path(configured.keys.pepper_file))
         administration = Administration(store, Secrets.of(pepper))
         caller = operator(organization.id, name=_CALLER)
-        status = await administration.look(caller, read_status, scope_id=project.id)
-        assert status.root is not None, "the demo has set it"
-        budget, standing = status.root.budgets[0].budget, status.root.budgets[0].standing
-        return (
-            f"Budget of project 'default': {dollars(standing.limit)} {budget.period}, {dollars(standing.used)} used, "
-            f"{dollars(standing.limit - standing.used)} left."
-        )
+        for _ in range(_LOOKS_MAX):
+            status = await administration.look(caller, read_status, scope_id=project.id)
+            assert status.root is not None, "the demo has set it"
+            found = status.root.budgets[0]
+            if found.standing.used >= used:
+                break
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+        return found
     finally:
         await store.aclose()
+
+
+def budget_line(found: StandingBudget) -> str:
+    """Say what is left of the project's budget, in one line."""
+    limit, used = found.standing.limit, found.standing.used
+    return (
+        f"Budget of project 'default': {dollars(limit)} {found.budget.period}, {dollars(used)} used, "
+        f"{dollars(limit - used)} left."
+    )

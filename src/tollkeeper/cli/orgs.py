@@ -13,6 +13,7 @@ from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, loa
 from tollkeeper.cli.listing import counted, print_list, print_object, print_table, shown_time
 from tollkeeper.cli.operator import Operator, as_operator, rules_of
 from tollkeeper.control import fitting
+from tollkeeper.control.credits import PrepaidChoice
 from tollkeeper.control.tier_views import shown_tier_limits
 from tollkeeper.control.tiers import TierLimits, choose_tier
 from tollkeeper.domain.budget import Budget
@@ -60,6 +61,9 @@ def update(
     tier: Annotated[
         str | None, typer.Option("--tier", help="Whose limits it is given: free, paid, enterprise, or one of your own.")
     ] = None,
+    prepaid: Annotated[
+        bool | None, typer.Option("--prepaid/--no-prepaid", help="Whether its calls need credit.")
+    ] = None,
     fiscal_month_start: Annotated[
         int | None, typer.Option("--fiscal-month-start", help="The day at which its months begin, 1 to 28.")
     ] = None,
@@ -93,7 +97,7 @@ def update(
         if no_required_labels:
             policy = msgspec.structs.replace(policy, required_labels=())
         changed = await operator.change(
-            fitting.change_organization,
+            fitting.update_organization,
             operator.organization.id,
             may_overfill=override,
             name=UNSET if name is None else name,
@@ -101,6 +105,7 @@ def update(
             language=UNSET if spoken is None else spoken,
             policy=policy,
             fiscal_month_start=UNSET if fiscal_month_start is None else fiscal_month_start,
+            prepaid=UNSET if prepaid is None else PrepaidChoice(prepaid, rules.is_credit_operators),
             tier=UNSET if tier is None else choose_tier(operator.caller.principal, rules, tier),
         )
         return msgspec.structs.replace(operator, organization=changed.organization), changed.tier_limits
@@ -133,6 +138,7 @@ def _print(operator: Operator, limits: TierLimits | None = None, *, as_json: boo
         ("language", organization.language),
         ("months begin at day", str(organization.fiscal_month_start)),
         ("tier", organization.tier),
+        ("calls need credit", "yes" if organization.is_prepaid else "no"),
         ("created", operator.moment(organization.created_at_us)),
         ("keys live at most", age),
         ("keys must expire", "yes" if policy.is_key_expiry_required else "no"),
@@ -170,6 +176,7 @@ def _shown(organization: Organization) -> dict[str, Any]:
         "language": organization.language,
         "fiscal_month_start": organization.fiscal_month_start,
         "tier": organization.tier,
+        "prepaid": organization.is_prepaid,
         "policy": msgspec.structs.asdict(organization.policy),
         "created_at": shown_time(organization.created_at_us),
     }

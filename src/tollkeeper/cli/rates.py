@@ -12,7 +12,8 @@ from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, Org
 from tollkeeper.cli.listing import print_list, print_object, print_table
 from tollkeeper.cli.operator import Operator, as_operator, confirm
 from tollkeeper.control import rate_limits
-from tollkeeper.control.rate_limits import RateTerms, shown_rate_limit
+from tollkeeper.control.rate_limit_views import shown_rate_limit
+from tollkeeper.control.rate_limits import RateTerms
 from tollkeeper.domain.rate_limit import RateLimitRow
 
 app = typer.Typer(help="List, set and delete limits of requests and tokens a minute.", no_args_is_help=True)
@@ -107,8 +108,9 @@ def _print(found: Iterable[RateLimitRow], names: dict[str, str]) -> None:
             each.model or "all",
             "–" if each.requests_per_minute is None else f"{each.requests_per_minute:,}",
             "–" if each.tokens_per_minute is None else f"{each.tokens_per_minute:,}",
+            "yes" if each.is_from_tier else "no",
         )
         for each in sorted(found, key=lambda each: (each.scope_kind, names.get(each.scope_id, ""), each.model))
     ]
-    titles = ("of", "name", "model", "requests a minute", "tokens a minute")
+    titles = ("of", "name", "model", "requests a minute", "tokens a minute", "from tier")
     print_table(titles, rows, numbers=("requests a minute", "tokens a minute"))

@@ -21,12 +21,13 @@ from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.kit.vault import Vault, derive
 from tollkeeper.store import api_keys, audit, idempotency, members
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 OPERATOR_ID = "operator"
+SYSTEM_ID = "system"
 _ATTEMPTS_MAX = 3
 
 
@@ -77,7 +78,7 @@ class Target(msgspec.Struct, frozen=True):
 class Action:
     """One action under way: its caller, its transaction, and what it will have done."""
 
-    def __init__(self, connection: Any, caller: Caller, secrets: Secrets) -> None:
+    def __init__(self, connection: Connection, caller: Caller, secrets: Secrets) -> None:
         self.connection = connection  # the store's, for the store's functions
         self.caller, self.secrets = caller, secrets
         self.organization_id = caller.organization_id
@@ -164,7 +165,7 @@ class Administration:
             TollkeeperError: what the step refuses; nothing was changed.
         """
 
-        async def work(connection: Any) -> T:
+        async def work(connection: Connection) -> T:
             earlier = await self._earlier(connection, caller, step)
             if earlier is not None:
                 return earlier[0]
@@ -201,7 +202,9 @@ class Administration:
             lambda connection: step(Action(connection, caller, self.secrets), *args, **kwargs), is_snapshot=True
         )
 
-    async def _earlier(self, connection: Any, caller: Caller, step: Callable[..., Awaitable[T]]) -> tuple[T] | None:
+    async def _earlier(
+        self, connection: Connection, caller: Caller, step: Callable[..., Awaitable[T]]
+    ) -> tuple[T] | None:
         repetition = caller.repetition
         if repetition is None:
             return None
@@ -218,7 +221,9 @@ class Administration:
             access.require(caller.principal, *kept.asked)
         return (msgspec.msgpack.decode(kept.result, type=get_type_hints(step)["return"]),)
 
-    async def _remember(self, connection: Any, caller: Caller, asked: tuple[str, Place] | None, result: object) -> None:
+    async def _remember(
+        self, connection: Connection, caller: Caller, asked: tuple[str, Place] | None, result: object
+    ) -> None:
         repetition = caller.repetition
         if repetition is None:
             return
@@ -258,6 +263,11 @@ async def _require_still_there(action: Action) -> None:
 def operator(organization_id: str, *, name: str) -> Caller:
     """Return the caller that the command line is: whoever can open the database may do everything."""
     return Caller(Principal(PrincipalKind.OPERATOR, OPERATOR_ID, name, organization_id))
+
+
+def system(organization_id: str, *, name: str) -> Caller:
+    """Return the caller that a server's own job is, by the job's name. It has no permission: a job asks for none."""
+    return Caller(Principal(PrincipalKind.SYSTEM, SYSTEM_ID, name, organization_id))
 
 
 def _binding(caller: Caller, repetition: Repetition) -> tuple[str, ...]:

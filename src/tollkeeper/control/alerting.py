@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import msgspec
 
@@ -20,6 +19,7 @@ from tollkeeper.notify.reader import Reader
 from tollkeeper.store import alert_scopes, alert_targets, alerts, audit, overruns
 from tollkeeper.store.alerts import Fired, Watched
 from tollkeeper.store.database_clock import database_now_us
+from tollkeeper.store.engine import Connection
 from tollkeeper.store.overruns import Overrun
 
 OVERLAP_US = 60_000_000
@@ -93,7 +93,7 @@ class Watch:
             )
         return fired
 
-    async def _fire(self, connection: Any, due: Alert, watched: Watched, *, is_mailed: bool) -> bool:
+    async def _fire(self, connection: Connection, due: Alert, watched: Watched, *, is_mailed: bool) -> bool:
         scope = await alert_scopes.read_scope(connection, due.organization_id, due.scope_kind, due.scope_id)
         complete = msgspec.structs.replace(
             due, scope_name=scope.name, team_id=scope.place.team_id, project_id=scope.place.project_id
@@ -109,7 +109,7 @@ class Watch:
         await self._tell(connection, complete, scope.place, is_mailed=is_mailed)
         return True
 
-    async def _fire_overrun(self, connection: Any, found: Overrun, *, at_us: int) -> bool:
+    async def _fire_overrun(self, connection: Connection, found: Overrun, *, at_us: int) -> bool:
         start_us = found.hour * overruns.US_PER_HOUR
         alert = Alert(
             organization_id=found.organization_id,
@@ -134,7 +134,7 @@ class Watch:
         await self._tell(connection, alert, Place(found.organization_id), is_mailed=True)
         return True
 
-    async def _tell(self, connection: Any, alert: Alert, place: Place, *, is_mailed: bool) -> None:
+    async def _tell(self, connection: Connection, alert: Alert, place: Place, *, is_mailed: bool) -> None:
         """Put what is told of an alert into the outbox; of calls that were stopped everybody is told."""
         organization = await alert_scopes.read_organization(connection, alert.organization_id)
         told = _CHANNELS if alert.action == "disable" or alert.kind is AlertKind.OVERRUN else (alert.action,)
@@ -144,7 +144,9 @@ class Watch:
             if target.is_enabled and target.kind in told:
                 await self._post(connection, alert, target, organization)
 
-    async def _mail(self, connection: Any, alert: Alert, place: Place, organization: alert_scopes.Addressee) -> None:
+    async def _mail(
+        self, connection: Connection, alert: Alert, place: Place, organization: alert_scopes.Addressee
+    ) -> None:
         """Write to everybody who manages quotas there; that there is nobody is noted among what was sent."""
         kind = alert_messages.type_of(alert)
         managers = await alert_targets.list_managers(connection, place)
@@ -164,7 +166,7 @@ class Watch:
             )
 
     async def _post(
-        self, connection: Any, alert: Alert, target: AlertTarget, organization: alert_scopes.Addressee
+        self, connection: Connection, alert: Alert, target: AlertTarget, organization: alert_scopes.Addressee
     ) -> None:
         about = About(alert_messages.type_of(alert), alert.organization_id, alert.id)
         reader = Reader(organization.language, organization.timezone, self._public_url)
@@ -173,7 +175,7 @@ class Watch:
             connection, self._vault, body, target_id=target.id, channel=target.kind, about=about
         )
 
-    async def _record_stop(self, connection: Any, alert: Alert) -> None:
+    async def _record_stop(self, connection: Connection, alert: Alert) -> None:
         event = AuditEvent(
             organization_id=alert.organization_id,
             number=0,
@@ -246,7 +248,7 @@ def _alert(watched: Watched, kind: AlertKind, action: AlertAction, at_us: int, *
 
 
 async def _rules_and_fired(
-    connection: Any, page: list[Watched]
+    connection: Connection, page: list[Watched]
 ) -> tuple[dict[tuple[str, str], list[AlertRule]], set[Fired]]:
     return await alerts.read_rules(connection, page), await alerts.read_fired(connection, [each.key for each in page])
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
 
 import msgspec
 
 from tollkeeper.domain.audit import INSTALLATION
 from tollkeeper.domain.audit_chain import ChainCheck, Fault, FaultKind, Head
 from tollkeeper.store import audit
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 
 _PAGE = 2_000
 _BEFORE_EVERYTHING = -(2**63)
@@ -65,7 +64,7 @@ class _Verification:
         self._organization_id, self._key, self._on_progress = organization_id, key, on_progress
         self._kept = {head.number: head.mac for head in kept}
 
-    async def run(self, connection: Any) -> ChainReport:
+    async def run(self, connection: Connection) -> ChainReport:
         head = await audit.read_head(connection, self._organization_id)
         check = ChainCheck(self._organization_id, head, self._key, kept=self._kept)
         number = _BEFORE_EVERYTHING

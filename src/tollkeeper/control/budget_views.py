@@ -27,6 +27,7 @@ def shown_budget(budget: Budget) -> dict[str, Any]:
         "carryover": budget.is_carried_over,
         "enforcement": msgspec.structs.asdict(budget.enforcement),
         "enforced": True,
+        "is_from_tier": budget.is_from_tier,
         "created_at": show_time(budget.created_at_us),
         "updated_at": show_time(budget.updated_at_us),
     }

@@ -172,7 +172,7 @@ def check_terms(terms: Terms) -> None:
         raise InvalidRequest(f"A model's name has up to {MODEL_LENGTH_MAX} printable characters.", param="model")
 
 
-async def write_budget(action: Action, scope: Scope | Place, terms: Terms) -> Budget:
+async def write_budget(action: Action, scope: Scope | Place, terms: Terms, *, is_from_tier: bool = False) -> Budget:
     """Write a budget and note it; permission, lock, check and fit are the caller's business.
 
     Raises:
@@ -182,7 +182,8 @@ async def write_budget(action: Action, scope: Scope | Place, terms: Terms) -> Bu
     before = await budgets.get_budget(action.connection, organization_id, terms.key_of(scope.id))
     if before is None and not terms.key_of(scope.id).is_model_limit:
         await _require_room(action, scope.id)
-    written = await budgets.set_budget(action.connection, organization_id, budget_of(organization_id, scope, terms))
+    wanted = budget_of(organization_id, scope, terms, is_from_tier=is_from_tier)
+    written = await budgets.set_budget(action.connection, organization_id, wanted)
     action.record("budget.set", target_of(written), before=before and shown_budget(before), after=shown_budget(written))
     return written
 
@@ -206,7 +207,7 @@ async def drop_budget(action: Action, scope: Scope | Place, key: BudgetKey) -> B
     return before
 
 
-def budget_of(organization_id: str, scope: Scope | Place, terms: Terms) -> Budget:
+def budget_of(organization_id: str, scope: Scope | Place, terms: Terms, *, is_from_tier: bool = False) -> Budget:
     """Return the budget that terms make for a scope; it has no id and no times yet."""
     return Budget(
         OrganizationId(organization_id),
@@ -218,6 +219,7 @@ def budget_of(organization_id: str, scope: Scope | Place, terms: Terms) -> Budge
         terms.enforcement,
         model=terms.model,
         unit=terms.unit,
+        is_from_tier=is_from_tier,
     )
 
 
@@ -238,6 +240,7 @@ def shown_budget(budget: Budget) -> dict[str, object]:
         **({"amount_usd": format_usd(budget.amount)} if is_money else {"amount": budget.amount}),
         "carryover": budget.is_carried_over,
         "enforcement": msgspec.structs.asdict(budget.enforcement),
+        "is_from_tier": budget.is_from_tier,
     }
 
 

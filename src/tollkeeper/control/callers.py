@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tollkeeper.control.administration import OPERATOR_ID, Action, operator
@@ -11,7 +9,7 @@ from tollkeeper.domain.access import Grant, Principal, PrincipalKind, principal_
 from tollkeeper.domain.errors import InvalidApiKey, MismatchedOrganization, NotFound
 from tollkeeper.domain.tenancy import Place
 from tollkeeper.store import members, places
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 from tollkeeper.store.key_lookup import find_by_id
 from tollkeeper.store.members import Member
 
@@ -76,5 +74,5 @@ async def find_principal(action: Action, principal_id: str) -> Principal | None:
     )
 
 
-async def _member_of_account(connection: Any, organization_id: str, account_id: str) -> Member | None:
+async def _member_of_account(connection: Connection, organization_id: str, account_id: str) -> Member | None:
     return await members.find_member(connection, organization_id, account_id=account_id)

@@ -6,37 +6,41 @@ at once: whoever comes second finds it done.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from tollkeeper.control.administration import Action, Administration, Target, system
 from tollkeeper.domain import credit, credit_bookings
 from tollkeeper.domain.credit import CreditGrant, CreditUse, GrantStatus
 from tollkeeper.domain.ledger import Entry, Transaction, TransactionKind, reversal
+from tollkeeper.domain.money import format_usd
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store import credit_grants, credit_wallet, ledger
 from tollkeeper.store.credit_wallet import Wallet
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection
 from tollkeeper.store.revision import record_change
 
+_WHO = "credit settlement"
 
-async def settle_credit(store: Store) -> int:
+
+async def settle_credit(administration: Administration) -> int:
     """Take what calls have used from grants, and what is over from grants that ended; returns how many organizations.
 
     Raises:
         StoreUnavailable: the database is out of reach; what was done is done.
     """
+    store = administration.store
     behind = set(await store.read(credit_wallet.organizations_behind))
     now = now_us()
     due = set(await store.read(lambda connection: credit_grants.organizations_due(connection, now_us=now)))
     for organization_id in sorted(behind | due):
-        await store.write(lambda connection, id_=organization_id: settle_organization(connection, id_))  # type: ignore[misc]
+        await administration.change(system(organization_id, name=_WHO), settle_organization)
     return len(behind | due)
 
 
-async def settle_organization(connection: Any, organization_id: str) -> None:
-    """Bring one organization's grants up to date."""
+async def settle_organization(action: Action) -> None:
+    """Bring the grants of the action's organization up to date."""
+    connection, organization_id = action.connection, action.organization_id
     wallet = await credit_wallet.lock_wallet(connection, organization_id)
     if wallet is None:
         return
@@ -45,12 +49,12 @@ async def settle_organization(connection: Any, organization_id: str) -> None:
     for grant in await credit_grants.grants_with_rest(connection, organization_id):
         if grant.due_at_us is not None and grant.due_at_us <= now:
             status = GrantStatus.VOIDED if grant.status is GrantStatus.VOIDED else GrantStatus.EXPIRED
-            is_lowered |= (await take_rest(connection, wallet, grant, status)).removed_nanos > grant.removed_nanos
+            is_lowered |= (await take_rest(action, wallet, grant, status)).removed_nanos > grant.removed_nanos
     if is_lowered:
         await record_change(connection, "limit", organization_id=organization_id, entity_id=organization_id)
 
 
-async def attribute(connection: Any, wallet: Wallet) -> Wallet:
+async def attribute(connection: Connection, wallet: Wallet) -> Wallet:
     """Take what calls have used since the last time from a locked wallet's grants; give back what was too much.
 
     What exceeds all grants stays open, and the next grant pays for it first.
@@ -84,21 +88,24 @@ async def attribute(connection: Any, wallet: Wallet) -> Wallet:
     return after
 
 
-async def take_rest(connection: Any, wallet: Wallet, grant: CreditGrant, status: GrantStatus) -> CreditGrant:
+async def take_rest(action: Action, wallet: Wallet, grant: CreditGrant, status: GrantStatus) -> CreditGrant:
     """Take from a locked wallet what remains of a grant and nobody holds; the wallet's usage is taken from grants already.
 
-    What leases hold goes when they give it back, unless calls use it.
+    What leases hold goes when they give it back, unless calls use it; each part that goes is noted in the audit log.
     """
+    connection = action.connection
     lowered = await credit_wallet.lower_amount(connection, wallet, grant.remaining_nanos)
     after = credit.after_removal(grant, lowered, status)
     if lowered:
         await ledger.book(connection, await _removal(connection, grant, lowered, status))
     if after != grant:
         await credit_grants.write_grants(connection, [after])
+        kind = "credit.expire" if status is GrantStatus.EXPIRED else "credit.void"
+        action.record(kind, target_of(after), before=noted_grant(grant), after=noted_grant(after))
     return after
 
 
-async def _removal(connection: Any, grant: CreditGrant, amount_nanos: int, status: GrantStatus) -> Transaction:
+async def _removal(connection: Connection, grant: CreditGrant, amount_nanos: int, status: GrantStatus) -> Transaction:
     organization_id = grant.organization_id
     if status is GrantStatus.EXPIRED:
         key = f"credit_expiry:{grant.id}:{grant.removed_nanos}"
@@ -116,6 +123,24 @@ async def _removal(connection: Any, grant: CreditGrant, amount_nanos: int, statu
 def grant_key(grant: CreditGrant) -> str:
     """Return the cause under which a grant is booked."""
     return f"credit_grant:{grant.id}"
+
+
+def target_of(grant: CreditGrant) -> Target:
+    """Return what audit events about a grant are about."""
+    return Target("credit_grant", grant.id, grant.kind.value)
+
+
+def noted_grant(grant: CreditGrant) -> dict[str, object]:
+    """Return what the audit log keeps of a grant."""
+    return {
+        "kind": grant.kind.value,
+        "amount_usd": format_usd(grant.amount_nanos),
+        "remaining_usd": format_usd(grant.remaining_nanos),
+        "priority": grant.priority,
+        "expires_at_us": grant.expires_at_us,
+        "status": grant.status.value,
+        "note": grant.note,
+    }
 
 
 def _transaction(organization_id: str, kind: TransactionKind, key: str, entries: tuple[Entry, ...]) -> Transaction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.control.administration import Action, Target
-from tollkeeper.control.credit_attribution import attribute, grant_key, take_rest
+from tollkeeper.control.credit_attribution import attribute, grant_key, noted_grant, take_rest, target_of
 from tollkeeper.domain import credit_bookings
 from tollkeeper.domain.api_key import US_PER_DAY
 from tollkeeper.domain.credit import (
@@ -127,7 +127,7 @@ async def add_grant(action: Action, organization_id: str, terms: GrantTerms) -> 
     await credit_wallet.raise_amount(connection, wallet, grant.amount_nanos)
     await credit_wallet.set_prepaid(connection, organization_id, is_prepaid=True)
     await record_change(connection, "limit", organization_id=organization_id, entity_id=organization_id)
-    action.record("credit.grant", _target(grant), after=_shown(grant))
+    action.record("credit.grant", target_of(grant), after=noted_grant(grant))
     return grant
 
 
@@ -158,9 +158,8 @@ async def void_grant(action: Action, organization_id: str, grant_id: str) -> Cre
     before = await _get(action, organization_id, grant_id)
     if before.status is not GrantStatus.ACTIVE:
         raise Conflict(f"The grant '{grant_id}' is {before.status.value}: there is nothing to void.")
-    after = await take_rest(connection, wallet, before, GrantStatus.VOIDED)
+    after = await take_rest(action, wallet, before, GrantStatus.VOIDED)
     await record_change(connection, "limit", organization_id=organization_id, entity_id=organization_id)
-    action.record("credit.void", _target(after), before=_shown(before), after=_shown(after))
     return after
 
 
@@ -266,19 +265,3 @@ def _require_manager(action: Action, organization_id: str, *, is_operators: bool
 def _require_own(action: Action, organization_id: str) -> None:
     if organization_id != action.organization_id or not action.organization_id:
         raise NotFound(f"There is no organization '{organization_id}'.")
-
-
-def _target(grant: CreditGrant) -> Target:
-    return Target("credit_grant", grant.id, grant.kind.value)
-
-
-def _shown(grant: CreditGrant) -> dict[str, object]:
-    return {
-        "kind": grant.kind.value,
-        "amount_usd": format_usd(grant.amount_nanos),
-        "remaining_usd": format_usd(grant.remaining_nanos),
-        "priority": grant.priority,
-        "expires_at_us": grant.expires_at_us,
-        "status": grant.status.value,
-        "note": grant.note,
-    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tollkeeper.control import outbox
 from tollkeeper.domain.api_key import US_PER_DAY
 from tollkeeper.kit.clock import now_us
@@ -12,7 +10,7 @@ from tollkeeper.notify import messages
 from tollkeeper.notify.messages import KeyNamed
 from tollkeeper.notify.reader import Reader
 from tollkeeper.store import key_expiry
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 from tollkeeper.store.key_expiry import EndingKey
 
 KEYS_PATH = "/"
@@ -65,7 +63,7 @@ async def _warn(store: Store, vault: Vault, ending: EndingKey, *, days: int, pub
     key = ending.key
     named = KeyNamed(id=key.id, name=key.name, project=ending.project_name or ending.organization_name)
 
-    async def work(connection: Any) -> bool:
+    async def work(connection: Connection) -> bool:
         recipients = await key_expiry.list_recipients(connection, key)
         if not recipients or not await key_expiry.note_warning(connection, key, days=days):
             return False

@@ -65,16 +65,16 @@ async def allocate(
         return await dividing.allocate(action, parent.id, allocations=allocations)
 
 
-async def change_organization(
+async def update_organization(
     action: Action, organization_id: str, *, may_overfill: bool, **changes: Unpack[OrganizationChanges]
 ) -> Changed:
-    """Change an organization, whose tier may bring it a budget; see `organizations.change_organization`.
+    """Change an organization, whose tier may bring it a budget; see `organizations.update_organization`.
 
     Raises:
         Conflict: parts would have more than the whole.
     """
     async with _fitting(action, may_overfill=may_overfill):
-        return await managing.change_organization(action, organization_id, **changes)
+        return await managing.update_organization(action, organization_id, **changes)
 
 
 async def create_project(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ from tollkeeper.domain.tier import ENTERPRISE, Tier
 from tollkeeper.kit.secret_sources import SecretUnavailable, read_command
 from tollkeeper.kit.secrets import PEPPER_BYTES, create_pepper, fingerprint, read_pepper
 from tollkeeper.store import audit, installation, organizations
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 
 
 class PepperSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +107,7 @@ async def initialize(
 
     secrets = Secrets.of(secret)
 
-    async def create(connection: Any) -> Initialized:
+    async def create(connection: Connection) -> Initialized:
         if known is None:
             await installation.create_installation(connection, pepper_fingerprint=fingerprint(secret))
         name_of_caller = "tollkeeper init"

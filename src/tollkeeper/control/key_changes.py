@@ -24,7 +24,7 @@ from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from tollkeeper.domain.key_terms import KeyTerms, RateChange, RateLimit, check_permissions
 from tollkeeper.store import api_keys, budgets, rate_limits
 from tollkeeper.store.api_keys import KeyChanges
-from tollkeeper.store.key_succession import predecessor_of
+from tollkeeper.store.key_succession import move_limits, predecessor_of
 
 
 class KeyUpdate(msgspec.Struct, frozen=True):
@@ -103,9 +103,7 @@ async def _end_limits(action: Action, key_id: str) -> None:
     connection, organization_id = action.connection, action.organization_id
     replaced_id = await predecessor_of(connection, organization_id, key_id)
     if replaced_id is not None:
-        both = {"from_key_id": key_id, "to_key_id": replaced_id}
-        await budgets.move_budgets(connection, organization_id, **both)
-        await rate_limits.move_rate_limits(connection, organization_id, **both)
+        await move_limits(connection, organization_id, from_key_id=key_id, to_key_id=replaced_id)
     await budgets.delete_budgets_of(connection, organization_id, key_id)
     await rate_limits.delete_rate_limits_of(connection, organization_id, key_id)
 

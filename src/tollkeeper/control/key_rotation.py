@@ -16,7 +16,8 @@ from tollkeeper.control.key_rights import (
 )
 from tollkeeper.domain.api_key import ApiKey, KeyKind, KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
-from tollkeeper.store import api_keys, budgets, rate_limits
+from tollkeeper.store import api_keys
+from tollkeeper.store.key_succession import move_limits
 
 GRACE_S_MAX = 30 * 86_400
 
@@ -60,9 +61,7 @@ async def rotate_key(action: Action, key_id: str, *, grace_seconds: int = 0) -> 
     if old.expires_at_us is not None:
         ends_at_us = min(ends_at_us, old.expires_at_us)
     new = await store_key(action, _without_budgets(record))
-    both = {"from_key_id": old.id, "to_key_id": record.id}
-    await budgets.move_budgets(action.connection, action.organization_id, **both)
-    await rate_limits.move_rate_limits(action.connection, action.organization_id, **both)
+    await move_limits(action.connection, action.organization_id, from_key_id=old.id, to_key_id=record.id)
     await api_keys.replace_api_key(
         action.connection, action.organization_id, old.id, replaced_by=new.record.id, expires_at_us=ends_at_us
     )

@@ -117,14 +117,7 @@ async def get_organization(action: Action, organization_id: str) -> Organization
     return found
 
 
-async def update_organization(
-    action: Action, organization_id: str, **changes: Unpack[OrganizationChanges]
-) -> Organization:
-    """Change the caller's organization; see `change_organization`."""
-    return (await change_organization(action, organization_id, **changes)).organization
-
-
-async def change_organization(action: Action, organization_id: str, **changes: Unpack[OrganizationChanges]) -> Changed:
+async def update_organization(action: Action, organization_id: str, **changes: Unpack[OrganizationChanges]) -> Changed:
     """Change the caller's organization; what is UNSET or not there stays.
 
     A policy holds for every key on every replica at once. Whether calls need credit takes billing:manage too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -15,14 +15,15 @@ from tollkeeper.kit.vault import BrokenSealError, Vault
 from tollkeeper.notify.message import Message
 from tollkeeper.notify.not_delivered import NotDelivered
 from tollkeeper.store import alert_targets, outbox
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 from tollkeeper.store.outbox import ClaimedMail, MailState
 
 ATTEMPTS_MAX = 12
 FIRST_WAIT_S, WAIT_MAX_S = 30, 2 * 3600
 """The wait doubles from one attempt to the next: the twelfth is about eight hours after the first."""
 BATCH_MAX = 50
-AT_ONCE = 5
+AT_ONCE = 10
+"""How many messages a process hands over at a time: the eleventh waits for the first that is done."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class About(msgspec.Struct, frozen=True):
 
 
 async def post(  # noqa: PLR0913  # whose, to whom, about what
-    connection: Any,
+    connection: Connection,
     vault: Vault,
     message: Message,
     *,
@@ -81,7 +82,7 @@ async def post(  # noqa: PLR0913  # whose, to whom, about what
 
 
 async def post_to_target(
-    connection: Any, vault: Vault, body: bytes, *, target_id: str, channel: TargetKind, about: About
+    connection: Connection, vault: Vault, body: bytes, *, target_id: str, channel: TargetKind, about: About
 ) -> str:
     """Put what goes to an alert's target into the outbox and return its id; where that is, is looked up when it is sent."""
     message_id = new_id("msg")
@@ -125,13 +126,18 @@ class Delivery:
         Raises:
             StoreUnavailable: the database is out of reach.
         """
-        due = await self._store.read(
+        free = asyncio.Semaphore(AT_ONCE)
+
+        async def deliver(message_id: str) -> bool:
+            async with free:
+                return await self._deliver(message_id)
+
+        return sum(await asyncio.gather(*map(deliver, await self._list_due())))
+
+    async def _list_due(self) -> list[str]:
+        return await self._store.read(
             lambda c: outbox.list_due(c, now_us=now_us(), limit=BATCH_MAX, channels=self._channels)
         )
-        tried = 0
-        for at in range(0, len(due), AT_ONCE):
-            tried += sum(await asyncio.gather(*(self._deliver(each) for each in due[at : at + AT_ONCE])))
-        return tried
 
     async def _deliver(self, mail_id: str) -> bool:
         claimed = await self._store.write(
@@ -195,7 +201,7 @@ def wait_after(attempts: int) -> int:
     return min(int(FIRST_WAIT_S * 2 ** (attempts - 1)), WAIT_MAX_S)
 
 
-async def _access(connection: Any, vault: Vault, claimed: ClaimedMail) -> TargetAccess | None:
+async def _access(connection: Connection, vault: Vault, claimed: ClaimedMail) -> TargetAccess | None:
     """Return where a message's target is; None when it is not there or not in use any more."""
     target = await alert_targets.get_target(connection, claimed.organization_id, claimed.recipient)
     if target is None or not target.is_enabled:

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from tollkeeper.control.administration import Action, Target
-from tollkeeper.control.blueprint.forms import show_time
 from tollkeeper.control.budget_scopes import Scope, budget_reach, find_budget_scope
 from tollkeeper.control.budgets import MODEL_LENGTH_MAX, lock_managed
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound
@@ -39,7 +38,17 @@ async def set_rate_limit(action: Action, scope_id: str, *, terms: RateTerms) -> 
         Conflict: the scope has as many rules as it may have.
     """
     _check(terms)
-    scope = await lock_managed(action, scope_id)
+    return await write_rate_limit(action, await lock_managed(action, scope_id), terms)
+
+
+async def write_rate_limit(
+    action: Action, scope: Scope, terms: RateTerms, *, is_from_tier: bool = False
+) -> RateLimitRow:
+    """Write a rule and note it; permission, lock and check are the caller's business.
+
+    Raises:
+        Conflict: the scope has as many rules as it may have.
+    """
     connection, organization_id = action.connection, action.organization_id
     before = await rate_limits.find_rate_limit(connection, organization_id, scope_id=scope.id, model=terms.model)
     if (
@@ -49,7 +58,14 @@ async def set_rate_limit(action: Action, scope_id: str, *, terms: RateTerms) -> 
         raise Conflict(f"'{scope.id}' has {RULES_MAX} rate limits already; take one away first.")
     assert scope.kind != "credit", "credit has no rate"
     wanted = RateLimitRow(
-        organization_id, "", scope.kind, scope.id, terms.model, terms.requests_per_minute, terms.tokens_per_minute
+        organization_id,
+        "",
+        scope.kind,
+        scope.id,
+        terms.model,
+        terms.requests_per_minute,
+        terms.tokens_per_minute,
+        is_from_tier=is_from_tier,
     )
     written = await rate_limits.set_rate_limit(connection, organization_id, wanted)
     action.record("rate_limit.set", _target(scope, written), before=_noted(before), after=_noted(written))
@@ -64,9 +80,17 @@ async def delete_rate_limit(action: Action, rate_limit_id: str) -> RateLimitRow:
         PermissionDenied: the caller may not manage the quotas of what its scope is part of.
     """
     rule = await get_rate_limit(action, rate_limit_id)
-    scope = await lock_managed(action, rule.scope_id)
+    return await drop_rate_limit(action, await lock_managed(action, rule.scope_id), rule)
+
+
+async def drop_rate_limit(action: Action, scope: Scope, rule: RateLimitRow) -> RateLimitRow:
+    """Take a rule away and note it; permission and lock are the caller's business.
+
+    Raises:
+        NotFound: it is gone already.
+    """
     if not await rate_limits.delete_rate_limit(action.connection, action.organization_id, rule):
-        raise _unknown(rate_limit_id)
+        raise _unknown(rule.id)
     action.record("rate_limit.delete", _target(scope, rule), before=_noted(rule))
     return rule
 
@@ -124,21 +148,6 @@ async def list_rate_limits(
     )
 
 
-def shown_rate_limit(rule: RateLimitRow) -> dict[str, Any]:
-    """Return a rule as it is told to programs."""
-    return {
-        "object": "rate_limit",
-        "id": rule.id,
-        "scope": rule.scope_id,
-        "scope_kind": rule.scope_kind,
-        "model": rule.model or None,
-        "requests_per_minute": rule.requests_per_minute,
-        "tokens_per_minute": rule.tokens_per_minute,
-        "created_at": show_time(rule.created_at_us),
-        "updated_at": show_time(rule.updated_at_us),
-    }
-
-
 def _check(terms: RateTerms) -> None:
     if terms.requests_per_minute is None and terms.tokens_per_minute is None:
         raise InvalidRequest("Say requests_per_minute, tokens_per_minute or both.", param="requests_per_minute")
@@ -162,6 +171,7 @@ def _noted(rule: RateLimitRow | None) -> dict[str, Any] | None:
         "model": rule.model,
         "requests_per_minute": rule.requests_per_minute,
         "tokens_per_minute": rule.tokens_per_minute,
+        "is_from_tier": rule.is_from_tier,
     }
 
 

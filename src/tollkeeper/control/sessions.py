@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tollkeeper.control.administration import Action, Administration, Target
@@ -15,6 +13,7 @@ from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.kit.secrets import keyed_digest
 from tollkeeper.store import members, sessions
+from tollkeeper.store.engine import Connection
 from tollkeeper.store.sessions import Session
 
 SESSIONS_MAX = 50
@@ -89,7 +88,7 @@ async def find_principal(
     """
     digest = _digest(administration.secrets.pepper, token)
 
-    async def work(connection: Any) -> Principal:
+    async def work(connection: Connection) -> Principal:
         account = await sessions.find_account(connection, digest, now_us=now_us())
         if account is None:
             raise InvalidApiKey("The session is over; log in again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tollkeeper.control.budget_views import shown_budget
-from tollkeeper.control.rate_limits import shown_rate_limit
+from tollkeeper.control.rate_limit_views import shown_rate_limit
 from tollkeeper.control.tiers import TierLimits
 from tollkeeper.domain.rate_limit import RateLimitRow
 

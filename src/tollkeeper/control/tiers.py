@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tollkeeper.control.account_rules import AccountRules
-from tollkeeper.control.administration import Action, Target
+from tollkeeper.control.administration import Action
 from tollkeeper.control.budget_fit import keeping_within
-from tollkeeper.control.budgets import Terms, budget_of, drop_budget, shown_budget, target_of, terms_of
+from tollkeeper.control.budget_scopes import scope_of
+from tollkeeper.control.budgets import Terms, drop_budget, write_budget
+from tollkeeper.control.rate_limits import RateTerms, drop_rate_limit, write_rate_limit
 from tollkeeper.domain.access import Principal
 from tollkeeper.domain.budget import Budget
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.domain.rate_limit import RateLimitRow
 from tollkeeper.domain.tier import ENTERPRISE, Tier
 from tollkeeper.kit.nearest import did_you_mean
-from tollkeeper.store import audit, budgets, organizations, rate_limits
+from tollkeeper.store import budgets, organizations, rate_limits
 
 
 class TierChoice(msgspec.Struct, frozen=True):
@@ -75,21 +75,29 @@ async def begin_with(action: Action, tier: Tier) -> None:
 
 
 async def _give_limits(action: Action, tier: Tier, *, before: Tier) -> TierLimits:
-    earlier = {terms.key_of(action.organization_id): terms for terms in _budgets_of(before)}
-    wanted = {terms.key_of(action.organization_id): terms for terms in _budgets_of(tier)}
     limits = TierLimits()
     async with keeping_within(action, [action.organization], ["monthly"]):
-        for key in [*wanted, *(key for key in earlier if key not in wanted)]:
-            terms = wanted.get(key)
-            found = await budgets.get_budget(action.connection, action.organization_id, key)
-            if found is not None and not await _is_tiers_budget(action, found, earlier.get(key)):
-                limits.left.append(found)
-            elif terms is not None:
-                limits.set.append(await _write_budget(action, tier, terms, before=found))
-            elif found is not None:
-                limits.removed.append(await drop_budget(action, action.organization, key))
+        await _give_budgets(action, tier, before=before, limits=limits)
     await _give_rates(action, tier, before=before, limits=limits)
     return limits
+
+
+async def _give_budgets(action: Action, tier: Tier, *, before: Tier, limits: TierLimits) -> None:
+    organization_id = action.organization_id
+    wanted = {terms.key_of(organization_id): terms for terms in _budgets_of(tier)}
+    earlier = [terms.key_of(organization_id) for terms in _budgets_of(before)]
+    known = {
+        each.key: each for each in await budgets.read_budgets_of(action.connection, organization_id, [organization_id])
+    }
+    brought = [each.key for each in known.values() if each.is_from_tier]
+    for key in dict.fromkeys([*wanted, *earlier, *brought]):
+        found, terms = known.get(key), wanted.get(key)
+        if found is not None and not found.is_from_tier:
+            limits.left.append(found)
+        elif terms is not None:
+            limits.set.append(await write_budget(action, action.organization, terms, is_from_tier=True))
+        elif found is not None:
+            limits.removed.append(await drop_budget(action, action.organization, key))
 
 
 def _budgets_of(tier: Tier) -> list[Terms]:
@@ -98,71 +106,23 @@ def _budgets_of(tier: Tier) -> list[Terms]:
         (tier.requests_per_day, Terms(0, "daily", unit="requests")),
         (tier.concurrent_calls, Terms(0, "total", unit="concurrent")),
     )
-    return [
-        Terms(amount, terms.period, unit=terms.unit, enforcement=terms.enforcement)
-        for amount, terms in amounts
-        if amount is not None
-    ]
-
-
-async def _is_tiers_budget(action: Action, found: Budget, earlier: Terms | None) -> bool:
-    """Tell whether a budget is what a tier made of it; without a word in the audit log, by what the earlier tier has."""
-    written = await _last_written(action, "budget.set", found.id)
-    if written is None:
-        return terms_of(found) == earlier
-    return "tier" in written and written == {**msgspec.to_builtins(shown_budget(found)), "tier": written["tier"]}
-
-
-async def _write_budget(action: Action, tier: Tier, terms: Terms, *, before: Budget | None) -> Budget:
-    wanted = budget_of(action.organization_id, action.organization, terms)
-    written = await budgets.set_budget(action.connection, action.organization_id, wanted)
-    after = {**shown_budget(written), "tier": tier.name}
-    action.record("budget.set", target_of(written), before=before and shown_budget(before), after=after)
-    return written
+    return [msgspec.structs.replace(terms, amount=amount) for amount, terms in amounts if amount is not None]
 
 
 async def _give_rates(action: Action, tier: Tier, *, before: Tier, limits: TierLimits) -> None:
-    connection, organization_id = action.connection, action.organization_id
-    found = await rate_limits.find_rate_limit(connection, organization_id, scope_id=organization_id, model="")
-    if _rates_of(tier) == _rates_of(before) == (None, None):
-        return
-    if found is not None and not await _are_tiers_rates(action, found, before):
-        limits.left.append(found)
-    elif _rates_of(tier) != (None, None):
-        row = RateLimitRow(organization_id, "", "organization", organization_id, "", *_rates_of(tier))
-        written = await rate_limits.set_rate_limit(connection, organization_id, row)
-        after = {**_noted(written), "tier": tier.name}
-        action.record("rate_limit.set", _target(written), before=found and _noted(found), after=after)
-        limits.set.append(written)
+    organization_id, scope = action.organization_id, scope_of(action.organization)
+    found = await rate_limits.find_rate_limit(action.connection, organization_id, scope_id=organization_id, model="")
+    wanted = _rates_of(tier)
+    if found is not None and not found.is_from_tier:
+        if wanted is not None or _rates_of(before) is not None:
+            limits.left.append(found)
+    elif wanted is not None:
+        limits.set.append(await write_rate_limit(action, scope, wanted, is_from_tier=True))
     elif found is not None:
-        await rate_limits.delete_rate_limit(connection, organization_id, found)
-        action.record("rate_limit.delete", _target(found), before=_noted(found))
-        limits.removed.append(found)
+        limits.removed.append(await drop_rate_limit(action, scope, found))
 
 
-async def _are_tiers_rates(action: Action, found: RateLimitRow, before: Tier) -> bool:
-    written = await _last_written(action, "rate_limit.set", found.id)
-    if written is None:
-        return (found.requests_per_minute, found.tokens_per_minute) == _rates_of(before)
-    return "tier" in written and written == {**_noted(found), "tier": written["tier"]}
-
-
-async def _last_written(action: Action, kind: str, target_id: str) -> dict[str, Any] | None:
-    """Return what the audit log says of how a limit was written last; None when it says nothing."""
-    wanted = audit.AuditFilter(action=kind, target_id=target_id)
-    events = await audit.list_events(action.connection, action.organization_id, wanted, limit=1)
-    return msgspec.json.decode(events[0].after, type=dict[str, Any]) if events else None
-
-
-def _target(rule: RateLimitRow) -> Target:
-    return Target("rate_limit", rule.id, rule.scope_id)
-
-
-def _noted(rule: RateLimitRow) -> dict[str, Any]:
-    """Return what the audit log keeps of a rule, as `control.rate_limits` writes it."""
-    names = ("model", "requests_per_minute", "tokens_per_minute")
-    return {"scope": rule.scope_id, **{name: getattr(rule, name) for name in names}}
-
-
-def _rates_of(tier: Tier) -> tuple[int | None, int | None]:
-    return tier.requests_per_minute, tier.tokens_per_minute
+def _rates_of(tier: Tier) -> RateTerms | None:
+    if tier.requests_per_minute is None and tier.tokens_per_minute is None:
+        return None
+    return RateTerms(tier.requests_per_minute, tier.tokens_per_minute)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.usage import CostState, UsageRecord
 from tollkeeper.store import api_keys as key_rows
 from tollkeeper.store import places, usage_lists, usage_reports
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 from tollkeeper.store.usage_reports import CostRow, Report, UsageRow
 
 __all__ = ["CostRow", "Names", "Report", "UsageLine", "UsageRow"]
@@ -111,7 +111,7 @@ async def list_doubtful(
 ) -> list[UsageRecord]:
     """Return the newest records whose amount is an estimate or unknown, at most `limit`."""
 
-    async def work(connection: Any) -> list[UsageRecord]:
+    async def work(connection: Connection) -> list[UsageRecord]:
         found: list[UsageRecord] = []
         for state in (CostState.ESTIMATED, CostState.UNPRICED):
             found += await usage_lists.list_usage(
@@ -155,7 +155,7 @@ async def _is_own(action: Action, record: UsageRecord) -> bool:
     return key is not None and key.member_id == owner.member_id
 
 
-async def _find(connection: Any, organization_id: str, reference: str) -> UsageRecord:
+async def _find(connection: Connection, organization_id: str, reference: str) -> UsageRecord:
     match = _CALL_ID.fullmatch(reference.strip().lower().replace("-", ""))
     if match is None:
         raise InvalidRequest(f"'{reference}' is not a request id such as req_0190….", param="request_id")

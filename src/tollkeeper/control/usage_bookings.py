@@ -6,8 +6,6 @@ many processes do this, and late records are booked when they come.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tollkeeper.domain import credit_bookings
@@ -15,7 +13,7 @@ from tollkeeper.domain.ledger import Transaction, TransactionKind
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store import ledger, usage_bookings
-from tollkeeper.store.engine import Store
+from tollkeeper.store.engine import Connection, Store
 
 US_PER_DAY = 86_400_000_000
 RECENT_DAYS = 2
@@ -34,7 +32,7 @@ async def book_usage(store: Store, *, is_everything: bool) -> int:
     return len(behind)
 
 
-async def book_day(connection: Any, organization_id: str, day: int) -> None:
+async def book_day(connection: Connection, organization_id: str, day: int) -> None:
     """Book what a day's calls cost more than is booked; less is taken back."""
     booked = await usage_bookings.lock_day(connection, organization_id, day)
     total = await usage_bookings.read_usage(connection, organization_id, day)

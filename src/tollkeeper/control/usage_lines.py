@@ -11,6 +11,7 @@ from tollkeeper.control.administration import Action
 from tollkeeper.control.usage_access import DETAILS, scopes_of
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.store import organizations, usage_reports
+from tollkeeper.store.engine import Connection
 from tollkeeper.store.report_buckets import US_PER_HOUR
 from tollkeeper.store.report_queries import Bucket
 from tollkeeper.store.usage_names import NAMED_COLUMNS, read_names
@@ -183,7 +184,9 @@ async def list_lines(action: Action, question: Question) -> LinePage:
     )
 
 
-async def sum_up(connection: Any, organization_id: str, report: Report, *, label: str | None = None) -> list[UsageLine]:
+async def sum_up(
+    connection: Connection, organization_id: str, report: Report, *, label: str | None = None
+) -> list[UsageLine]:
     """Return an organization's calls, added up; by the values of a label too when one is named.
 
     The calls without that label are lines of their own, so that the lines always add up to all calls.
@@ -198,7 +201,7 @@ async def sum_up(connection: Any, organization_id: str, report: Report, *, label
     return [*map(line_of, labelled), *_without_label(calls, labelled)]
 
 
-async def names_of(connection: Any, organization_id: str, groups: Iterable[Mapping[str, str | None]]) -> Names:
+async def names_of(connection: Connection, organization_id: str, groups: Iterable[Mapping[str, str | None]]) -> Names:
     """Return the names of all ids in these groups."""
     ids: dict[str, set[str]] = {column: set() for column in NAMED_COLUMNS}
     for group in groups:

@@ -133,7 +133,7 @@ def _card(deployment: Deployment, call: Call, book: PriceBook, at_us: int) -> Ra
     which it was, and that is charged (developers.openai.com/api/reference, `service_tier`, read 2026-11-22).
     """
     prices = book.find(deployment.provider.price_list, deployment.model)
-    if prices is None or terms.has_fees(call, deployment.model):
+    if prices is None or terms.may_cause_fees(call, deployment.model) or terms.has_cached_content(call):
         return None
     if call.service_tier is None:
         asked, other = STANDARD_TIER, "priority"

@@ -18,11 +18,11 @@ VERIFY_INTERVAL_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
-def settle_credits(store: Store) -> Job:
+def settle_credits(administration: Administration) -> Job:
     """Return the job that takes what calls have used from credit grants, and what was not used in time."""
 
     async def run() -> None:
-        await settle_credit(store)
+        await settle_credit(administration)
 
     return Job("settle_credits", SETTLE_INTERVAL_S, run)
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.gateway.wire.openai_names import DECISIVE_NAMES, check_names
+from tollkeeper.gateway.wire.openai_names import DECISIVE_NAMES, check_names, is_stated
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX, collect_texts, printable
 
 Operation = Literal["chat.completions", "completions", "embeddings"]
@@ -150,7 +150,7 @@ def parse(operation: Operation, body: bytes) -> Call:
         raise InvalidRequest("'model' must consist of printable characters.", param="model")
     if fields.service_tier is not None and not fields.service_tier.isprintable():
         raise InvalidRequest("'service_tier' must consist of printable characters.", param="service_tier")
-    if operation != "chat.completions" and _is_null(getattr(fields, _REQUIRED[operation])):
+    if operation != "chat.completions" and not is_stated(getattr(fields, _REQUIRED[operation])):
         raise InvalidRequest(f"Missing required parameter: '{_REQUIRED[operation]}'.", param=_REQUIRED[operation])
     call = Call(operation, body, fields, decisive)
     if fields.stream_options is not None and not call.is_stream:
@@ -176,10 +176,6 @@ def _decode(operation: Operation, body: bytes) -> tuple[Body, list[bytes]]:
         raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
-
-
-def _is_null(value: msgspec.Raw) -> bool:
-    return bytes(memoryview(value)[:4]) == b"null"
 
 
 def _prompt_count(prompt: msgspec.Raw) -> int:

@@ -47,10 +47,15 @@ def check_names(body: bytes) -> list[bytes]:
     return [_QUOTED[name] for name in members if name in _QUOTED]
 
 
+def is_stated(value: msgspec.Raw) -> bool:
+    """Tell whether a member is there and is not null."""
+    return bool(value) and bytes(memoryview(value)[:4]) != b"null"
+
+
 def _check_routing(members: Mapping[str, msgspec.Raw]) -> None:
     """Pass when nothing asks for another model to serve; null asks for nothing."""
     for name in ROUTING_NAMES:
-        if name in members and not _is_null(members[name]):
+        if name in members and is_stated(members[name]):
             raise _routing(name)
     extra = members.get("extra_body")
     if extra is not None and bytes(memoryview(extra)[:1]) == b"{":
@@ -77,7 +82,3 @@ def _routing(name: str) -> InvalidRequest:
         "a call names one by 'model'.",
         param=name,
     )
-
-
-def _is_null(value: msgspec.Raw) -> bool:
-    return bytes(memoryview(value)[:4]) == b"null"

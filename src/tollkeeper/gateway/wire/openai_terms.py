@@ -6,6 +6,7 @@ import msgspec
 
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.gateway.wire.openai import Call
+from tollkeeper.gateway.wire.openai_names import is_stated
 
 _CALLERS_TOOLS = frozenset({"function", "custom"})  # which the client runs; all others are the provider's, and paid for
 
@@ -34,7 +35,7 @@ def is_output_fixed(call: Call) -> bool:
     """Tell whether no limit can be added: the call states one or a minimum, or a prediction, which OpenAI lets nobody limit."""
     fields = call.fields
     is_limited = fields.max_tokens is not None or fields.max_completion_tokens is not None
-    return is_limited or bool(fields.min_tokens) or _is_there(fields.prediction) or call.operation == "embeddings"
+    return is_limited or bool(fields.min_tokens) or is_stated(fields.prediction) or call.operation == "embeddings"
 
 
 def predicted_tokens_max(call: Call) -> int:
@@ -43,12 +44,7 @@ def predicted_tokens_max(call: Call) -> int:
     Source: developers.openai.com/api/docs/guides/predicted-outputs, read 2026-11-22.
     """
     prediction = call.fields.prediction
-    return len(prediction) if _is_there(prediction) else 0
-
-
-def has_fees(call: Call, model: str) -> bool:
-    """Tell whether a call of a model may come to more than its tokens show: by fees, or by content cached elsewhere."""
-    return may_cause_fees(call, model) or has_cached_content(call)
+    return len(prediction) if is_stated(prediction) else 0
 
 
 def has_cached_content(call: Call) -> bool:
@@ -59,7 +55,7 @@ def has_cached_content(call: Call) -> bool:
     fields = call.fields
     if not (fields.cached_content or fields.extra_body or fields.google):
         return False
-    return _is_there(fields.cached_content) or any(map(_names_cached_content, (fields.extra_body, fields.google)))
+    return is_stated(fields.cached_content) or any(map(_names_cached_content, (fields.extra_body, fields.google)))
 
 
 def may_cause_fees(call: Call, model: str) -> bool:
@@ -70,7 +66,7 @@ def may_cause_fees(call: Call, model: str) -> bool:
     """
     fields = call.fields
     if fields.web_search_options or fields.search_parameters or fields.plugins:
-        return _is_there(fields.web_search_options) or _is_there(fields.search_parameters) or _is_there(fields.plugins)
+        return is_stated(fields.web_search_options) or is_stated(fields.search_parameters) or is_stated(fields.plugins)
     if fields.tools and _has_provider_tools(fields.tools):
         return True
     return "-search-" in model or model.endswith(":online")
@@ -81,10 +77,6 @@ def is_tier_open(call: Call) -> bool:
     return call.service_tier is None or call.service_tier.strip().lower() in {"", "auto"}
 
 
-def _is_there(value: msgspec.Raw) -> bool:
-    return bool(value) and bytes(memoryview(value)[:4]) != b"null"
-
-
 def _names_cached_content(extra: msgspec.Raw) -> bool:
     """Look for the name in any of its spellings, at any depth; an escaped letter may hide it."""
     text = bytes(extra)
@@ -92,7 +84,7 @@ def _names_cached_content(extra: msgspec.Raw) -> bool:
 
 
 def _has_provider_tools(tools: msgspec.Raw) -> bool:
-    if not _is_there(tools):
+    if not is_stated(tools):
         return False
     try:
         return any(tool.type not in _CALLERS_TOOLS for tool in _decode_tools(tools))
