@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from tollkeeper.store.lease_draws import Drawn
     from tollkeeper.store.write_turns import WriteTurns
 
-# Sizes that repeat are prepared once. 256 rows of 20 columns stay far below SQLite's 32,766 variables (3.32 and later).
-_CHUNK_ROWS = (256, 64, 16, 4, 1)
+# Sizes that repeat are prepared once. 512 rows of 20 columns stay far below SQLite's 32,766 variables (3.32 and later).
+_CHUNK_ROWS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 _UPDATE_LAST_USE = """
 UPDATE api_key SET last_used_at_us = :at_us
 WHERE organization_id = :organization_id AND id = :id AND (last_used_at_us IS NULL OR last_used_at_us < :at_us)
@@ -131,9 +132,8 @@ class SqliteUsageWriter:
 def _insert_rows(connection: sqlite3.Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
     at = 0
     for size in _CHUNK_ROWS:
-        statement = _STATEMENTS[table.name, size]
         while len(rows) - at >= size:
-            connection.execute(statement, tuple(chain.from_iterable(rows[at : at + size])))
+            connection.execute(_insert_of(table, size), tuple(chain.from_iterable(rows[at : at + size])))
             at += size
 
 
@@ -143,7 +143,7 @@ def _draw(connection: sqlite3.Connection, drawn: Sequence[Drawn]) -> int:
     at = 0
     for size in _CHUNK_ROWS:
         while len(drawn) - at >= size:
-            connection.execute(_DRAW[size], tuple(chain.from_iterable(drawn[at : at + size])))
+            connection.execute(_update_of(size), tuple(chain.from_iterable(drawn[at : at + size])))
             at += size
     return connection.total_changes - changes_before
 
@@ -155,7 +155,8 @@ def _existing(connection: sqlite3.Connection, rows: Sequence[usage_rows.Row]) ->
     return {found for row in rows for found in connection.execute(select, row[:3])}
 
 
-def _statement(table: Table, size: int) -> str:
+@cache
+def _insert_of(table: Table, size: int) -> str:
     """Return the insert of `size` rows: names from the schema, never from outside."""
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key.columns]
@@ -167,7 +168,8 @@ def _statement(table: Table, size: int) -> str:
     return insert + f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
-def _draw_statement(size: int) -> str:
+@cache
+def _update_of(size: int) -> str:
     """Return the update that counts `size` draws with their leases: nothing but question marks is put in."""
     rows = ", ".join(["(?, ?, ?)"] * size)
     return f"""
@@ -175,11 +177,3 @@ WITH drawn (organization_id, id, amount) AS (VALUES {rows})
 UPDATE lease SET consumed = consumed + drawn.amount FROM drawn
 WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
 """  # noqa: S608
-
-
-_STATEMENTS = {
-    (table.name, size): _statement(table, size)
-    for table in (usage_record, *rollups.ROLLUP_TABLES)
-    for size in _CHUNK_ROWS
-}
-_DRAW = {size: _draw_statement(size) for size in _CHUNK_ROWS}
