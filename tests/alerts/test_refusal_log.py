@@ -14,7 +14,7 @@ from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.limits import refusal_log
-from tollkeeper.limits.refusal_log import KEPT_PER_MINUTE_MAX, BatchedRefusalLog
+from tollkeeper.limits.refusal_log import KEPT_PER_DAY_MAX, KEPT_PER_MINUTE_MAX, BatchedRefusalLog
 from tollkeeper.store.engine import Store
 from tollkeeper.store.refused_calls import RefusedCalls, find_refusal, prune_refusals
 from tollkeeper.store.schema_alerts import refused_call
@@ -132,6 +132,21 @@ async def test_one_key_cannot_fill_the_database(monkeypatch: pytest.MonkeyPatch)
     clock[0] += 60
     log.note(flood)
     assert log.figures().waiting == KEPT_PER_MINUTE_MAX + 2, "in the next minute it is kept again"
+
+
+async def test_one_key_that_goes_on_for_days_cannot_fill_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(refusal_log, "monotonic_s", lambda: clock[0])
+    log = BatchedRefusalLog(FakeStore())
+    flood = refused("key_flood")
+    for _ in range(60):
+        for _ in range(KEPT_PER_MINUTE_MAX):
+            log.note(flood)
+        clock[0] += 60
+    assert log.figures().waiting == KEPT_PER_DAY_MAX
+    clock[0] += 86_400
+    log.note(flood)
+    assert log.figures().waiting == KEPT_PER_DAY_MAX + 1
 
 
 async def test_a_bug_does_not_come_back_with_the_same_batch() -> None:

@@ -39,6 +39,7 @@ CALLS_PER_ROUND = 20_000
 ROUNDS = 3
 _TABLES = (organization, project, api_key, budget, rate_limit)
 _TICKS_PER_S = 100
+_SETTLED_S = 1.0
 _BODY = json.dumps(
     {"model": "gpt-4o-mini", "max_completion_tokens": 16, "messages": [{"role": "user", "content": "[[sim:tokens=4]]"}]}
 ).encode()
@@ -53,6 +54,21 @@ class Figures:
     cpu_us: float
     resident_mb: float
     calls_per_s: float
+    statements: float  # to the database, per call
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The process that is measured."""
+
+    port: int
+    pid: int
+    statements: Path
+
+    def read_statements(self) -> int:
+        """Return how many statements it has sent so far; its file is a moment behind."""
+        time.sleep(_SETTLED_S)
+        return int(self.statements.read_text())
 
 
 def main() -> int:
@@ -68,7 +84,7 @@ def main() -> int:
     for title, found in (("one organization", one), (f"{given.organizations:,} organizations", many)):
         print(
             f"{title:<22} {found.keys:>7,} keys {found.calls:>8,} calls {found.cpu_us:>7.1f} us of CPU per call "
-            f"{found.resident_mb:>7.1f} MB {found.calls_per_s:>7,.0f} calls/s"
+            f"{found.resident_mb:>7.1f} MB {found.calls_per_s:>7,.0f} calls/s {found.statements:>7.4f} statements per call"
         )
     kb_per_key = (many.resident_mb - one.resident_mb) * 1024 / (many.keys - one.keys)
     print(
@@ -84,11 +100,12 @@ def measure(folder: Path, database_url: str, count: int, keys: int, *, is_plain:
     gateway = GatewayProcess(folder, simulator, database_url)
     try:
         secrets = asyncio.run(_found(gateway, count, keys, is_plain=is_plain))
-        gateway.start()
+        gateway.env["STATEMENTS_FILE"] = str(folder / "statements")
+        gateway.start("-m", "tests.crowd.counting_serve")
         assert gateway.process is not None
-        pid = gateway.process.popen.pid
-        one = asyncio.run(_call(gateway.port, pid, secrets[:keys]))
-        return one, asyncio.run(_call(gateway.port, pid, secrets))
+        serving = Serving(gateway.port, gateway.process.popen.pid, folder / "statements")
+        one = asyncio.run(_call(serving, secrets[:keys]))
+        return one, asyncio.run(_call(serving, secrets))
     finally:
         gateway.kill()
         simulator.stop()
@@ -186,19 +203,19 @@ async def _insert(connection: AsyncConnection, rows: dict[str, list[dict[str, An
             await connection.execute(insert(table), rows[table.name])
 
 
-async def _call(port: int, pid: int, keys: Sequence[str]) -> Figures:
+async def _call(serving: Serving, keys: Sequence[str]) -> Figures:
     """Let every key call once, then all of them in turn; only the turns are measured, the fastest round counts."""
-    await _calls(port, keys)
+    await _calls(serving.port, keys)
     rounds = []
     for _ in range(ROUNDS):
         times = max(1, -(-CALLS_PER_ROUND // len(keys)))
-        before, began = _ticks(pid), time.monotonic()
-        await _calls(port, list(keys) * times)
-        calls = times * len(keys)
-        cpu_us = (_ticks(pid) - before) * 1_000_000 / _TICKS_PER_S / calls
-        rounds.append((cpu_us, calls, calls / (time.monotonic() - began)))
-    cpu_us, calls, per_s = min(rounds)
-    return Figures(len(keys), calls, cpu_us, _resident_mb(pid), per_s)
+        statements, before, began = serving.read_statements(), _ticks(serving.pid), time.monotonic()
+        await _calls(serving.port, list(keys) * times)
+        calls, took_s = times * len(keys), time.monotonic() - began
+        cpu_us = (_ticks(serving.pid) - before) * 1_000_000 / _TICKS_PER_S / calls
+        rounds.append((cpu_us, calls, calls / took_s, (serving.read_statements() - statements) / calls))
+    cpu_us, calls, per_s, sent = min(rounds)
+    return Figures(len(keys), calls, cpu_us, _resident_mb(serving.pid), per_s, sent)
 
 
 async def _calls(port: int, keys: Sequence[str]) -> None:

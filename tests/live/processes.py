@@ -114,8 +114,9 @@ api_key_env = "SIMULATOR_KEY"
         self.admin_key, self.key = made["admin_key"], made["project_key"]
         self.process: Process | None = None
 
-    def start(self) -> GatewayProcess:
-        command = [sys.executable, "-m", "tollkeeper", "serve", "--config", str(self.config)]
+    def start(self, *program: str) -> GatewayProcess:
+        """Start it; `program` is what Python runs instead of the package itself."""
+        command = [sys.executable, *(program or ("-m", "tollkeeper")), "serve", "--config", str(self.config)]
         self.process = Process(command, self.folder / "gateway.log", env=self.env)
         self.process.wait_for(f"{self.origin}/healthz")
         return self

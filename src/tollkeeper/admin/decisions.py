@@ -83,8 +83,8 @@ async def get_decision(
 ) -> Response:
     """Explain a call: every limit that was looked at, with the figures of that moment.
 
-    Admitted calls are kept like their usage records, refused ones for 30 days. Of one key at most 1,000 refused calls a
-    minute are kept by each process.
+    Admitted calls are kept like their usage records, refused ones for 30 days. Of one key at most 100 refused calls a
+    minute and 5,000 a day are kept by each process.
     """
     found = await administration_of(request).look(caller, decisions.explain_call, request_id)
     return answer(decisions.describe_decision(found))

@@ -40,7 +40,7 @@ async def explain_call(action: Action, reference: str) -> CallDecision:
             return found
     raise NotFound(
         f"Nothing is known of the call {reference}. A call is known a second after it ended; of refused ones the latest"
-        " 30 days are kept, when their key was good."
+        " 30 days are kept, when their key was good, and only so many of a key that goes on for long."
     )
 
 

@@ -18,10 +18,10 @@ INTERVAL_S = 0.5
 WAITING_MAX = 10_000
 BATCH_MAX = 1_000
 BATCHES_MAX = 10
-KEPT_PER_MINUTE_MAX = 1_000
+KEPT_PER_MINUTE_MAX, KEPT_PER_DAY_MAX = 100, 5_000
 """Of one key, by one replica: a program that goes on calling after its budget ended must not fill the database."""
 _WAIT_MAX_S = 5.0
-_MINUTE_S = 60.0
+_MINUTE_S, _DAY_S = 60.0, 86_400.0
 _LOG_EVERY_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -35,6 +35,21 @@ class RefusalFigures(msgspec.Struct, frozen=True):
     dropped: int
 
 
+class _KeptOfKeys:
+    """How many refused calls of each key were kept in the present span of time."""
+
+    def __init__(self, kept_max: int, span_s: float) -> None:
+        self._kept_max, self._span_s = kept_max, span_s
+        self._began_s = monotonic_s()
+        self.by_key: Counter[str] = Counter()
+
+    def has_room(self, key_id: str, now_s: float) -> bool:
+        if now_s - self._began_s >= self._span_s:
+            self.by_key.clear()
+            self._began_s = now_s
+        return self.by_key[key_id] < self._kept_max
+
+
 class BatchedRefusalLog:
     """Satisfies `ports.refusals.RefusalLog`. Belongs to one event loop; `start` begins to write, `aclose` writes the rest.
 
@@ -46,8 +61,7 @@ class BatchedRefusalLog:
         self._queue: deque[RefusedCall] = deque(maxlen=waiting_max)
         self._tasks = TaskGroup()
         self._stop = Event()
-        self._by_key: Counter[str] = Counter()  # within the present minute
-        self._minute_began_s = monotonic_s()
+        self._kept = (_KeptOfKeys(KEPT_PER_MINUTE_MAX, _MINUTE_S), _KeptOfKeys(KEPT_PER_DAY_MAX, _DAY_S))
         self._written = self._dropped = self._told_of = 0
         self._told_at_s = -_LOG_EVERY_S
 
@@ -58,11 +72,10 @@ class BatchedRefusalLog:
     def note(self, refused: RefusedCall) -> None:
         """Note a refused call; see `ports.refusals.RefusalLog`."""
         now_s = monotonic_s()
-        if now_s - self._minute_began_s >= _MINUTE_S:
-            self._by_key.clear()
-            self._minute_began_s = now_s
-        self._by_key[refused.api_key_id] += 1
-        is_kept = self._by_key[refused.api_key_id] <= KEPT_PER_MINUTE_MAX
+        is_kept = all(each.has_room(refused.api_key_id, now_s) for each in self._kept)
+        if is_kept:
+            for each in self._kept:
+                each.by_key[refused.api_key_id] += 1
         if not is_kept or len(self._queue) == self._queue.maxlen:
             self._dropped += 1
         if is_kept:

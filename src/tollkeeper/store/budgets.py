@@ -17,9 +17,10 @@ from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.tenancy import OrganizationId, Place
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
+from tollkeeper.store.ledger import insert_missing
 from tollkeeper.store.projects import Reach
 from tollkeeper.store.revision import record_change
-from tollkeeper.store.schema_limits import budget, budget_node
+from tollkeeper.store.schema_limits import budget, budget_node, former_budget
 from tollkeeper.store.schema_tenancy import api_key, project
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ async def set_budget(connection: AsyncConnection, organization_id: str, wanted: 
         "is_from_tier": int(wanted.is_from_tier),
     }
     if before is None:
-        kept = msgspec.structs.replace(wanted, id=new_id("bud"), created_at_us=at_us, updated_at_us=at_us)
+        budget_id = await _take_former_id(connection, organization_id, wanted.key) or new_id("bud")
+        kept = msgspec.structs.replace(wanted, id=budget_id, created_at_us=at_us, updated_at_us=at_us)
         values |= {"id": kept.id, "created_at_us": at_us, "scope_kind": kept.scope_kind, "scope_id": kept.scope_id}
         values |= {"model": kept.model, "unit": kept.unit, "period": kept.period}
         await connection.execute(insert(budget).values(organization_id=organization_id, **values))
@@ -124,15 +126,41 @@ async def get_budget_by_id(connection: AsyncConnection, organization_id: str, bu
 
 async def delete_budget(connection: AsyncConnection, organization_id: str, gone: Budget) -> None:
     """Take a budget away."""
-    await connection.execute(delete(budget).where(*_is(organization_id, gone.id)))
+    await _delete(connection, organization_id, *_is(organization_id, gone.id))
     await record_change(connection, "limit", organization_id=organization_id, entity_id=gone.scope_id)
 
 
 async def delete_budgets_of(connection: AsyncConnection, organization_id: str, scope_id: str) -> None:
     """Take away every budget of a scope."""
-    gone = await connection.execute(delete(budget).where(*_of_scopes(organization_id, [scope_id])))
-    if gone.rowcount:
+    if await _delete(connection, organization_id, *_of_scopes(organization_id, [scope_id])):
         await record_change(connection, "limit", organization_id=organization_id, entity_id=scope_id)
+
+
+async def _delete(connection: AsyncConnection, organization_id: str, *conditions: ColumnElement[bool]) -> bool:
+    """Delete budgets, end their windows and keep their ids: calls under way still draw on them, and what is made anew
+    before those end must know of it. Tells whether there were any.
+    """
+    deleted = delete(budget).where(*conditions).returning(*_POSITION, budget.c.id)
+    gone = [dict(row._mapping) for row in await connection.execute(deleted)]
+    if not gone:
+        return False
+    at_us = now_us()
+    is_running = or_(budget_node.c.window_end_us.is_(None), budget_node.c.window_end_us > at_us)
+    of_gone = budget_node.c.organization_id == organization_id, budget_node.c.budget_id.in_([row["id"] for row in gone])
+    ended = {"window_end_us": at_us, "carried": 0, "stopped_at_us": None, "updated_at_us": at_us}
+    await connection.execute(update(budget_node).where(*of_gone, is_running).values(**ended))
+    former = insert_missing(connection, former_budget)
+    await connection.execute(former, [{"organization_id": organization_id, **row} for row in gone])
+    return True
+
+
+async def _take_former_id(connection: AsyncConnection, organization_id: str, key: BudgetKey) -> str | None:
+    """Return the id that a budget had when it was taken away; it is a former one no more."""
+    of = former_budget.c
+    is_this = of.scope_id == key.scope_id, of.model == key.model, of.unit == key.unit, of.period == key.period
+    taken = delete(former_budget).where(of.organization_id == organization_id, *is_this).returning(of.id)
+    found: str | None = await connection.scalar(taken)
+    return found
 
 
 async def read_budgets_of(

@@ -16,7 +16,7 @@ from tollkeeper.domain.key_terms import KeyTerms
 from tollkeeper.store.key_rows import select_keys, to_api_key
 from tollkeeper.store.node_opening import open_present
 from tollkeeper.store.revision import record_change
-from tollkeeper.store.schema_limits import budget, rate_limit
+from tollkeeper.store.schema_limits import budget, former_budget, rate_limit
 from tollkeeper.store.schema_tenancy import api_key
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-_SAME_BY = ((budget, ("model", "unit", "period")), (rate_limit, ("model",)))
+_SAME_BY = (
+    (budget, ("model", "unit", "period")),
+    (former_budget, ("model", "unit", "period")),
+    (rate_limit, ("model",)),
+)
 """What limits of one key differ by."""
 STEPS_MAX = 1000
 """How long a chain may be: each step is a rotation, and a replaced key works for 30 days at most."""

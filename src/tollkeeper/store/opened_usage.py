@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Numeric, and_, case, cast, func, or_, select, update
+from sqlalchemy import Numeric, and_, case, cast, func, literal, or_, select, union, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tollkeeper.domain.lease import LeaseState
@@ -24,7 +24,7 @@ from tollkeeper.store.usage_rows import MS_PER_DAY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import ColumnElement, FromClause
+    from sqlalchemy import ColumnElement, CompoundSelect, FromClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.limit import LimitScope, Unit
@@ -154,7 +154,7 @@ def _within(table: FromClause, wanted: Used) -> list[ColumnElement[bool]]:
     if wanted.scope_kind == "project":
         return [table.c.project_id == wanted.scope_id]
     if wanted.scope_kind == "api_key":
-        return [table.c.api_key_id == wanted.scope_id]
+        return [table.c.api_key_id.in_(_with_replaced(wanted.organization_id, wanted.scope_id))]
     if wanted.scope_kind == "team":
         projects = select(project.c.id).where(
             project.c.organization_id == wanted.organization_id, project.c.team_id == wanted.scope_id
@@ -165,6 +165,19 @@ def _within(table: FromClause, wanted: Used) -> list[ColumnElement[bool]]:
         api_key.c.organization_id == wanted.organization_id, api_key.c.member_id == wanted.scope_id
     )
     return [table.c.api_key_id.in_(keys)]
+
+
+def _with_replaced(organization_id: str, key_id: str) -> CompoundSelect[Any]:
+    """Return the ids of a key, of those that it took the place of, and of those that took its own: one limit holds for all."""
+    of = api_key.c
+    is_first = and_(of.organization_id == organization_id, of.id == key_id)
+    older = select(of.id).where(is_first).cte("older", recursive=True)
+    newer = select(of.id, of.replaced_by).where(is_first).cte("newer", recursive=True)
+    older = older.union(select(of.id).where(of.organization_id == organization_id, of.replaced_by == older.c.id))
+    newer = newer.union(
+        select(of.id, of.replaced_by).where(of.organization_id == organization_id, of.id == newer.c.replaced_by)
+    )
+    return union(select(older.c.id), select(newer.c.id), select(literal(key_id)))
 
 
 def _model_asked(*, is_sqlite: bool) -> ColumnElement[str]:

@@ -41,6 +41,21 @@ budget = Table(
 )
 """What was allotted per period: money, or a count of requests, tokens or calls at once."""
 
+former_budget = Table(
+    "former_budget",
+    metadata,
+    text_("organization_id"),
+    text_("scope_id"),
+    text_("model"),
+    text_("unit"),
+    text_("period"),
+    text_("id"),
+    PrimaryKeyConstraint("organization_id", "scope_id", "model", "unit", "period"),
+    ForeignKeyConstraint(["organization_id"], ["organization.id"]),
+    sqlite_strict=True,
+)
+"""Budgets that were taken away: made anew, one has its id again, and so what was used and is held of it."""
+
 budget_increase = Table(
     "budget_increase",
     metadata,

@@ -186,6 +186,7 @@ api_key = Table(
     UniqueConstraint("digest"),  # the one look-up that does not know its organization yet
     ForeignKeyConstraint(["organization_id"], ["organization.id"]),
     ForeignKeyConstraint(["organization_id", "project_id"], ["project.organization_id", "project.id"]),
+    Index(None, "organization_id", "replaced_by"),
     sqlite_strict=True,
 )
 
