@@ -10,7 +10,7 @@ import pytest
 from credit_factories import USD, Purse, open_purse
 from sqlalchemy import func, select
 
-from tollkeeper.control.administration import Repetition, system
+from tollkeeper.control.administration import Repetition, server_job
 from tollkeeper.control.credit_attribution import settle_credit, settle_organization
 from tollkeeper.control.credits import PrepaidChoice, set_prepaid, void_grant
 from tollkeeper.domain.credit import GrantKind, GrantStatus
@@ -39,7 +39,7 @@ async def balance_of(purse: Purse, kind: AccountKind) -> int:
 
 
 async def settle_again(purse: Purse) -> None:
-    await purse.administration.change(system(purse.id, name="a test"), settle_organization)
+    await purse.administration.change(server_job(purse.id, name="a test"), settle_organization)
 
 
 async def test_the_first_grant_makes_the_organization_prepaid_and_a_budget_of_its_wallet(purse: Purse):

@@ -27,6 +27,7 @@ WARM_UP = 0.2  # of all requests, before memory is measured first
 _MOVING = (
     "usage",
     "charge",
+    "ledger_",  # what good calls cost is booked now and then
     "rollup",
     "audit_",
     "job_lease",

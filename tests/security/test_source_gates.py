@@ -45,8 +45,8 @@ SQL_MAKERS = frozenset(
     {
         "store/usage_postgres.py _upsert",
         "store/usage_postgres.py _make_partitions",
-        "store/usage_sqlite.py _statement",
-        "store/usage_sqlite.py _draw_statement",
+        "store/usage_sqlite.py _insert_of",
+        "store/usage_sqlite.py _update_of",
     }
 )
 """Who makes statements of the schema's own names and of whole numbers, for bulk inserts that SQLAlchemy is too slow for."""

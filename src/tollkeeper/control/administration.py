@@ -265,7 +265,7 @@ def operator(organization_id: str, *, name: str) -> Caller:
     return Caller(Principal(PrincipalKind.OPERATOR, OPERATOR_ID, name, organization_id))
 
 
-def system(organization_id: str, *, name: str) -> Caller:
+def server_job(organization_id: str, *, name: str) -> Caller:
     """Return the caller that a server's own job is, by the job's name. It has no permission: a job asks for none."""
     return Caller(Principal(PrincipalKind.SYSTEM, SYSTEM_ID, name, organization_id))
 

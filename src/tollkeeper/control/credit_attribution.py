@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tollkeeper.control.administration import Action, Administration, Target, system
+from tollkeeper.control.administration import Action, Administration, Target, server_job
 from tollkeeper.domain import credit, credit_bookings
 from tollkeeper.domain.credit import CreditGrant, CreditUse, GrantStatus
 from tollkeeper.domain.ledger import Entry, Transaction, TransactionKind, reversal
@@ -34,7 +34,7 @@ async def settle_credit(administration: Administration) -> int:
     now = now_us()
     due = set(await store.read(lambda connection: credit_grants.organizations_due(connection, now_us=now)))
     for organization_id in sorted(behind | due):
-        await administration.change(system(organization_id, name=_WHO), settle_organization)
+        await administration.change(server_job(organization_id, name=_WHO), settle_organization)
     return len(behind | due)
 
 

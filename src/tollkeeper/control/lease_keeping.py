@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from tollkeeper.control.administration import Action, Administration, Target, system
+from tollkeeper.control.administration import Action, Administration, Target, server_job
 from tollkeeper.store import lease_recovery
 from tollkeeper.store.engine import Store
 from tollkeeper.store.verify_leases import VerifiedBudgets, verify_budgets
@@ -48,7 +48,7 @@ async def check_budgets(administration: Administration) -> int:
             len(verified.differences),
             verified.differences[0],
         )
-        await administration.change(system(verified.organization_id, name=_WHO), _tell, verified)
+        await administration.change(server_job(verified.organization_id, name=_WHO), _tell, verified)
     return count
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from tollkeeper.control.administration import Action, Administration, Target, system
+from tollkeeper.control.administration import Action, Administration, Target, server_job
 from tollkeeper.control.usage_bookings import book_usage
 from tollkeeper.store.verify_ledger import VerifiedBooks, verify_ledger
 
@@ -31,7 +31,7 @@ async def check_ledger(administration: Administration) -> int:
             len(books.differences),
             books.differences[0],
         )
-        await administration.change(system(books.organization_id, name=_WHO), _tell, books)
+        await administration.change(server_job(books.organization_id, name=_WHO), _tell, books)
     return count
 
 

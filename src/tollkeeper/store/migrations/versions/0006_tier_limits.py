@@ -22,6 +22,10 @@ _RATES = (
     "SELECT organization_id, id, scope_id, model, requests_per_minute, tokens_per_minute FROM rate_limit"
     " WHERE scope_kind = 'organization'"
 )
+_MARK = {
+    "budget": "UPDATE budget SET is_from_tier = 1 WHERE organization_id = :organization_id AND id = :id",
+    "rate_limit": "UPDATE rate_limit SET is_from_tier = 1 WHERE organization_id = :organization_id AND id = :id",
+}
 _WRITTEN = (
     "SELECT after FROM audit_event WHERE organization_id = :organization_id AND action = :action AND target_id = :id"
     " ORDER BY number DESC LIMIT 1"
@@ -36,9 +40,8 @@ def upgrade() -> None:
     for table, query, shown in (("budget", _BUDGETS, _shown_budget), ("rate_limit", _RATES, _shown_rates)):
         for row in op.get_bind().execute(sa.text(query)).mappings().all():
             if _is_tiers(table, row["organization_id"], row["id"], shown(row)):
-                change = f"UPDATE {table} SET is_from_tier = 1 WHERE organization_id = :organization_id AND id = :id"  # noqa: S608
                 where = {"organization_id": row["organization_id"], "id": row["id"]}
-                op.get_bind().execute(sa.text(change), where)
+                op.get_bind().execute(sa.text(_MARK[table]), where)
 
 
 def _is_tiers(table: str, organization_id: str, id_: str, shown: dict[str, Any]) -> bool:
