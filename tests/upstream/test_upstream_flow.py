@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from scripted import OK, PATIENT, Peer, answering, drained, playing, request_to, whole_call
 
 from tollkeeper.domain.errors import UpstreamFault
-from tollkeeper.ports.upstream import Deadlines
+from tollkeeper.ports.upstream import Deadlines, Origin
 from tollkeeper.upstream.client import UpstreamClient
 from tollkeeper.upstream.connection import WRITE_STEP_BYTES, Connection
 from tollkeeper.upstream.exchange import BUFFER_BYTES_MAX, Exchange
@@ -86,6 +91,50 @@ async def test_an_endless_drip_ends_at_the_total_deadline(client: UpstreamClient
         with pytest.raises(UpstreamFault) as fault:
             await whole_call(client, provider.origin(), Deadlines(idle_s=5, total_s=0.2))
         assert (fault.value.kind, fault.value.sent) == ("total_timeout", True)
+
+
+@contextmanager
+def answering_from_a_thread(answer: bytes) -> Iterator[tuple[Origin, threading.Event]]:
+    """A provider that does not stand still with the loop: it answers 0.3 s after the event, which says that it was asked."""
+    is_asked = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                is_asked.set()
+                time.sleep(0.3)
+                connection.sendall(answer)
+                connection.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Origin("http", "127.0.0.1", listening.getsockname()[1], ""), is_asked
+        thread.join(5)
+
+
+async def stand_still_during(client: UpstreamClient, answer: bytes) -> asyncio.Task[tuple[int, object, bytes]]:
+    """Make a call whose answer comes, and whose deadline passes, while this process stands still."""
+    with answering_from_a_thread(answer) as (origin, is_asked):
+        calling = asyncio.create_task(whole_call(client, origin, Deadlines(first_byte_s=0.6, idle_s=5, total_s=0.6)))
+        while not is_asked.is_set():
+            await asyncio.sleep(0.01)
+        time.sleep(2)  # as by SIGSTOP
+        await asyncio.wait({calling})
+        await client.aclose()
+    return calling
+
+
+async def test_an_answer_that_came_while_the_process_stood_still_is_read(client: UpstreamClient) -> None:
+    body = b"x" * 3_000_000  # more than one read, and than fits on the way
+    assert (await stand_still_during(client, HEAD % len(body) + body)).result()[2] == body
+
+
+async def test_a_deadline_noticed_late_still_ends_a_call_that_got_half_an_answer(client: UpstreamClient) -> None:
+    fault = (await stand_still_during(client, HEAD % 10 + b"xx")).exception()
+    assert isinstance(fault, UpstreamFault)
+    assert fault.kind == "total_timeout"
 
 
 async def test_a_call_that_is_tightened_ends_sooner(client: UpstreamClient) -> None:

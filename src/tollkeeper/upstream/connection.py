@@ -29,6 +29,8 @@ PEEK_AFTER_IDLE_S = 0.5
 
 _NEVER = float("inf")
 _TIMER_STEP_S = 0.001  # the loop's timers count milliseconds
+_LATE_S, _SPARED_S = 1.0, 0.25
+"""A deadline that is noticed so late says that this process stood still: what has come meanwhile is read for so long."""
 
 
 class Owner(Protocol):
@@ -56,6 +58,7 @@ class Connection(asyncio.Protocol):
         "_progress_at",
         "_served",
         "_silent_bytes",
+        "_spared",
         "_transport",
         "_unsent",
         "_watch_at",
@@ -83,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._watcher: asyncio.TimerHandle | None = None
         self.is_dropped = False
         self._is_read_paused = False
+        self._spared: Exchange | None = None  # whose deadline was noticed late
         self._is_write_paused = False
         # of the present call
         self._exchange: Exchange | None = None
@@ -370,7 +374,12 @@ class Connection(asyncio.Protocol):
                 return
         else:
             due, kind = exchange.due(self._progress_at, is_paused=self._is_read_paused)
-            if self._now() >= due:
+            now = self._now()
+            if now >= due and now - due >= _LATE_S and self._spared is not exchange and self._is_readable():
+                self._spared = exchange
+                self._arm(now + _SPARED_S)
+                return
+            if now >= due:
                 self._fail(exchange, faults.deadline(kind, self.origin))
                 return
         self._arm(due)
