@@ -60,9 +60,10 @@ def race(
     attempts: int,
     seed: int,
     calls: int = CALLS,
+    ends_when_idle: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RaceReport:
-    """Run a race for the cost of `calls` calls on an empty database."""
+    """Run a race for the cost of `calls` calls on an empty database: all attempts, or until nobody is let in any more."""
     report = RaceReport()
     with fleet(folder, database_url, count=replicas, tokens_per_second=TOKENS_PER_SECOND) as running:
         report.limit_nanos = calls * mean_cost_nanos(running.simulator, seed)
@@ -70,7 +71,19 @@ def race(
         running.start()
         started_s = monotonic_s()
         report.tally, report.watched = asyncio.run(
-            _load(running, places, clients=clients, attempts=attempts, seed=seed, progress=progress)
+            _load(
+                running,
+                places,
+                Load(
+                    places,
+                    [each.port for each in running.replicas],
+                    clients=clients,
+                    seed=seed,
+                    attempts=attempts,
+                    is_endless=not ends_when_idle,
+                ),
+                progress,
+            )
         )
         report.seconds = monotonic_s() - started_s
         report.problems += running.stop()
@@ -81,10 +94,7 @@ def race(
     return report
 
 
-async def _load(
-    running: Fleet, places: Places, *, clients: int, attempts: int, seed: int, progress: Callable[[str], None]
-) -> tuple[Tally, Watched]:
-    load = Load(places, [each.port for each in running.replicas], clients=clients, seed=seed, attempts=attempts)
+async def _load(running: Fleet, places: Places, load: Load, progress: Callable[[str], None]) -> tuple[Tally, Watched]:
     async with watching(Watch(running, places)) as watch:
         telling = asyncio.ensure_future(_tell(load, watch, progress))
         try:

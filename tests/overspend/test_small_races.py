@@ -11,7 +11,9 @@ SEED = 4
 
 
 def test_replicas_that_race_for_a_budget_never_go_beyond_it(tmp_path: Path, empty_database_url: str) -> None:
-    report = race(tmp_path, empty_database_url, replicas=2, clients=16, attempts=1_500, calls=150, seed=SEED)
+    report = race(
+        tmp_path, empty_database_url, replicas=2, clients=16, attempts=1_500, calls=150, seed=SEED, ends_when_idle=True
+    )
     print("\n".join(f"{what:<40} {figure}" for what, figure in report.rows()))
     assert report.problems == []
     assert report.tally.told["429 insufficient_quota"] > 0
