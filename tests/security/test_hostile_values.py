@@ -22,6 +22,7 @@ MARK = "REPLACED"
 AT_ONCE = 8
 
 
+@pytest.mark.timeout(600)  # tens of thousands of requests; no test is judged by its time
 async def test_nothing_in_a_parameter_or_field_is_our_fault(store: Store):
     mine, theirs = await open_realm(store, "Aardvark"), await open_realm(store, "Badger")
     async with secured_app(store) as app:
