@@ -56,6 +56,7 @@ class Replica:
         self._closers: Closers = []
         self._data_plane: DataPlane | None = None
         self._probes: Probes | None = None
+        self._probing: App | None = None
         self._control: App | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -65,9 +66,10 @@ class Replica:
         if plane is not None and plane.gateway.owns(scope["path"]):
             return plane.gateway(scope, receive, send)
         assert self._probes is not None, "nothing is served before the start"
+        assert self._probing is not None, "they are made together"
         assert self._control is not None, "nothing is served before the start"
         if self._probes.owns(scope):
-            return Envelope(self._probes)(scope, receive, send)
+            return self._probing(scope, receive, send)
         return self._control(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -115,6 +117,7 @@ class Replica:
             self._tasks.start(sweep_forever(), "sweep of client connections")
         administration = Administration(store, secrets)
         self._probes = Probes(administration, self._readiness)
+        self._probing = Envelope(self._probes)
         self._control = self._make_control(administration, authenticator, self._probes)
 
     def _make_control(self, administration: Administration, authenticator: Authenticator, probes: Probes) -> App:
