@@ -26,6 +26,12 @@ def _note(*_happened: object) -> None:
     _count += 1
 
 
+def _note_end(connection: Any) -> None:
+    """Count the end of a transaction where the driver itself says COMMIT; SQLite's BEGIN is a statement like others."""
+    if connection.dialect.name == "sqlite":
+        _note()
+
+
 def _count_usage_of_sqlite() -> None:
     connect = SqliteUsageWriter._connect
 
@@ -38,8 +44,8 @@ def _count_usage_of_sqlite() -> None:
 
 
 def _count_usage_of_postgres() -> None:
-    """asyncpg's own calls; what SQLAlchemy does goes by other ways, and is counted by its event."""
-    for name in ("execute", "executemany", "fetch", "fetchrow", "fetchval"):
+    """asyncpg's own calls, BEGIN and COMMIT among them; what SQLAlchemy prepares goes by other ways, and is counted by its event."""
+    for name in ("execute", "executemany", "fetch", "fetchrow", "fetchval", "copy_records_to_table"):
         send = getattr(asyncpg.Connection, name)
 
         async def sent(connection: Any, *arguments: Any, send: Any = send, **more: Any) -> Any:
@@ -50,14 +56,17 @@ def _count_usage_of_postgres() -> None:
 
 
 def _write_forever() -> None:
+    being_written = _file.with_suffix(".new")
     while True:
-        _file.write_text(str(_count))
+        being_written.write_text(str(_count))
+        being_written.replace(_file)
         time.sleep(_WRITTEN_EVERY_S)
 
 
 if __name__ == "__main__":
-    for name in ("before_cursor_execute", "begin", "commit", "rollback"):
-        event.listen(Engine, name, _note)
+    event.listen(Engine, "before_cursor_execute", _note)
+    for name in ("commit", "rollback"):
+        event.listen(Engine, name, _note_end)
     _count_usage_of_sqlite()
     _count_usage_of_postgres()
     threading.Thread(target=_write_forever, daemon=True).start()

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from tests.store.store_factories import make_record
 
 from tollkeeper.domain.lease import Answer, Ask, Draw
@@ -14,6 +14,7 @@ from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id, uuid7
 from tollkeeper.store import lease_recovery
 from tollkeeper.store import leases as leases_module
+from tollkeeper.store.columns import Int
 from tollkeeper.store.lease_rows import LeaseRow, to_lease
 from tollkeeper.store.leases import StoreLeases
 from tollkeeper.store.schema_limits import budget, budget_node, lease
@@ -127,4 +128,6 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, at_us: int) -> Clock:
 
     for module in (leases_module, lease_recovery):
         monkeypatch.setattr(module, "database_now_us", read)
+    at_us: bindparam[int] = bindparam("now_us", callable_=lambda: clock.at_us, type_=Int)  # type: ignore[valid-type]
+    monkeypatch.setattr(leases_module, "_PULSE", leases_module.make_pulse(at_us))
     return clock

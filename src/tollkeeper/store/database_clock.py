@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
+from sqlalchemy import literal_column, select
 
 from tollkeeper.kit.clock import now_us
+from tollkeeper.store.columns import Int
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-_QUERY = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)")
+POSTGRES_NOW_US = literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)", Int)
+"""PostgreSQL's own time within a statement, as `database_now_us` gives it."""
+_QUERY = select(POSTGRES_NOW_US)
 
 
 async def database_now_us(connection: AsyncConnection) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import or_
 
 from tollkeeper.domain.limit import Limit
-from tollkeeper.store.key_scopes import in_each_project, select_of_scopes
+from tollkeeper.store.key_scopes import in_each_project, scopes_of, select_of_scopes
 from tollkeeper.store.schema_limits import budget
 from tollkeeper.store.schema_tenancy import organization
 
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from tollkeeper.domain.api_key import ApiKey
     from tollkeeper.store.key_scopes import Scopes
 
+_OF = budget.c
+# Built once: building statements takes longer than running them.
+_QUERY = (
+    select_of_scopes(
+        budget,
+        _OF.id,
+        _OF.scope_kind,
+        _OF.scope_id,
+        _OF.unit,
+        _OF.period,
+        _OF.model,
+        _OF.is_hard,
+        organization.c.timezone,
+    )
+    .where(or_(_OF.scope_kind != "credit", organization.c.is_prepaid == 1))  # credit where it is needed
+    .order_by(_OF.unit, _OF.period, _OF.model)
+)
 _limit = lru_cache(maxsize=65_536)(Limit)
 """Equal limits are one object: the keys of an organization share most of theirs."""
 
@@ -29,12 +46,7 @@ async def with_limits(connection: AsyncConnection, key: ApiKey) -> ApiKey:
     """
     if not key.project_id:
         return key
-    of = budget.c
-    columns = (of.id, of.scope_kind, of.scope_id, of.unit, of.period, of.model, of.is_hard, organization.c.timezone)
-    query = select_of_scopes(budget, key, *columns).where(
-        or_(of.scope_kind != "credit", organization.c.is_prepaid == 1)  # credit where it is needed
-    )
-    rows = list(await connection.execute(query.order_by(of.unit, of.period, of.model)))
+    rows = list(await connection.execute(_QUERY, scopes_of(key)))
     if not rows:
         return key
 

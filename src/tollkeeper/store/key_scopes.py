@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, bindparam, case, func, select
 
 from tollkeeper.store.schema_tenancy import account, api_key, member, organization, project, team
 
@@ -21,14 +21,11 @@ Scopes = frozenset[tuple[str, str]]
 _ORDER = ("organization", "credit", "team", "project", "member", "api_key")
 
 
-def select_of_scopes(table: Table, key: ApiKey, *columns: ColumnElement[Any]) -> Select[Any]:
+def select_of_scopes(table: Table, *columns: ColumnElement[Any]) -> Select[Any]:
     """Begin a query for what a table has for a key's scopes: `columns`, and `scope_name`; the organization's come first.
 
-    A key that was replaced comes under the key that took its place, and under itself for what it was given since.
+    It is run with `scopes_of`.
     """
-    further = key.terms.further_projects if key.terms is not None else ()
-    ids = {scope_id for _, scope_id in _scopes_of(key, key.project_id, key.team_id)}
-    ids |= {scope_id for each in further for scope_id in (each.id, each.team_id)}
     of = table.c
     joined = (
         table.join(organization, organization.c.id == of.organization_id)
@@ -44,9 +41,22 @@ def select_of_scopes(table: Table, key: ApiKey, *columns: ColumnElement[Any]) ->
     return (
         select(*columns, name.label("scope_name"))
         .select_from(joined)
-        .where(of.organization_id == key.organization_id, of.scope_id.in_(sorted(ids - {""})))
+        .where(
+            of.organization_id == bindparam("of_organization"), of.scope_id.in_(bindparam("scope_ids", expanding=True))
+        )
         .order_by(rank, of.scope_id)
     )
+
+
+def scopes_of(key: ApiKey) -> dict[str, Any]:
+    """Return what `select_of_scopes` is run with for a key.
+
+    A key that was replaced comes under the key that took its place, and under itself for what it was given since.
+    """
+    further = key.terms.further_projects if key.terms is not None else ()
+    ids = {scope_id for _, scope_id in _scopes_of(key, key.project_id, key.team_id)}
+    ids |= {scope_id for each in further for scope_id in (each.id, each.team_id)}
+    return {"of_organization": key.organization_id, "scope_ids": sorted(ids - {""})}
 
 
 def in_each_project(key: ApiKey, name: str, held: Callable[[Scopes], tuple[Any, ...]]) -> ApiKey:

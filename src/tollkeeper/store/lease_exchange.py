@@ -6,7 +6,7 @@ without its lock may be old: then the guarded UPDATE changes nothing, and the as
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -71,10 +71,9 @@ class Exchange:
         self._budgets = await budget_nodes.read_budgets(connection, keys, at_us=now_us)
         self._windows = {key: live.window(now_us) for key, live in self._budgets.items()}
         self._rows = await self._find_rows({(ask.organization_id, ask.lease_id) for ask in asks})
-        for ask in asks:
-            key = (ask.organization_id, ask.lease_id)
-            if key not in self._rows and (ask.organization_id, ask.budget_id) in self._budgets and not ask.is_closing:
-                self._rows[key] = await self._begin(ask)
+        new = [ask for ask in asks if self._is_new(ask)]
+        if new:
+            self._rows |= await self._begin(new)
         wanted = {row.node for row in self._rows.values()}
         self._nodes = await budget_nodes.read_nodes(connection, wanted)
         of_new = [
@@ -82,29 +81,34 @@ class Exchange:
         ]
         await open_missing(connection, of_new, self._nodes, now_us=now_us)
 
-    async def _begin(self, ask: Ask) -> LeaseRow:
-        """Make a lease in the present window; it is empty."""
-        window = self._windows[ask.organization_id, ask.budget_id]
-        row: dict[str, Any] = {
-            "organization_id": ask.organization_id,
-            "id": ask.lease_id,
-            "budget_id": ask.budget_id,
-            "window_start_us": window.start_us,
-            "holder": self._holder,
-            "state": LeaseState.OPEN.value,
-            "operation": 0,
-            "amount": 0,
-            "consumed": 0,
-            "converted": 0,
-            "booked": 0,
-        }
+    def _is_new(self, ask: Ask) -> bool:
+        is_known = (ask.organization_id, ask.lease_id) in self._rows
+        return not is_known and not ask.is_closing and (ask.organization_id, ask.budget_id) in self._budgets
+
+    async def _begin(self, asks: Sequence[Ask]) -> dict[LeaseKey, LeaseRow]:
+        """Make leases in the present windows; they are empty.
+
+        Some may be there after all: asked before, by a connection that broke before the answer came.
+        """
+        rows = [self._empty(ask) for ask in asks]
         times = {"created_at_us": self._now_us, "updated_at_us": self._now_us}
-        statement = insert_missing(self._connection, lease).values({**row, **times})
-        if (await self._connection.execute(statement)).rowcount:
-            return LeaseRow(**{**row, "state": LeaseState.OPEN})
-        # It is there after all: asked before, by a connection that broke before the answer came.
-        key = (ask.organization_id, ask.lease_id)
-        return (await self._find_rows({key}))[key]
+        await self._connection.execute(
+            insert_missing(self._connection, lease), [{**msgspec.structs.asdict(row), **times} for row in rows]
+        )
+        return await self._find_rows({row.key for row in rows})
+
+    def _empty(self, ask: Ask) -> LeaseRow:
+        window = self._windows[ask.organization_id, ask.budget_id]
+        numbers = dict.fromkeys(("operation", "amount", "consumed", "converted", "booked"), 0)
+        return LeaseRow(
+            ask.organization_id,
+            ask.lease_id,
+            ask.budget_id,
+            window.start_us,
+            self._holder,
+            LeaseState.OPEN,
+            **numbers,
+        )
 
     async def _find_rows(self, keys: Collection[LeaseKey]) -> dict[LeaseKey, LeaseRow]:
         return await lock_leases(self._connection, keys)

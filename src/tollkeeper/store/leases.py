@@ -11,7 +11,7 @@ from sqlalchemy import cast as cast_
 from tollkeeper.domain.lease import Answer, Ask, LeaseState, Pulse
 from tollkeeper.store import lease_recovery, replicas
 from tollkeeper.store.columns import Int
-from tollkeeper.store.database_clock import database_now_us
+from tollkeeper.store.database_clock import POSTGRES_NOW_US, database_now_us
 from tollkeeper.store.lease_exchange import Exchange
 from tollkeeper.store.lease_statement import QuickExchange
 from tollkeeper.store.schema_limits import budget_node, lease
@@ -19,7 +19,7 @@ from tollkeeper.store.schema_limits import budget_node, lease
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import CompoundSelect
+    from sqlalchemy import ColumnElement, CompoundSelect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.ports.leases import LeaseStore
@@ -101,10 +101,12 @@ async def _beat(connection: AsyncConnection, holder: str) -> None:
 
 
 async def _read_pulse(connection: AsyncConnection, holder: str) -> Pulse:
-    since_us = await database_now_us(connection) - replicas.TTL_US
     found: dict[str, list[bytes]] = {"recalled": [], "lost": []}
     alive = 1
-    for row in await connection.execute(_PULSE, {"holder": holder, "since_us": since_us}):
+    query, values = _PULSE, dict[str, Any](holder=holder)
+    if connection.dialect.name == "sqlite":
+        query, values["now_us"] = _SQLITE_PULSE, await database_now_us(connection)
+    for row in await connection.execute(query, values):
         if row[0] == "alive":
             alive = max(alive, row[2])
         else:
@@ -112,7 +114,7 @@ async def _read_pulse(connection: AsyncConnection, holder: str) -> Pulse:
     return Pulse(alive, tuple(found["recalled"]), tuple(found["lost"]))
 
 
-def _make_pulse() -> CompoundSelect[Any]:
+def make_pulse(now_us: ColumnElement[int]) -> CompoundSelect[Any]:
     """Make the one statement of a pulse: it runs twice a second at every replica, so it is built once."""
     is_of_node = and_(
         lease.c.organization_id == budget_node.c.organization_id,
@@ -121,7 +123,7 @@ def _make_pulse() -> CompoundSelect[Any]:
     )
     is_mine = lease.c.holder == bindparam("holder")
     no_id, nothing = cast_(null(), lease.c.id.type), literal_column("0", Int)
-    alive = select(literal_column("'alive'", Text), no_id, replicas.COUNT_ALIVE.scalar_subquery())
+    alive = select(literal_column("'alive'", Text), no_id, replicas.counting_alive(now_us).scalar_subquery())
     recalled = (
         select(literal_column("'recalled'", Text), lease.c.id, nothing)
         .join(budget_node, is_of_node)
@@ -138,7 +140,7 @@ def _make_pulse() -> CompoundSelect[Any]:
     return union_all(alive, recalled, lost)
 
 
-_PULSE = _make_pulse()
+_PULSE, _SQLITE_PULSE = make_pulse(POSTGRES_NOW_US), make_pulse(bindparam("now_us", type_=Int))
 
 
 if TYPE_CHECKING:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.budget_nodes import is_node, read_budgets, read_nodes
 from tollkeeper.store.ledger import insert_missing
-from tollkeeper.store.opened_usage import Used, end_overlapping, held_in_overlapping, overlapping, read_used
+from tollkeeper.store.opened_usage import (
+    Used,
+    end_overlapping,
+    find_overlapped,
+    held_in_overlapping,
+    overlapping,
+    read_used,
+)
 from tollkeeper.store.schema_limits import budget_node, lease
 
 if TYPE_CHECKING:
@@ -34,11 +41,17 @@ async def open_missing(
         if (node := nodes.get((live.organization_id, live.id, window.start_us))) is None
         or node.window_end_us != window.end_us
     }
-    for key in sorted(missing):
-        if key in nodes:
-            await _reopen_node(connection, *missing[key], nodes[key], now_us=now_us)
-        else:
-            await _open_node(connection, *missing[key], now_us=now_us)
+    if not missing:
+        return
+    for key in sorted(missing.keys() & nodes.keys()):
+        await _reopen_node(connection, *missing[key], nodes[key], now_us=now_us)
+    overlapped = await find_overlapped(connection, missing)
+    rows = [
+        await _row_of_new(connection, *missing[key], now_us=now_us, is_overlapped=key in overlapped)
+        for key in sorted(missing.keys() - nodes.keys())
+    ]
+    if rows:
+        await connection.execute(insert_missing(connection, budget_node), rows)
     nodes |= await read_nodes(connection, list(missing))
 
 
@@ -51,11 +64,13 @@ async def open_present(connection: AsyncConnection, organization_id: str, budget
     await open_missing(connection, wanted, nodes, now_us=at_us)
 
 
-async def _open_node(connection: AsyncConnection, live: LiveBudget, window: Window, *, now_us: int) -> None:
-    """Make a budget's node in a window, with what was used of it before and what is left of the last one's."""
+async def _row_of_new(
+    connection: AsyncConnection, live: LiveBudget, window: Window, *, now_us: int, is_overlapped: bool
+) -> dict[str, Any]:
+    """Return a budget's node in a window as it begins: with what was used of it before, and what is left of the last one's."""
     carried = await _carried(connection, live, window)
-    used = await used_outside(connection, live, window, ending_at_us=now_us)
-    row = {
+    used = await used_outside(connection, live, window, ending_at_us=now_us, is_overlapped=is_overlapped)
+    return {
         "organization_id": live.organization_id,
         "budget_id": live.id,
         "window_start_us": window.start_us,
@@ -70,7 +85,6 @@ async def _open_node(connection: AsyncConnection, live: LiveBudget, window: Wind
         "stopped_at_us": None,
         "updated_at_us": now_us,
     }
-    await connection.execute(insert_missing(connection, budget_node).values(row))
 
 
 async def used_outside(
@@ -80,15 +94,19 @@ async def used_outside(
     *,
     is_young: bool = False,
     ending_at_us: int | None = None,
+    is_overlapped: bool = True,
 ) -> int:
     """Return what was used in a window outside its node; given a time, other windows that overlap it end then.
 
     `is_young` says that calls of the window may have gone past the node, which a budget that is new tells by itself.
+    Without `is_overlapped` it is known that no other window does.
     """
     if live.unit == "concurrent" or live.scope_kind == "credit":
         return 0
     this = (live.organization_id, live.id, window)
-    if ending_at_us is None:
+    if not is_overlapped:
+        held = None
+    elif ending_at_us is None:
         held = await held_in_overlapping(connection, *this)
     else:
         held = await end_overlapping(connection, *this, now_us=ending_at_us)

@@ -11,25 +11,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Numeric, and_, case, cast, func, literal, or_, select, union, update
+from sqlalchemy import Numeric, and_, bindparam, case, cast, func, literal, or_, select, union, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.columns import Int
+from tollkeeper.store.many_keys import has_key, of_keys
 from tollkeeper.store.schema import usage_record, usage_rollup
 from tollkeeper.store.schema_limits import budget_node, lease
 from tollkeeper.store.schema_tenancy import api_key, project
 from tollkeeper.store.usage_rows import MS_PER_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import ColumnElement, CompoundSelect, FromClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.limit import LimitScope, Unit
     from tollkeeper.domain.window import Window
+    from tollkeeper.store.budget_nodes import LiveBudget, NodeKey
 
+_NODE = budget_node.c
+# Built once: building statements takes longer than running them.
+_LATE_WINDOWS = select(_NODE.organization_id, _NODE.budget_id, _NODE.window_start_us, _NODE.window_end_us).where(
+    has_key(_NODE.organization_id, _NODE.budget_id),
+    or_(_NODE.window_end_us.is_(None), _NODE.window_end_us > bindparam("first_us", type_=Int)),
+)
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = MS_PER_DAY * 1000
 
@@ -68,6 +76,26 @@ def overlapping(organization_id: str, budget_id: str, window: Window) -> ColumnE
     )
     begins_before = [of.window_start_us < window.end_us] if window.end_us is not None else []
     return and_(is_other, *begins_before, or_(of.window_end_us.is_(None), of.window_end_us > window.start_us))
+
+
+async def find_overlapped(
+    connection: AsyncConnection, windows: Mapping[NodeKey, tuple[LiveBudget, Window]]
+) -> set[NodeKey]:
+    """Return those of these windows of budgets that other windows of the same budget overlap; mostly there are none."""
+    others: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
+    values = {**of_keys({key[:2] for key in windows}), "first_us": min(start_us for *_, start_us in windows)}
+    for organization_id, budget_id, start_us, end_us in await connection.execute(_LATE_WINDOWS, values):
+        others.setdefault((organization_id, budget_id), []).append((start_us, end_us))
+
+    def is_overlapped(key: NodeKey, window: Window) -> bool:
+        return any(
+            start_us != window.start_us
+            and (window.end_us is None or start_us < window.end_us)
+            and (end_us is None or end_us > window.start_us)
+            for start_us, end_us in others.get(key[:2], ())
+        )
+
+    return {key for key, (_, window) in windows.items() if is_overlapped(key, window)}
 
 
 async def end_overlapping(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, literal_column, select, update
 
 from tollkeeper.store.columns import Int
 from tollkeeper.store.ledger import insert_missing
 from tollkeeper.store.schema_limits import replica
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 TTL_US = 30_000_000
@@ -24,13 +25,18 @@ async def beat(connection: AsyncConnection, holder: str, *, now_us: int) -> None
         await _add(connection, holder, now_us=now_us)
 
 
-COUNT_ALIVE = select(func.count()).select_from(replica).where(replica.c.heard_at_us > bindparam("since_us", type_=Int))
-"""How many replicas were heard of after `since_us`."""
+def counting_alive(now_us: ColumnElement[int]) -> Select[int]:
+    """Return the query that counts the replicas that are alive at a time."""
+    return select(func.count()).select_from(replica).where(replica.c.heard_at_us > now_us - literal_column(str(TTL_US)))
+
+
+_COUNT_ALIVE = counting_alive(bindparam("now_us", type_=Int))
 
 
 async def count_alive(connection: AsyncConnection, *, now_us: int) -> int:
     """Return how many replicas are alive."""
-    return int((await connection.execute(COUNT_ALIVE, {"since_us": now_us - TTL_US})).scalar_one())
+    found: int = (await connection.execute(_COUNT_ALIVE, {"now_us": now_us})).scalar_one()
+    return found
 
 
 async def share_lock(connection: AsyncConnection, holder: str, *, now_us: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from sqlalchemy import BigInteger
@@ -14,9 +15,12 @@ from tollkeeper.store.last_uses import LastUses
 from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy import Table
 
     from tollkeeper.domain.usage import UsageRecord
+    from tollkeeper.store.lease_draws import Drawn
 
 _CONNECT_TIMEOUT_S = 5
 _COMMAND_TIMEOUT_S = 30
@@ -27,17 +31,20 @@ INSERT INTO usage_record SELECT * FROM usage_staging ORDER BY organization_id, d
 ON CONFLICT DO NOTHING RETURNING organization_id, call_id
 """
 # Leases are locked in the order of their keys, as by everybody else who needs several.
-_DRAW = """
-WITH drawn AS (
+_ADD_TO = """
+WITH {upserts}, drawn AS MATERIALIZED (
     SELECT lease.organization_id, lease.id, given.amount
-    FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS given (organization_id, id, amount)
+    FROM unnest({drawn}) AS given (organization_id, id, amount)
     JOIN lease ON lease.organization_id = given.organization_id AND lease.id = given.id
     ORDER BY lease.organization_id, lease.id
     FOR UPDATE OF lease
+), consumed AS (
+    UPDATE lease SET consumed = lease.consumed + drawn.amount FROM drawn
+    WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
 )
-UPDATE lease SET consumed = lease.consumed + drawn.amount FROM drawn
-WHERE lease.organization_id = drawn.organization_id AND lease.id = drawn.id
+SELECT count(*) FROM drawn
 """
+_DRAWN_COLUMNS = 3
 _UPDATE_LAST_USES = """
 WITH used AS (
     SELECT api_key.organization_id, api_key.id, given.at_us
@@ -93,14 +100,8 @@ class PostgresUsageWriter:
             if len(inserted) != len(records):
                 new = {(row[0], row[1]) for row in inserted}
                 records = [record for record in records if (record.organization_id, record.call_id) in new]
-            for table, added in zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True):
-                if added:
-                    columns = map(list, zip(*rollups.rows(added, slot), strict=True))
-                    await connection.execute(_UPSERTS[table.name], *columns)
             drawn = drawn_of(records)
-            if drawn:
-                status = await connection.execute(_DRAW, *map(list, zip(*drawn, strict=True)))
-                self._missing_leases.note(len(drawn), int(status.rpartition(" ")[2]))
+            self._missing_leases.note(len(drawn), await connection.fetchval(_ADD, *_added(records, slot, drawn)))
             if beyond := overruns.rows_of(records, now_us=now_us()):
                 await connection.executemany(overruns.UPSERT_POSTGRES, beyond)
             uses = self._last_uses.due(records)
@@ -149,15 +150,33 @@ class PostgresUsageWriter:
             self._connection = None
 
 
-def _upsert(table: Table) -> str:
-    """Return the statement that adds rows' measures, one array for each column: names from the schema, never from outside."""
+def _added(records: list[UsageRecord], slot: str, drawn: list[Drawn]) -> list[list[Any]]:
+    """Return what `_ADD` adds: the columns of each rollup's rows, and those of the draws."""
+    sums = zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True)
+    columns = [each for table, added in sums for each in _columns(rollups.rows(added, slot), len(table.columns))]
+    return [*columns, *_columns(drawn, _DRAWN_COLUMNS)]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(width)]
+
+
+def _make_add() -> str:
+    """Return the one statement that adds to rollups and leases, one array for each column: names are the schema's own."""
+    numbers = count(1)
+    upserts = ", ".join(f"{table.name}_added AS ({_upsert(table, numbers)})" for table in rollups.ROLLUP_TABLES)
+    drawn = ", ".join(f"${next(numbers)}::{kind}[]" for kind in ("text", "bytea", "bigint"))
+    return _ADD_TO.format(upserts=upserts, drawn=drawn)
+
+
+def _upsert(table: Table, numbers: Iterator[int]) -> str:
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key.columns]
     kinds = ("bigint" if isinstance(column.type, BigInteger) else "text" for column in table.columns)
-    values = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
+    values = ", ".join(f"${next(numbers)}::{kind}[]" for kind in kinds)
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names if name not in keys)
     insert = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({values}) "  # noqa: S608
     return insert + f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
-_UPSERTS = {table.name: _upsert(table) for table in rollups.ROLLUP_TABLES}
+_ADD = _make_add()
