@@ -11,7 +11,7 @@ from tests.store.store_factories import add_organization
 
 from tollkeeper.store import budget_nodes, lease_rows
 from tollkeeper.store.engine import Store
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.schema_limits import budget
 
 _KEY = (budget.c.organization_id, budget.c.id)
@@ -21,8 +21,8 @@ async def test_a_row_is_found_by_its_whole_key_only(store: Store) -> None:
     (acme, _), (other, _) = await add_organization(store), await add_organization(store, "Other")
     first, second = await add_budget(store, acme.id, 1), await add_budget(store, other.id, 1)
     wanted = [(acme.id, first.id), (acme.id, second.id), (other.id, first.id), ("org_c", second.id)]
-    query = select(*_KEY).where(has_key(*_KEY))
-    found = await store.read(lambda connection: connection.execute(query, of_keys(wanted)))
+    query = ByKeys(select(*_KEY).where, *_KEY)
+    found = await store.read(lambda connection: connection.execute(*query.of(connection, wanted)))
     assert [tuple(row) for row in found] == [(acme.id, first.id)]
 
 

@@ -12,7 +12,7 @@ from tollkeeper.domain.alert import Alert, AlertKind, AlertRule
 from tollkeeper.domain.budget import QuotaAlert
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.database_clock import database_now_us
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_alerts import alert, alert_rule
 from tollkeeper.store.schema_limits import budget, budget_node, lease
@@ -120,9 +120,7 @@ async def read_rules(connection: AsyncConnection, watched: Sequence[Watched]) ->
     found: dict[tuple[str, str], list[AlertRule]] = {(each.organization_id, each.budget_id): [] for each in watched}
     if not watched:
         return found
-    of_budget = (alert_rule.c.organization_id, alert_rule.c.budget_id)
-    query = select(*of_budget, alert_rule.c.threshold_permille, alert_rule.c.action).where(has_key(*of_budget))
-    for row in await connection.execute(query, of_keys(found)):
+    for row in await connection.execute(*_RULES.of(connection, found)):
         found[row.organization_id, row.budget_id].append(AlertRule(row.threshold_permille, row.action))
     of_projects = await _read_quota_alerts(connection, watched)
     for each in watched:
@@ -142,9 +140,7 @@ async def read_fired(connection: AsyncConnection, keys: Sequence[NodeKey]) -> se
     """Return what has fired of these windows."""
     if not keys:
         return set()
-    columns = [alert.c[name] for name in _ONCE]
-    is_of_these = has_key(alert.c.organization_id, alert.c.budget_id, alert.c.window_start_us)
-    rows = await connection.execute(select(*columns).where(is_of_these), of_keys(keys))
+    rows = await connection.execute(*_FIRED.of(connection, keys))
     return {(row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
 
 
@@ -215,20 +211,22 @@ async def _read_quota_alerts(
     wanted = [(each.organization_id, each.scope_id) for each in watched if is_projects_own(each)]
     if not wanted:
         return {}
-    query = select(project.c.organization_id, project.c.id, project.c.quota_alerts).where(
-        has_key(project.c.organization_id, project.c.id)
-    )
     return {
         (row.organization_id, row.id): [
             AlertRule(each.threshold_permille, each.action)
             for each in msgspec.json.decode(row.quota_alerts, type=tuple[QuotaAlert, ...])
         ]
-        for row in await connection.execute(query, of_keys(wanted))
+        for row in await connection.execute(*_QUOTA_ALERTS.of(connection, wanted))
     }
 
 
 _ONCE = ("organization_id", "budget_id", "window_start_us", "kind", "threshold_permille", "action", "limit_amount")
 _COLUMNS = tuple(alert.c[name] for name in Alert.__struct_fields__)
+_OF_BUDGET = (alert_rule.c.organization_id, alert_rule.c.budget_id)
+_RULES = ByKeys(select(*_OF_BUDGET, alert_rule.c.threshold_permille, alert_rule.c.action).where, *_OF_BUDGET)
+_FIRED = ByKeys(select(*(alert.c[name] for name in _ONCE)).where, *(alert.c[name] for name in _ONCE[:3]))
+_OF_PROJECT = (project.c.organization_id, project.c.id)
+_QUOTA_ALERTS = ByKeys(select(*_OF_PROJECT, project.c.quota_alerts).where, *_OF_PROJECT)
 
 
 def _is(key: NodeKey) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, case, func, literal_column, select, upda
 from tollkeeper.domain.lease import AMOUNT_MAX, Figures
 from tollkeeper.domain.window import Window, previous, window_at
 from tollkeeper.store.columns import Int
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.schema_limits import budget, budget_increase, budget_node
 from tollkeeper.store.schema_tenancy import organization
 
@@ -131,8 +131,7 @@ _INCREASES = (
     .correlate(budget)
     .scalar_subquery()
 )
-# Built once: building statements takes longer than running them.
-_BUDGETS = (
+_BUDGETS = ByKeys(
     select(
         budget.c.organization_id,
         budget.c.id,
@@ -150,9 +149,11 @@ _BUDGETS = (
         _INCREASES.label("increases"),
     )
     .join(organization, organization.c.id == budget.c.organization_id)
-    .where(has_key(budget.c.organization_id, budget.c.id))
+    .where,
+    budget.c.organization_id,
+    budget.c.id,
 )
-_NODES = select(*_NODE).where(has_key(*_NODE[:3]))
+_NODES = ByKeys(select(*_NODE).where, *_NODE[:3])
 _CHANGE = (
     update(budget_node)
     .where(
@@ -191,7 +192,7 @@ async def read_budgets(
     found: dict[BudgetKey, LiveBudget] = {}
     if not keys:
         return found
-    for row in await connection.execute(_BUDGETS, {**of_keys(keys), "at_us": at_us}):
+    for row in await connection.execute(*_BUDGETS.of(connection, keys, at_us=at_us)):
         values: dict[str, Any] = dict(row._mapping)
         flags = {name: bool(values[name]) for name in ("is_carried_over", "is_hard")}
         found[row.organization_id, row.id] = LiveBudget(**{**values, **flags, "increases": int(row.increases)})
@@ -202,7 +203,7 @@ async def read_nodes(connection: AsyncConnection, keys: Collection[NodeKey]) -> 
     """Return the nodes that there are of these."""
     if not keys:
         return {}
-    return {node.key: node for node in map(to_node, await connection.execute(_NODES, of_keys(keys)))}
+    return {node.key: node for node in map(to_node, await connection.execute(*_NODES.of(connection, keys)))}
 
 
 async def lock_node(connection: AsyncConnection, key: NodeKey) -> Node:

@@ -17,7 +17,7 @@ from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.domain.tenancy import OrganizationId, Place
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.projects import Reach
 from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_limits import budget, budget_node, former_budget
@@ -47,6 +47,9 @@ _COLUMNS = (
     budget.c.is_from_tier,
 )
 _POSITION = (budget.c.scope_id, budget.c.model, budget.c.unit, budget.c.period)
+_FORMER_SAME = ByKeys(
+    delete(former_budget).where, former_budget.c.organization_id, *(former_budget.c[each.name] for each in _POSITION)
+)
 _IS_NO_CREDIT = budget.c.scope_kind != "credit"
 _IS_DIVIDED = and_(budget.c.unit == "usd", budget.c.model == "")
 
@@ -149,10 +152,8 @@ async def _delete(connection: AsyncConnection, organization_id: str, *conditions
     of_gone = budget_node.c.organization_id == organization_id, budget_node.c.budget_id.in_([row["id"] for row in gone])
     ended = {"window_end_us": at_us, "carried": 0, "stopped_at_us": None, "updated_at_us": at_us}
     await connection.execute(update(budget_node).where(*of_gone, is_running).values(**ended))
-    of = former_budget.c
     keys = [(organization_id, *(row[column.name] for column in _POSITION)) for row in gone]
-    is_same = has_key(of.organization_id, *(of[column.name] for column in _POSITION))
-    await connection.execute(delete(former_budget).where(is_same), of_keys(keys))  # one that moved here with a key
+    await connection.execute(*_FORMER_SAME.of(connection, keys))  # one that moved here with a key
     await connection.execute(insert(former_budget), [{"organization_id": organization_id, **row} for row in gone])
     return True
 

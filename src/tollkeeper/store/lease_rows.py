@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, select, tuple_, upd
 
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.budget_nodes import Change, NodeKey
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.schema_limits import lease
 
 if TYPE_CHECKING:
@@ -77,20 +77,21 @@ class LeaseRow(msgspec.Struct, frozen=True):
 LEASE_COLUMNS = tuple(lease.c[name] for name in LeaseRow.__struct_fields__)
 """Of a query whose rows `to_lease` reads."""
 _LOCK = select(*LEASE_COLUMNS).order_by(lease.c.organization_id, lease.c.id).with_for_update()
-# Built once: building statements takes longer than running them.
-_IS_OF_THESE = has_key(lease.c.organization_id, lease.c.id)
-_THESE, _LOCK_THESE = select(*LEASE_COLUMNS).where(_IS_OF_THESE), _LOCK.where(_IS_OF_THESE)
+_THESE = ByKeys(select(*LEASE_COLUMNS).where, lease.c.organization_id, lease.c.id)
+_LOCK_THESE = ByKeys(_LOCK.where, lease.c.organization_id, lease.c.id)
 _OF_NODE = (lease.c.organization_id, lease.c.budget_id, lease.c.window_start_us)
-_HELD_BY_OTHERS = (
+_HELD_BY_OTHERS = ByKeys(
     select(*_OF_NODE, func.sum(lease.c.amount - lease.c.consumed))
     .where(
-        has_key(*_OF_NODE),
         lease.c.holder != bindparam("holder"),
         lease.c.state == LeaseState.OPEN.value,
         lease.c.amount > lease.c.consumed,
     )
     .group_by(*_OF_NODE)
+    .where,
+    *_OF_NODE,
 )
+# Built once: building statements takes longer than running them.
 _WRITE = (
     update(lease)
     .where(lease.c.organization_id == bindparam("of_organization"), lease.c.id == bindparam("of_lease"))
@@ -106,7 +107,7 @@ async def read_held_by_others(
     """Return what leases of other replicas hold of nodes and have not used, where it is any; the dead give nothing back."""
     if not nodes:
         return {}
-    rows = await connection.execute(_HELD_BY_OTHERS, {**of_keys(nodes), "holder": holder})
+    rows = await connection.execute(*_HELD_BY_OTHERS.of(connection, nodes, holder=holder))
     return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
 
 
@@ -117,7 +118,7 @@ async def lock_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -
     """
     if not keys:
         return {}
-    rows = map(to_lease, await connection.execute(_LOCK_THESE, of_keys(keys)))
+    rows = map(to_lease, await connection.execute(*_LOCK_THESE.of(connection, keys)))
     return {row.key: row for row in rows}
 
 
@@ -125,7 +126,7 @@ async def read_leases(connection: AsyncConnection, keys: Collection[LeaseKey]) -
     """Return those that there are of these leases, as they are at this moment."""
     if not keys:
         return {}
-    return {row.key: row for row in map(to_lease, await connection.execute(_THESE, of_keys(keys)))}
+    return {row.key: row for row in map(to_lease, await connection.execute(*_THESE.of(connection, keys)))}
 
 
 async def lock_of_holder(

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from tollkeeper.domain.lease import LeaseState
 from tollkeeper.store.columns import Int
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.schema import usage_record, usage_rollup
 from tollkeeper.store.schema_limits import budget_node, lease
 from tollkeeper.store.schema_tenancy import api_key, project
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from tollkeeper.store.budget_nodes import LiveBudget, NodeKey
 
 _NODE = budget_node.c
-# Built once: building statements takes longer than running them.
-_LATE_WINDOWS = select(_NODE.organization_id, _NODE.budget_id, _NODE.window_start_us, _NODE.window_end_us).where(
-    has_key(_NODE.organization_id, _NODE.budget_id),
-    or_(_NODE.window_end_us.is_(None), _NODE.window_end_us > bindparam("first_us", type_=Int)),
+_LATE_WINDOWS = ByKeys(
+    select(_NODE.organization_id, _NODE.budget_id, _NODE.window_start_us, _NODE.window_end_us)
+    .where(or_(_NODE.window_end_us.is_(None), _NODE.window_end_us > bindparam("first_us", type_=Int)))
+    .where,
+    _NODE.organization_id,
+    _NODE.budget_id,
 )
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = MS_PER_DAY * 1000
@@ -83,8 +85,8 @@ async def find_overlapped(
 ) -> set[NodeKey]:
     """Return those of these windows of budgets that other windows of the same budget overlap; mostly there are none."""
     others: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
-    values = {**of_keys({key[:2] for key in windows}), "first_us": min(start_us for *_, start_us in windows)}
-    for organization_id, budget_id, start_us, end_us in await connection.execute(_LATE_WINDOWS, values):
+    late = _LATE_WINDOWS.of(connection, {key[:2] for key in windows}, first_us=min(key[2] for key in windows))
+    for organization_id, budget_id, start_us, end_us in await connection.execute(*late):
         others.setdefault((organization_id, budget_id), []).append((start_us, end_us))
 
     def is_overlapped(key: NodeKey, window: Window) -> bool:

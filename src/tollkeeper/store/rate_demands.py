@@ -14,7 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tollkeeper.domain.rate_limit import RATE_MAX
 from tollkeeper.domain.rate_share import DEBT_ONE, FRESH_US, Supply, divide
 from tollkeeper.kit import clock
-from tollkeeper.store.many_keys import has_key, of_keys
+from tollkeeper.store.columns import Int
+from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.schema_limits import rate_demand
 
 if TYPE_CHECKING:
@@ -123,16 +124,21 @@ def _upsert(dialect: str) -> Any:
     )
 
 
+_FRESH = ByKeys(
+    select(rate_demand)
+    .where(or_(rate_demand.c.holder == _ALL, rate_demand.c.told_at_us > bindparam("since_us", type_=Int)))
+    .where,
+    rate_demand.c.organization_id,
+    rate_demand.c.rate_limit_id,
+)
+
+
 async def _supplies(connection: AsyncConnection, demands: Sequence[Demand], now_us: int) -> list[Supply]:
     """Divide what the buckets of all have left by what was told of late."""
     keys = [(each.organization_id, each.rate_limit_id) for each in demands]
-    query = select(rate_demand).where(
-        has_key(rate_demand.c.organization_id, rate_demand.c.rate_limit_id),
-        or_(rate_demand.c.holder == _ALL, rate_demand.c.told_at_us > now_us - FRESH_US),
-    )
     debts: dict[_Key, tuple[int, int]] = {}
     weights: dict[_Key, tuple[int, int]] = {}
-    for row in await connection.execute(query, of_keys(keys)):
+    for row in await connection.execute(*_FRESH.of(connection, keys, since_us=now_us - FRESH_US)):
         key = (row.organization_id, row.rate_limit_id)
         if row.holder == _ALL:
             debts[key] = (row.requests, row.tokens)
