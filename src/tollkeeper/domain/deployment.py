@@ -68,10 +68,18 @@ class Deployment(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A public model name and the ordered deployments behind it."""
+    """A public model name and the ordered deployments behind it.
+
+    `model_names` is made of the others: every name by which a limit may mean the model, the public one first.
+    """
 
     name: str
     deployments: tuple[Deployment, ...]
+    model_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        served = [(each.model, f"{each.provider.name}/{each.model}") for each in self.deployments]
+        msgspec.structs.force_setattr(self, "model_names", (self.name, *(name for names in served for name in names)))
 
 
 class Catalogue(Protocol):

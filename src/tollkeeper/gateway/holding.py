@@ -57,7 +57,7 @@ class Holder:
         Raises:
             PriceUnknown: the model has no price, and the key's money is limited.
         """
-        models = models_of(call, route)
+        models = route.model_names
         if ceiling.nanos is None and _is_money_limited(key.limits, models):
             raise PriceUnknown(_why_unpriced(call, route))
         wanted = Wanted(ceiling.nanos or 0, ceiling.tokens, ceiling.nanos or 0)
@@ -73,7 +73,7 @@ class Holder:
             LimitRefusal: it does not fit.
             LimitsUnavailable: nobody knows, because the store is out of reach.
         """
-        models = models_of(call, route)
+        models = route.model_names
         try:
             return await self._wait(key, models, call, route, ceiling)
         except QuotaExceeded as refusal:
@@ -112,15 +112,6 @@ class Holder:
             percent = COUNTED_PERCENT if is_known else COUNTED_PERCENT_GUESSED
             most = max(most, -(-counted * percent // 100))
         return most + rest
-
-
-def models_of(call: wire.Call, route: Route) -> tuple[str, ...]:
-    """Return every name by which a limit may mean the model that is called: the one asked for first."""
-    if len(route.deployments) == 1:
-        only = route.deployments[0]
-        return call.model, only.model, f"{only.provider.name}/{only.model}"
-    served = [(each.model, f"{each.provider.name}/{each.model}") for each in route.deployments]
-    return call.model, *(name for names in served for name in names)
 
 
 def _is_money_limited(limits: Sequence[Limit], models: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.client import Client, ClientGoneError
 from tollkeeper.gateway.counting import count_usage
-from tollkeeper.gateway.holding import Admitted, Holder, models_of
+from tollkeeper.gateway.holding import Admitted, Holder
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.labels import read_labels
 from tollkeeper.gateway.passage import Passage
@@ -93,7 +93,7 @@ class Pipeline(msgspec.Struct, frozen=True):
         if not key.rates:
             return _UNLIMITED
         tokens = estimate_tokens(len(call.body), terms.output_limit(call, "openai"))
-        return self.limiter.admit(key, models_of(call, route), tokens)
+        return self.limiter.admit(key, route.model_names, tokens)
 
     async def _reserve(
         self, client: Client, key: ApiKey, call: wire.Call, route: Route, admission: Admission

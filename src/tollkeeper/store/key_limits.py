@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_
 
@@ -13,6 +13,7 @@ from tollkeeper.store.schema_limits import budget
 from tollkeeper.store.schema_tenancy import organization
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.api_key import ApiKey
@@ -35,7 +36,7 @@ _QUERY = (
     .where(or_(_OF.scope_kind != "credit", organization.c.is_prepaid == 1))  # credit where it is needed
     .order_by(_OF.unit, _OF.period, _OF.model)
 )
-_limit = lru_cache(maxsize=65_536)(Limit)
+_shared_limit = lru_cache(maxsize=16_384)(Limit)
 """Equal limits are one object: the keys of an organization share most of theirs."""
 
 
@@ -51,22 +52,21 @@ async def with_limits(connection: AsyncConnection, key: ApiKey) -> ApiKey:
         return key
 
     def held(scopes: Scopes) -> tuple[Limit, ...]:
-        return tuple(
-            [
-                _limit(
-                    row.id,
-                    row.scope_kind,
-                    row.scope_id,
-                    row.scope_name or row.scope_id,
-                    row.unit,
-                    row.period,
-                    row.model,
-                    bool(row.is_hard),
-                    row.timezone,
-                )
-                for row in rows
-                if (row.scope_kind, row.scope_id) in scopes
-            ]
-        )
+        return tuple([_to_limit(row) for row in rows if (row.scope_kind, row.scope_id) in scopes])
 
     return in_each_project(key, "limits", held)
+
+
+def _to_limit(row: Row[Any]) -> Limit:
+    make = Limit if row.scope_kind == "api_key" else _shared_limit
+    return make(
+        row.id,
+        row.scope_kind,
+        row.scope_id,
+        row.scope_name or row.scope_id,
+        row.unit,
+        row.period,
+        row.model,
+        bool(row.is_hard),
+        row.timezone,
+    )

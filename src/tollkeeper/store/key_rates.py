@@ -20,8 +20,14 @@ _OF = rate_limit.c
 _QUERY = select_of_scopes(
     rate_limit, _OF.id, _OF.scope_kind, _OF.scope_id, _OF.model, _OF.requests_per_minute, _OF.tokens_per_minute
 ).order_by(_OF.model)
-_rule = lru_cache(maxsize=65_536)(RateRule)
+_rule = lru_cache(maxsize=16_384)(RateRule)
 """Equal rules are one object: the keys of an organization share most of theirs."""
+
+
+@lru_cache(maxsize=16_384)
+def _shared(rules: tuple[RateRule, ...]) -> tuple[RateRule, ...]:
+    """Return one object for equal rules: keys that come under the same ones share what is kept for their calls."""
+    return rules
 
 
 async def with_rates(connection: AsyncConnection, key: ApiKey) -> ApiKey:
@@ -50,7 +56,7 @@ async def with_rates(connection: AsyncConnection, key: ApiKey) -> ApiKey:
             for row in rows
             if (row.scope_kind, row.scope_id) in scopes
         ]
-        return (*found, *own)
+        return _shared((*found, *own))
 
     return in_each_project(key, "rates", held)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -59,12 +60,15 @@ def select_keys() -> Select[Any]:
 
 
 def to_api_key(row: Row[Any, *tuple[Any, ...]]) -> ApiKey:
-    """Return the record of a key. What depends on its member's roles and on further projects is not looked up."""
+    """Return the record of a key. What depends on its member's roles and on further projects is not looked up.
+
+    What keys have in common is one object: thousands of them are kept in memory.
+    """
     permissions = permissions_of(row.permissions)
     return ApiKey(
-        organization_id=OrganizationId(row.organization_id),
+        organization_id=OrganizationId(intern(row.organization_id)),
         id=ApiKeyId(row.id),
-        project_id=ProjectId(row.project_id or ""),
+        project_id=ProjectId(intern(row.project_id or "")),
         name=row.name,
         kind=KeyKind(row.kind),
         status=KeyStatus(row.status),
@@ -75,7 +79,7 @@ def to_api_key(row: Row[Any, *tuple[Any, ...]]) -> ApiKey:
         ),
         last_used_at_us=row.last_used_at_us,
         member_id=row.member_id or "",
-        team_id=row.team_id or "",
+        team_id=intern(row.team_id or ""),
         terms=_terms_of(
             row.further_project_ids,
             row.allowed_ips,
