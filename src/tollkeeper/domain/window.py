@@ -25,6 +25,8 @@ class Window(msgspec.Struct, frozen=True):
 
 FOREVER = Window(0, None)
 """The one window of the period `total`."""
+_LATEST_MAX = 4096
+_latest: dict[tuple[Period, str, int], Window] = {}  # the last window of each calendar: most instants asked about are now
 
 
 def window_at(period: Period, at_us: int, timezone: str, fiscal_month_start: int = 1) -> Window:
@@ -39,7 +41,17 @@ def window_at(period: Period, at_us: int, timezone: str, fiscal_month_start: int
     assert 1 <= fiscal_month_start <= 28
     if period == "total":
         return FOREVER
-    zone = ZoneInfo(timezone)
+    calendar = period, timezone, fiscal_month_start
+    window = _latest.get(calendar)
+    if window is None or not window.contains(at_us):
+        window = _find_window(period, at_us, ZoneInfo(timezone), fiscal_month_start)
+        if len(_latest) >= _LATEST_MAX:
+            _latest.clear()
+        _latest[calendar] = window
+    return window
+
+
+def _find_window(period: Period, at_us: int, zone: ZoneInfo, fiscal_month_start: int) -> Window:
     local = (_EPOCH + at_us * _US).astimezone(zone).date()
     first = _first_day(period, local, fiscal_month_start)
     # Where clocks go back over midnight a local date can come twice: the window is then one off, never more.
