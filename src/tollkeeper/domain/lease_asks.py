@@ -12,8 +12,8 @@ AHEAD_S = 5.0
 """A lease is asked for so many seconds of what is drawn at present."""
 CALLS_AHEAD = 64
 """And for at least so many calls like the present one: a cold key must not ask at every call."""
-IDLE_S = 30.0
-"""What is left of a lease that nobody drew on for so long is given back."""
+IDLE_S = 300.0
+"""What is left of a lease that nobody drew on for so long is given back; when others need it, it is asked for at once."""
 CLOSED_S = 3600.0
 """And after so long the lease is closed: one for each burst of calls would leave more rows than calls do."""
 
