@@ -13,7 +13,7 @@ from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, P
 from tollkeeper.domain.permission import LOGIN, MEMBERSHIP
 from tollkeeper.domain.role import PREDEFINED, Role
 from tollkeeper.gateway.asgi import INFERENCE_ROUTES
-from tollkeeper.gateway.wire.openai import PERMISSIONS as INFERENCE
+from tollkeeper.gateway.wire.call import PERMISSIONS as INFERENCE
 
 INTRODUCTION = """\
 An API key has permissions; what it lacks is refused with 403 and named in `missing_permission`. A project key has every

@@ -57,7 +57,7 @@ _TABLE: tuple[tuple[type[errors.TollkeeperError], int, str], ...] = (
 
 def error_body(error: errors.TollkeeperError, request_id: str) -> tuple[int, bytes]:
     """Return the status and the JSON body that tell a caller about an error."""
-    status, kind, code = _classify(error)
+    status, kind, code = classify(error)
     param = error.param if isinstance(error, errors.InvalidRequest) else None
     described: dict[str, Any] = {"message": error.public_message, "type": kind, "param": param, "code": code}
     return status, _encode({"error": {**described, **error.fields, "request_id": request_id}})
@@ -90,7 +90,8 @@ def error_event(error: errors.TollkeeperError, request_id: str) -> bytes:
     return b"data: %b\n\n" % error_body(error, request_id)[1]
 
 
-def _classify(error: errors.TollkeeperError) -> tuple[int, str, str]:
+def classify(error: errors.TollkeeperError) -> tuple[int, str, str]:
+    """Return the HTTP status, the `type` and the `code` of an error."""
     if isinstance(error, errors.UpstreamFault):
         if error.is_timeout:
             return 504, "upstream_error", "provider_timeout"

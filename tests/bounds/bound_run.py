@@ -13,7 +13,7 @@ from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.wire import openai as wire
 from tollkeeper.prices.book import CompiledBook
 
-OPERATIONS: tuple[wire.Operation, ...] = ("chat.completions", "completions", "embeddings")
+OPERATIONS: tuple[wire.OpenAIOperation, ...] = ("chat.completions", "completions", "embeddings")
 NOW_US = 1_795_305_600_000_000  # 2026-11-22
 PROVIDER = Provider("openai", "openai", "https://provider.test/v1", "", "openai")
 
@@ -40,7 +40,7 @@ HEADING = f"  {'':<34} {'requests':>9} {'violations':>11} {'median':>10} {'95th 
 
 
 def compare(
-    operation: wire.Operation, requests: int, seed: int, *, progress: Callable[[str], None] = lambda _: None
+    operation: wire.OpenAIOperation, requests: int, seed: int, *, progress: Callable[[str], None] = lambda _: None
 ) -> dict[str, Figures]:
     """Return the figures by kind of request; "" is all of them."""
     maker, accountant, book = RequestMaker(seed), Accountant(seed), CompiledBook.load()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.bounds.bound_run import OPERATIONS, compare
 
-from tollkeeper.gateway.wire.openai import Operation
+from tollkeeper.gateway.wire.openai_body import OpenAIOperation as Operation
 
 REQUESTS, SEED = 300, 20_261_122
 

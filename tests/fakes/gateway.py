@@ -52,10 +52,14 @@ class Catalogue:
         return [MODEL, "gpt-unpriced"]
 
 
-class FakeGateway:
-    """The data plane over fakes; `log` is what happened, in order."""
+OPENAI = Provider("openai", "openai", "https://provider.test/v1", PROVIDER_KEY, "openai")
+ANTHROPIC = Provider("anthropic", "anthropic", "https://provider.test/v1", PROVIDER_KEY, "anthropic")
 
-    def __init__(self, **relay_changes: Any) -> None:
+
+class FakeGateway:
+    """The data plane over fakes, with one provider; `log` is what happened, in order."""
+
+    def __init__(self, provider: Provider = OPENAI, **relay_changes: Any) -> None:
         self.log: list[str] = []
         self.ledger = RecordingLedger(self.log)
         self.limiter = FakeLimiter(self.log)
@@ -72,7 +76,6 @@ class FakeGateway:
             "client_stall_s": 60.0,
         }
         self.relay = Relay(self.upstream, RelaySettings(**{**settings, **relay_changes}))
-        provider = Provider("openai", "openai", "https://provider.test/v1", PROVIDER_KEY, "openai")
         routes = RouteTable([], [provider], Catalogue())
         pipeline = Pipeline(
             Authenticator(self.directory, PEPPER),

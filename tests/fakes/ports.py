@@ -97,6 +97,7 @@ class FakeLimiter:
         self.held = 0
         self.released: list[int | None] = []
         self.refusal: Exception | None = None
+        self.shown: Headers = [(b"x-ratelimit-limit-requests", b"60")]
 
     def admit(self, key: ApiKey, models: tuple[str, ...], tokens: int) -> Admission:
         if self.refusal is not None:
@@ -111,7 +112,7 @@ class FakeLimiter:
         self.released.append(tokens)
 
     def headers(self) -> Headers:
-        return [(b"x-ratelimit-limit-requests", b"60")]
+        return self.shown
 
 
 class FakeHeld:
@@ -199,6 +200,8 @@ class FakePrices:
             Rate("cache_read", 500, source="fake"),
             Rate("output", 4_000, source="fake"),
         )
+        if provider == "anthropic":
+            rates += (Rate("cache_write_5m", 1_250, source="fake"), Rate("cache_write_1h", 2_000, source="fake"))
         return ModelPrices(provider, model, (PriceVersion(0, {"standard": rates}),))
 
 

@@ -40,7 +40,7 @@ def chat_body(*parts: Any, model: str = "gpt-4o", **more: Any) -> bytes:
 def ceiling(
     body: bytes,
     *,
-    operation: wire.Operation = "chat.completions",
+    operation: wire.OpenAIOperation = "chat.completions",
     kind: ProviderKind = "openai",
     model: str = "",
     book: Book | None = None,

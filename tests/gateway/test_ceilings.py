@@ -13,7 +13,7 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.model_limits import IMAGE_TOKENS_ASSUMED, OUTPUT_TOKENS_ASSUMED, WINDOW_TOKENS_ASSUMED
 from tollkeeper.gateway.ceiling import HIDDEN_TOKENS
 from tollkeeper.gateway.wire import openai as wire
-from tollkeeper.gateway.wire.openai_input import PLAIN, unseen_of
+from tollkeeper.gateway.wire.call import PLAIN
 
 TEXT = {"type": "text", "text": "what is it?"}
 FILE = {"type": "file", "file": {"file_id": "file-1"}}
@@ -37,7 +37,7 @@ def test_a_text_is_bounded_by_its_bytes_and_is_not_read_for_it() -> None:
     body = chat_body(model="gpt-4o", max_tokens=10)
     assert ceiling(body).input_tokens == len(body)
     assert ceiling(body).nanos == len(body) + 10 * 4 + ROUNDING
-    assert unseen_of(wire.parse("chat.completions", body)) is PLAIN
+    assert wire.parse("chat.completions", body).unseen() is PLAIN
 
 
 @pytest.mark.parametrize(

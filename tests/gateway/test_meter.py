@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.usage import Charge, CostState, Usage
 from tollkeeper.gateway import meter as meter_module
-from tollkeeper.gateway.meter import StreamMeter
+from tollkeeper.gateway.openai_meter import OpenAIMeter
 
 texts = st.text(max_size=20) | st.sampled_from(
     ['"usage": {', "data: [DONE]", '{"error":1}', "\n\n", "안녕", "\u2028", "é😀"]
@@ -84,12 +84,12 @@ def price(usage: Usage) -> Charge:
     return Charge(CostState.COMPUTED, usage.input_total + 2 * usage.output_total)
 
 
-def run(pieces: list[bytes], *, wants_usage: bool) -> tuple[bytes, StreamMeter]:
-    meter = StreamMeter(wants_usage=wants_usage, charge=price)
+def run(pieces: list[bytes], *, wants_usage: bool) -> tuple[bytes, OpenAIMeter]:
+    meter = OpenAIMeter(wants_usage=wants_usage, charge=price)
     return b"".join([*(meter.feed(piece) for piece in pieces), meter.finish()]), meter
 
 
-def known(meter: StreamMeter) -> tuple[object, ...]:
+def known(meter: OpenAIMeter) -> tuple[object, ...]:
     return meter.usage, meter.model_served, meter.has_error, "".join(meter.output_texts())
 
 
@@ -161,7 +161,7 @@ def test_every_single_cut_of_a_usual_stream_gives_the_same(end: bytes) -> None:
         assert meter.usage == Usage({"input": 3, "output": 2})
         assert (b'"cost":0.000000007,' in whole) is wants_usage
         assert (b'"prompt_tokens"' in whole) is wants_usage
-        patient = StreamMeter(wants_usage=wants_usage, charge=price)
+        patient = OpenAIMeter(wants_usage=wants_usage, charge=price)
         passed = b"".join(patient.feed(data[at : at + 1]) for at in range(len(data)))
         assert passed == whole, "an event goes on as soon as it is whole, not only when the stream ends"
         for at in range(len(data)):
@@ -200,7 +200,7 @@ def test_a_stream_that_ends_without_its_last_empty_line_is_passed_and_metered() 
 
 
 def test_memory_stays_small_while_text_is_kept_for_counting() -> None:
-    meter = StreamMeter(wants_usage=False, charge=price)
+    meter = OpenAIMeter(wants_usage=False, charge=price)
     event = b'data: {"choices":[{"delta":{"content":"word "}}],"padding":"' + b"x" * 500 + b'"}\n\n'
     for _ in range(2_000):
         meter.feed(event)
@@ -209,7 +209,7 @@ def test_memory_stays_small_while_text_is_kept_for_counting() -> None:
 
 
 def test_an_event_without_end_is_a_fault_of_the_provider() -> None:
-    meter = StreamMeter(wants_usage=False, charge=price)
+    meter = OpenAIMeter(wants_usage=False, charge=price)
     piece = b"x" * (meter_module.EVENT_BYTES_MAX // 4)
     for _ in range(4):
         assert meter.feed(piece) == b""
@@ -222,7 +222,7 @@ def test_a_cost_is_never_put_into_another_object_that_is_called_usage() -> None:
         b'data: {"choices":[],"x":{"usage":{"a":1}},"model":"m",'
         b'"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}\n\n'
     )
-    meter = StreamMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
+    meter = OpenAIMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
     assert meter.feed(event) == event
     assert meter.usage is not None
     assert meter.usage.quantities == {"input": 5, "output": 7}
@@ -230,7 +230,7 @@ def test_a_cost_is_never_put_into_another_object_that_is_called_usage() -> None:
 
 def test_an_event_without_end_takes_no_more_than_linear_time() -> None:
     """Goal: 4 MiB of unfinished event in about the time of 32 times 128 KiB; a quadratic search would take hours."""
-    meter = StreamMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
+    meter = OpenAIMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
     for _ in range(64):
         assert meter.feed(b"x" * 65_536) == b""
     assert len(meter.finish()) == 64 * 65_536

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -64,7 +64,7 @@ def test_the_upstream_body_is_the_clients_with_model_and_usage_replaced(
 ) -> None:
     body, raw = given_body
     call = wire.parse("chat.completions", raw)
-    sent = wire.upstream_body(call, call.model if model is None else model)
+    sent = call.upstream_body(call.model if model is None else model, "openai")
     expected = {**body, "model": body["model"] if model is None else model}
     if body.get("stream") and not (body.get("stream_options") or {}).get("include_usage"):
         expected["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
@@ -94,7 +94,7 @@ def test_a_decisive_name_that_stands_twice_is_refused(body: dict[str, Any], name
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_read_or_refused_and_nothing_else(raw: bytes) -> None:
-    for operation in wire.PATHS:
+    for operation in get_args(wire.OpenAIOperation):
         with suppress(InvalidRequest):
             assert wire.parse(operation, raw).body == raw
 
@@ -103,13 +103,13 @@ def test_escaped_names_decide_as_plain_ones_do() -> None:
     raw = rb'{"mod\u0065l":"a","messages":[],"str\u0065am":true}'
     call = wire.parse("chat.completions", raw)
     assert (call.model, call.is_stream) == ("a", True)
-    sent = json.loads(wire.upstream_body(call, "b"))
+    sent = json.loads(call.upstream_body("b", "openai"))
     assert sent == {"model": "b", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
 
 
 def test_a_model_named_deeper_down_is_left_alone() -> None:
     raw = b'{"messages":[{"model":"inner","role":"user"}],"model":"outer"}'
-    sent = wire.upstream_body(wire.parse("chat.completions", raw), "new")
+    sent = wire.parse("chat.completions", raw).upstream_body("new", "openai")
     assert json.loads(sent) == {"messages": [{"model": "inner", "role": "user"}], "model": "new"}
 
 
@@ -171,7 +171,7 @@ def test_texts_of_the_input_are_gathered_without_images_and_ids() -> None:
         ],
         "tools": [{"type": "function", "function": {"name": "look_up", "description": "finds"}}],
     }
-    found, numbers = wire.input_texts(wire.parse("chat.completions", json.dumps(body).encode()))
+    found, numbers = wire.parse("chat.completions", json.dumps(body).encode()).input_texts()
     assert (found, numbers) == (["look", "look_up", "finds"], 0)
 
 

@@ -11,18 +11,22 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire import openai as wire
 from tollkeeper.gateway.wire.openai_names import DECISIVE_NAMES, ROUTING_NAMES
 
-INPUTS: dict[wire.Operation, str] = {"chat.completions": "messages", "completions": "prompt", "embeddings": "input"}
+INPUTS: dict[wire.OpenAIOperation, str] = {
+    "chat.completions": "messages",
+    "completions": "prompt",
+    "embeddings": "input",
+}
 OPERATIONS = list(INPUTS)
 
 
-def body_for(operation: wire.Operation, **more: Any) -> bytes:
+def body_for(operation: wire.OpenAIOperation, **more: Any) -> bytes:
     return json.dumps({"model": "m", INPUTS[operation]: [], **more}).encode()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("name", ROUTING_NAMES)
 @pytest.mark.parametrize("value", [["dear"], "fallback", {}, [], "", False])
-def test_a_call_that_would_route_itself_is_refused(operation: wire.Operation, name: str, value: Any) -> None:
+def test_a_call_that_would_route_itself_is_refused(operation: wire.OpenAIOperation, name: str, value: Any) -> None:
     with pytest.raises(InvalidRequest, match="configured in Tollkeeper") as refused:
         wire.parse(operation, body_for(operation, **{name: value}))
     assert refused.value.param == name
@@ -65,7 +69,7 @@ def test_a_routing_name_cannot_hide(name: str) -> None:
     ],
 )
 def test_a_decisive_name_in_another_spelling_is_refused(
-    operation: wire.Operation, spelled: str, meant: str | None
+    operation: wire.OpenAIOperation, spelled: str, meant: str | None
 ) -> None:
     for is_ascii in (True, False):
         fields = {"model": "m", INPUTS[operation]: [], spelled: 100_000}

@@ -26,7 +26,7 @@ from tests.fakes.gateway import MODEL, FakeGateway, answer, chat
 from tollkeeper.control.administration import Administration, operator
 from tollkeeper.control.live_routes import LiveRoutes
 from tollkeeper.control.provider_credentials import ProviderChanges, change_provider, delete_provider
-from tollkeeper.gateway import relay
+from tollkeeper.gateway import targets
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema_tenancy import provider_credential
@@ -177,11 +177,11 @@ async def test_a_secret_that_the_provider_repeats_is_redacted(store: Store) -> N
 
 
 async def test_what_is_ready_to_be_sent_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "TARGETS_MAX", 5)
+    monkeypatch.setattr(targets, "TARGETS_MAX", 5)
     organizations = [await add_organization(store, f"o{number}") for number in range(12)]
     for number, organization in enumerate(organizations):
         await bring(store, organization, f"{FIRST}{number}")
     gateway = gateway_over(await live_routes(store))
     for number, organization in enumerate(organizations):
         assert await sent_key(gateway, as_organization(gateway, organization)) == f"{FIRST}{number}"
-        assert len(gateway.relay._targets) <= 5
+        assert len(gateway.relay._targets._known) <= 5

@@ -13,6 +13,7 @@ from tollkeeper.kit.secret_sources import SecretSource
 
 USUAL_PROVIDERS: tuple[tuple[str, ProviderKind, str, str], ...] = (
     ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    ("anthropic", "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
     ("deepseek", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
     ("xai", "xai", "https://api.x.ai/v1", "XAI_API_KEY"),
 )
@@ -28,7 +29,7 @@ def resolve_providers(settings: Settings, environment: Mapping[str, str], secret
     usual = {kind: (url, variable) for _, kind, url, variable in USUAL_PROVIDERS}
     found: dict[str, Provider] = {}
     for entry in settings.providers:
-        if entry.kind in {"anthropic", "gemini"}:
+        if entry.kind == "gemini":
             raise ConfigurationError(
                 f"provider '{entry.name}': kind '{entry.kind}' cannot be called by this version yet"
             )

@@ -20,6 +20,7 @@ CATALOGUE_PROVIDERS: dict[str, str] = {
 
 USUAL_BASE_URLS: dict[str, str] = {
     "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
     "deepseek": "https://api.deepseek.com/v1",
     "xai": "https://api.x.ai/v1",
 }

@@ -9,7 +9,8 @@ from tollkeeper.gateway.client import Client, Receive, Scope, Send
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
-from tollkeeper.gateway.wire.openai import Operation
+from tollkeeper.gateway.wire.call import Operation
+from tollkeeper.gateway.wire.parsing import DIALECTS
 from tollkeeper.refusals import InternalError, MethodNotAllowed
 
 _log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ INFERENCE_ROUTES: dict[str, Operation] = {
     "/v1/chat/completions": "chat.completions",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
+    "/v1/messages": "messages",
 }
 _MODELS, _MODEL_PREFIX = "/v1/models", "/v1/models/"
 _JSON = [(b"content-type", b"application/json")]
@@ -35,8 +37,8 @@ class Gateway:
         return path in INFERENCE_ROUTES or path == _MODELS or path.startswith(_MODEL_PREFIX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = Client(scope, receive, send)
         operation = INFERENCE_ROUTES.get(scope["path"])
+        client = Client(scope, receive, send, dialect="openai" if operation is None else DIALECTS[operation])
         self.in_flight += 1
         try:
             if operation is None:

@@ -9,9 +9,7 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.model_limits import UNLISTED, ModelLimits, limits_of
 from tollkeeper.domain.price import STANDARD_TIER, PriceBook, price_tier
 from tollkeeper.domain.rate_card import RateCard, card_of
-from tollkeeper.gateway.wire import openai_terms as terms
-from tollkeeper.gateway.wire.openai import Call
-from tollkeeper.gateway.wire.openai_input import PLAIN, Unseen, unseen_of
+from tollkeeper.gateway.wire.call import PLAIN, Call, Unseen
 
 OUTPUT_TOKENS_MIN = 256
 """Of each answer: a call that states no limit is not let in with less than this."""
@@ -23,8 +21,6 @@ HIDDEN_TOKENS = 1_024
 
 RESERVED_MAX = 10**15
 """Of nano-USD (a million dollars) and of tokens: no call comes to that much, and a usage record holds no more."""
-COMPLETION_TOKENS_UNSTATED = 16
-"""OpenAI's own limit of a text completion that states none (openai-openapi v2.3.0, 2026-08-21)."""
 
 
 class Ceiling(msgspec.Struct, gc=False):
@@ -59,7 +55,7 @@ def ceiling_of(route: Route, call: Call, book: PriceBook, *, at_us: int, text_to
     Raises:
         InvalidRequest: it is beyond `RESERVED_MAX`.
     """
-    unseen = unseen_of(call)
+    unseen = call.unseen()
     if text_tokens is None:
         text_tokens = len(call.body) - unseen.data_bytes
     cards: list[RateCard] = []
@@ -106,23 +102,18 @@ def _input_tokens(
         tokens += unseen.images * known.image + unseen.audio_tokens + unseen.past_answers * known.output
         if unseen.is_unbounded:
             tokens = max(tokens, known.window)
-    if limits is not None and tokens > limits.window and call.operation == "chat.completions":
-        return limits.window  # the other operations take many inputs, each of a window
+    if limits is not None and tokens > limits.window and call.has_one_input:
+        return limits.window
     return tokens
 
 
 def _output_tokens(call: Call, deployment: Deployment, limits: ModelLimits | None) -> int:
-    if call.operation == "embeddings":
+    if not call.has_output:
         return 0
-    kind = deployment.provider.kind
-    each = terms.output_limit(call, kind)
+    each = call.output_limit(deployment.provider.kind)
     if each is None:
-        if call.operation == "completions" and kind == "openai":
-            each = COMPLETION_TOKENS_UNSTATED
-        else:
-            each = (limits or UNLISTED).output
-    each = max(each, call.fields.min_tokens or 0)
-    return (each + terms.predicted_tokens_max(call)) * call.choices
+        each = (limits or UNLISTED).output
+    return (max(each, call.output_tokens_min) + call.extra_output_tokens) * call.choices
 
 
 def _card(deployment: Deployment, call: Call, book: PriceBook, at_us: int) -> RateCard | None:
@@ -133,12 +124,12 @@ def _card(deployment: Deployment, call: Call, book: PriceBook, at_us: int) -> Ra
     which it was, and that is charged (developers.openai.com/api/reference, `service_tier`, read 2026-11-22).
     """
     prices = book.find(deployment.provider.price_list, deployment.model)
-    if prices is None or terms.may_cause_fees(call, deployment.model) or terms.has_cached_content(call):
+    if prices is None or call.may_cause_fees(deployment.model) or call.has_cached_content:
         return None
     if call.service_tier is None:
         asked, other = STANDARD_TIER, "priority"
     else:
         asked = price_tier(None, call.service_tier)
-        other = "priority" if terms.is_tier_open(call) else STANDARD_TIER
+        other = "priority" if call.is_tier_open else STANDARD_TIER
     rates = prices.rates(at_us, asked)
     return None if rates is None else card_of(rates, prices.rates(at_us, other))

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 from tollkeeper.domain.errors import InvalidRequest, RequestTooLarge, TollkeeperError
 from tollkeeper.gateway.client_watch import ClientWatch
+from tollkeeper.gateway.dialects import refusal, refusal_event, request_id_headers
+from tollkeeper.gateway.wire.translation import Dialect
 from tollkeeper.kit import clock
 from tollkeeper.kit.ids import uuid7
-from tollkeeper.refusals import error_body, error_event, error_headers
+from tollkeeper.refusals import error_headers
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,6 +45,7 @@ class Client:
         "_send",
         "_watch",
         "call_id",
+        "dialect",
         "headers",
         "is_gone",
         "scope",
@@ -51,12 +54,13 @@ class Client:
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, dialect: Dialect = "openai") -> None:
         self.started_ns = clock.monotonic_ns()
         self.started_us = clock.now_us()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.call_id = uuid7()
+        self.dialect = dialect
         self.status = 0  # of the answer begun; 0 before
         self.is_gone = False
         self._receive, self._send = receive, send
@@ -106,7 +110,7 @@ class Client:
         headers = [
             *headers,
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", b"req_" + self.call_id.hex().encode()),
+            *request_id_headers(self.dialect, b"req_" + self.call_id.hex().encode()),
         ]
         if self._direct is not None and status == 200 and self.scope["method"] == "POST":
             self._direct.answer(headers, body)
@@ -117,16 +121,16 @@ class Client:
     async def refuse(self, error: TollkeeperError) -> None:
         """Answer with an error; on a stream already begun, end it with an error event."""
         if self.status:
-            await self.write(error_event(error, self.request_id))
+            await self.write(refusal_event(self.dialect, error, self.request_id))
             await self.end()
             return
-        status, body = error_body(error, self.request_id)
+        status, body = refusal(self.dialect, error, self.request_id)
         await self.reply(status, error_headers(error, status), body)
 
     async def start(self, status: int, headers: Iterable[Header]) -> None:
         """Begin an answer whose body follows piece by piece."""
         self.status = status
-        headers = [*headers, (b"x-request-id", b"req_" + self.call_id.hex().encode())]
+        headers = [*headers, *request_id_headers(self.dialect, b"req_" + self.call_id.hex().encode())]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes) -> None:

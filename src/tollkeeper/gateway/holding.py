@@ -12,9 +12,7 @@ from tollkeeper.domain.errors import PriceUnknown, QuotaExceeded
 from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.price import PriceBook
 from tollkeeper.gateway.ceiling import OUTPUT_TOKENS_MIN, Ceiling, ceiling_of, limit_unrefused
-from tollkeeper.gateway.wire import openai as wire
-from tollkeeper.gateway.wire.openai_input import count_material
-from tollkeeper.gateway.wire.openai_terms import has_cached_content, is_output_fixed, may_cause_fees
+from tollkeeper.gateway.wire.call import Call
 from tollkeeper.ports.budgets import Budgets, Held, Wanted
 from tollkeeper.ports.limiter import Admission
 from tollkeeper.ports.tokens import TokenCounter
@@ -51,7 +49,7 @@ class Holder:
     def __init__(self, budgets: Budgets, counter: TokenCounter) -> None:
         self._budgets, self._counter = budgets, counter
 
-    def hold_now(self, key: ApiKey, call: wire.Call, route: Route, ceiling: Ceiling) -> Holding | None:
+    def hold_now(self, key: ApiKey, call: Call, route: Route, ceiling: Ceiling) -> Holding | None:
         """Hold the most that a call can come to; None when memory cannot say whether it fits.
 
         Raises:
@@ -65,7 +63,7 @@ class Holder:
         return None if held is None else Holding(held, ceiling.tokens)
 
     async def hold(
-        self, key: ApiKey, call: wire.Call, route: Route, ceiling: Ceiling, *, book: PriceBook, at_us: int
+        self, key: ApiKey, call: Call, route: Route, ceiling: Ceiling, *, book: PriceBook, at_us: int
     ) -> Holding:
         """Do the same with the store's help: first for the bytes' bound, then for the counted tokens.
 
@@ -87,12 +85,10 @@ class Holder:
                 raise
             return await self._wait(key, models, call, route, closer)
 
-    async def _wait(
-        self, key: ApiKey, models: Sequence[str], call: wire.Call, route: Route, ceiling: Ceiling
-    ) -> Holding:
+    async def _wait(self, key: ApiKey, models: Sequence[str], call: Call, route: Route, ceiling: Ceiling) -> Holding:
         nanos = ceiling.nanos or 0
         least = nanos
-        if ceiling.nanos is not None and not is_output_fixed(call):
+        if ceiling.nanos is not None and not call.is_output_fixed:
             least = min(nanos, ceiling.nanos_of(min(ceiling.output_tokens, OUTPUT_TOKENS_MIN * call.choices)))
         held = await self._budgets.wait(key, models, Wanted(nanos, ceiling.tokens, least))
         if held.nanos >= nanos:
@@ -100,9 +96,9 @@ class Holder:
         fits = ceiling.output_within(held.nanos) // call.choices
         return Holding(held, ceiling.tokens, min(fits, limit_unrefused(route, ceiling)))
 
-    async def _count(self, call: wire.Call, route: Route) -> int | None:
+    async def _count(self, call: Call, route: Route) -> int | None:
         """Return a bound of the texts' tokens that is closer than their bytes; None when they cannot be told for sure."""
-        material = count_material(call)
+        material = call.count_material()
         if material is None:
             return None
         texts, rest = material
@@ -118,13 +114,13 @@ def _is_money_limited(limits: Sequence[Limit], models: Sequence[str]) -> bool:
     return any(limit.unit == "usd" and (not limit.model or limit.model in models) for limit in limits)
 
 
-def _why_unpriced(call: wire.Call, route: Route) -> str:
-    if has_cached_content(call):
+def _why_unpriced(call: Call, route: Route) -> str:
+    if call.has_cached_content:
         return (
             "This call names content that is cached at the provider, and this API key is under a budget or needs credit: "
             "how long that content is cannot be known beforehand. Send it within the call, or use a key that nothing limits."
         )
-    if any(may_cause_fees(call, each.model) for each in route.deployments):
+    if any(call.may_cause_fees(each.model) for each in route.deployments):
         return (
             "This call asks for a search or another tool of the provider that costs a fee for each use, and this API key "
             "is under a budget or needs credit: such fees are not known beforehand. Make the call without that tool, or "

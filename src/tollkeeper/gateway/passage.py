@@ -9,8 +9,9 @@ from tollkeeper.domain.price import PriceBook, charge_for, price_tier
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
 from tollkeeper.gateway.holding import Admitted
-from tollkeeper.gateway.wire.openai import MODEL_NAME_LENGTH_MAX, Call
-from tollkeeper.gateway.wire.openai_terms import may_cause_fees
+from tollkeeper.gateway.outgoing import Outgoing
+from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call
+from tollkeeper.gateway.wire.provider_api import api_of
 from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
@@ -33,8 +34,10 @@ class Passage:
         "_started_ns",
         "_usage",
         "admission",
+        "body",
         "call",
         "deployment",
+        "input_usage",
         "is_sent",
         "model_served",
         "outcome",
@@ -44,9 +47,10 @@ class Passage:
         "reservation",
         "status",
         "tier",
+        "translation",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what `_reserve` has put together
         self,
         call: Call,
         reservation: Reservation,
@@ -54,9 +58,11 @@ class Passage:
         book: PriceBook,
         *,
         admitted: Admitted,
+        outgoing: Outgoing,
         started_ns: int,
     ) -> None:
         self.call, self.reservation, self.deployment = call, reservation, deployment
+        self.body, self.translation = outgoing.body, outgoing.translation
         self.admission, self._holding = admitted.admission, admitted.holding
         self._rates = admitted.admission.figures
         self.outcome = Outcome.BROKEN  # until it is known to have ended otherwise
@@ -64,6 +70,7 @@ class Passage:
         self.is_sent = False  # the provider may have seen the request
         self.model_served = ""
         self.provider_request_id = ""
+        self.input_usage: Usage | None = None  # what is known of the input when the output must be counted
         self.output_texts: list[str] = []  # what came, in case it must be counted
         self.reason = ""
         self.tier = price_tier(None, call.service_tier)  # until it is known which tier served
@@ -94,9 +101,9 @@ class Passage:
         self.is_sent = fault.sent or self.status != 0
 
     @property
-    def output_tokens(self) -> int | None:
-        """What each answer may have at most because no more is paid for; None when nothing is to be said."""
-        return None if self._holding is None else self._holding.output_tokens
+    def path(self) -> str:
+        """Where the call goes, below the provider's base URL."""
+        return api_of(self.deployment.provider.kind).path_for(self.call, self.deployment.model)
 
     @property
     def is_billed(self) -> bool:
@@ -188,7 +195,7 @@ class Passage:
         return not is_stated and self.outcome is not Outcome.COMPLETE
 
     def _price(self, usage: Usage) -> Charge:
-        if may_cause_fees(self.call, self.deployment.model):
+        if self.call.may_cause_fees(self.deployment.model):
             return Charge(CostState.UNPRICED, None, reason="it may have caused fees that have no price")
         price_list, model = self.deployment.provider.price_list, self.deployment.model
         prices = self._book.find(price_list, self.model_served) if self.model_served not in {"", model} else None

@@ -20,13 +20,15 @@ from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.client import Client, ClientGoneError
 from tollkeeper.gateway.counting import count_usage
+from tollkeeper.gateway.dialects import rate_headers
 from tollkeeper.gateway.holding import Admitted, Holder
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.labels import read_labels
+from tollkeeper.gateway.outgoing import outgoing_of
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.gateway.relay import Relay
-from tollkeeper.gateway.wire import openai as wire
-from tollkeeper.gateway.wire import openai_terms as terms
+from tollkeeper.gateway.wire.call import PERMISSIONS, Call, Operation
+from tollkeeper.gateway.wire.parsing import parse
 from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
 from tollkeeper.ports.ledger import Ledger
@@ -56,13 +58,13 @@ class Pipeline(msgspec.Struct, frozen=True):
     body_bytes_max: int
     trusted_proxies: Networks = Networks()
 
-    async def handle(self, client: Client, operation: wire.Operation) -> None:
+    async def handle(self, client: Client, operation: Operation) -> None:
         """Take one call through all steps and answer it; every refusal and fault is answered here."""
         key = call = passage = None
         try:
             found = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
-            key = key_in_use(found, client, wire.PERMISSIONS[operation], self.trusted_proxies)  # 401, 403
-            call = wire.parse(operation, await client.body(self.body_bytes_max))  # 400, 413
+            key = key_in_use(found, client, PERMISSIONS[operation], self.trusted_proxies)  # 401, 403
+            call = parse(operation, await client.body(self.body_bytes_max))  # 400, 413
             route = self._find_route(key.organization_id, call.model)  # 404
             if key.terms is not None:
                 key.terms.check_model(call.model, route.deployments)  # 403
@@ -89,15 +91,13 @@ class Pipeline(msgspec.Struct, frozen=True):
             )
         return route
 
-    def _admit(self, key: ApiKey, call: wire.Call, route: Route) -> Admission:
+    def _admit(self, key: ApiKey, call: Call, route: Route) -> Admission:
         if not key.rates:
             return _UNLIMITED
-        tokens = estimate_tokens(len(call.body), terms.output_limit(call, "openai"))
+        tokens = estimate_tokens(len(call.body), call.output_limit("openai"))
         return self.limiter.admit(key, route.model_names, tokens)
 
-    async def _reserve(
-        self, client: Client, key: ApiKey, call: wire.Call, route: Route, admission: Admission
-    ) -> Passage:
+    async def _reserve(self, client: Client, key: ApiKey, call: Call, route: Route, admission: Admission) -> Passage:
         """Hold the most that the call can cost at any of its deployments, durably, before anything goes out."""
         deployment, book = route.deployments[0], self.prices.of(key.organization_id)
         labels = read_labels(client.headers.get(b"x-tollkeeper-labels"), call.metadata)
@@ -126,6 +126,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             draws=() if holding is None else holding.held.draws,
         )
         try:
+            outgoing = outgoing_of(call, deployment, None if holding is None else holding.output_tokens)
             await self.ledger.reserve(reservation)
         except BaseException:
             if holding is not None:
@@ -136,6 +137,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             reservation,
             deployment,
             book,
+            outgoing=outgoing,
             admitted=Admitted(admission, holding),
             started_ns=client.started_ns,
         )
@@ -152,7 +154,8 @@ class Pipeline(msgspec.Struct, frozen=True):
         if answer is None:
             await client.end()
         else:
-            headers = [*answer.headers_with_cost(passage.charge), *passage.admission.headers()]
+            rates = rate_headers(client.dialect, passage.admission.headers(), client.started_us)
+            headers = [*answer.headers_with_cost(passage.charge), *rates]
             await client.reply(answer.status, headers, answer.body)
 
     async def _settle(self, passage: Passage) -> None:
@@ -167,7 +170,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             passage.admission.release(passage.tokens_used)
 
 
-def _refused(client: Client, key: ApiKey, call: wire.Call | None, error: TollkeeperError) -> RefusedCall:
+def _refused(client: Client, key: ApiKey, call: Call | None, error: TollkeeperError) -> RefusedCall:
     """Return what is kept of a call that was refused before it went out."""
     return RefusedCall(
         call_id=client.call_id,

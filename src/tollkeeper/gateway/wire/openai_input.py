@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+from tollkeeper.gateway.wire.call import PLAIN, Unseen
+from tollkeeper.gateway.wire.json_body import load, load_unambiguous
+from tollkeeper.gateway.wire.openai_body import REQUIRED
+from tollkeeper.gateway.wire.texts import collect_texts
 
-from tollkeeper.gateway.wire import openai as wire
-from tollkeeper.gateway.wire.openai_terms import has_cached_content
+if TYPE_CHECKING:
+    from tollkeeper.gateway.wire.openai import OpenAICall
 
 AUDIO_TOKENS_PER_SECOND = 32
 """The most that is stated: Gemini's (ai.google.dev/gemini-api/docs/tokens); OpenAI's is 10 (developers.openai.com/api/
@@ -22,34 +25,20 @@ _WAV_FORMATS = frozenset({1, 3, 6, 7})  # PCM, float, A-law, mu-law; a compresse
 _WAV_SAMPLES_PER_BYTE_MAX = 2  # plain samples have one byte or more; twice as many, to be sure
 _WAV_HEADER_LENGTH = 28  # up to and including the samples per second
 
+_NOT_INPUT = frozenset({"role", "type", "url", "data", "file_data", "id"})
 _TEXT_PARTS = frozenset({"text", "refusal"})
 
 
-class Unseen(msgspec.Struct, frozen=True, gc=False):
-    """What an input has besides text.
-
-    `data_bytes` are those of the body that are no text but an image or audio. `past_answers` are spoken answers that are
-    named by their ids. `is_unbounded` says that something, a file say, may be as long as the model's window.
-    """
-
-    images: int = 0
-    audio_tokens: int = 0
-    past_answers: int = 0
-    data_bytes: int = 0
-    is_unbounded: bool = False
-
-
-PLAIN = Unseen()
 _ANYTHING = Unseen(is_unbounded=True)
 
 
-def unseen_of(call: wire.Call) -> Unseen:
+def unseen_of(call: OpenAICall) -> Unseen:
     """Return what an input has besides text; PLAIN, itself, when that is nothing.
 
     Whatever is no text stands under one of a few names, all but one of them with an underscore somewhere. A body without
     them is not read; one with an escaped letter in it, which could hide a name, is ambiguous and always read.
     """
-    if has_cached_content(call):
+    if call.has_cached_content:
         return _ANYTHING
     body = call.body
     if not (
@@ -58,7 +47,7 @@ def unseen_of(call: wire.Call) -> Unseen:
         or (b"_" in body and (b'_url"' in body or b'_audio"' in body or b'"file"' in body))
     ):
         return PLAIN
-    fields = _load_unambiguous(body)
+    fields = load_unambiguous(body)
     if fields is None:
         return _ANYTHING
     tally = _Tally()
@@ -68,7 +57,22 @@ def unseen_of(call: wire.Call) -> Unseen:
     return tally.total()
 
 
-def count_material(call: wire.Call) -> tuple[list[str], int] | None:
+def input_texts(call: OpenAICall) -> tuple[list[str], int]:
+    """Return every text of the request's input, and how many tokens came as numbers already.
+
+    For counting tokens when the provider did not say.
+
+    Raises:
+        InvalidRequest: the body cannot be read as a whole.
+    """
+    fields = load(call.body)
+    texts: list[str] = []
+    numbers = collect_texts(fields.get(REQUIRED[call.operation]), texts, skip=_NOT_INPUT)
+    collect_texts(fields.get("tools"), texts, skip=_NOT_INPUT)
+    return texts, numbers
+
+
+def count_material(call: OpenAICall) -> tuple[list[str], int] | None:
     """Return texts to be counted, and a bound of the tokens of all that is not among them: its bytes.
 
     None when the body could be read in two ways.
@@ -76,10 +80,10 @@ def count_material(call: wire.Call) -> tuple[list[str], int] | None:
     Raises:
         InvalidRequest: the body cannot be read as a whole.
     """
-    fields = _load_unambiguous(call.body)
+    fields = load_unambiguous(call.body)
     if fields is None:
         return None
-    texts, _ = wire.input_texts(call)
+    texts, _ = input_texts(call)
     shortest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return texts, _size(shortest) - sum(map(_size, texts)) - unseen_of(call).data_bytes
 
@@ -144,26 +148,6 @@ def _audio_tokens(data: str, kind: Any) -> int | None:
     if not is_usual or not is_plain or not samples_per_second:
         return None
     return AUDIO_TOKENS_PER_SECOND * (size * _WAV_SAMPLES_PER_BYTE_MAX // samples_per_second + 1)
-
-
-class _TwiceError(Exception):
-    """A name stands twice in one object, where parsers differ on which one counts."""
-
-
-def _load_unambiguous(body: bytes) -> dict[str, Any] | None:
-    """Read a body that has been parsed before; None when a name stands twice in one object, anywhere in it."""
-    try:
-        fields: dict[str, Any] = wire.load(body, _once)
-    except _TwiceError:
-        return None
-    return fields
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise _TwiceError
-    return fields
 
 
 def _items(value: Any) -> list[Any]:

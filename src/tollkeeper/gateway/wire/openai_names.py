@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.gateway.wire.decisive_names import DecisiveNames, is_stated
 
 ROUTING_NAMES = ("models", "preset", "route", "fallbacks")
 """By which another model may serve than the one asked for: OpenRouter's (openrouter.ai/docs/guides/routing/llms-full.txt,
@@ -25,9 +26,7 @@ DECISIVE_NAMES = _RARE_NAMES | {
 }  # fmt: skip
 """What Tollkeeper decides by. None of them may stand twice, because the provider's parser may take the other one."""
 
-_BY_LETTERS = {name.replace("_", ""): name for name in DECISIVE_NAMES}
-_QUOTED = {name: b'"%b"' % name.encode() for name in DECISIVE_NAMES - {"messages", "input"}}
-"""How names stand in a body. Of the two that are left out no count depends, and who reads their parts sees both."""
+NAMES = DecisiveNames(DECISIVE_NAMES, uncounted=("messages", "input"))
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -38,18 +37,10 @@ def check_names(body: bytes) -> list[bytes]:
         InvalidRequest: one is a decisive name in another spelling, or lets another model serve.
         msgspec.DecodeError: a name cannot be read.
     """
-    members = _decode_names(body)
-    joined = "".join(members)
-    if not (joined.islower() and joined.isascii()):
-        _check_spelling(members)
+    members = NAMES.read(body)
     if not _RARE_NAMES.isdisjoint(members):
         _check_routing(members)
-    return [_QUOTED[name] for name in members if name in _QUOTED]
-
-
-def is_stated(value: msgspec.Raw) -> bool:
-    """Tell whether a member is there and is not null."""
-    return bool(value) and bytes(memoryview(value)[:4]) != b"null"
+    return NAMES.quoted(members)
 
 
 def _check_routing(members: Mapping[str, msgspec.Raw]) -> None:
@@ -62,18 +53,6 @@ def _check_routing(members: Mapping[str, msgspec.Raw]) -> None:
         for name in _decode_names(extra):
             if name in ROUTING_NAMES:
                 raise _routing(f"extra_body.{name}")
-
-
-def _check_spelling(names: Collection[str]) -> None:
-    """Pass when each decisive name is spelled as it is here.
-
-    Go's encoding/json takes `Max_Tokens` for `max_tokens`, and the Kelvin sign for a `k`; JSON for protocol buffers takes
-    `maxTokens` for it (pkg.go.dev/encoding/json#Unmarshal, protobuf.dev/programming-guides/json).
-    """
-    for name in names:
-        meant = _BY_LETTERS.get(name.casefold().replace("_", ""), name)
-        if meant != name:
-            raise InvalidRequest(f"'{name}' is not taken: some providers read it as '{meant}'.", param=name)
 
 
 def _routing(name: str) -> InvalidRequest:

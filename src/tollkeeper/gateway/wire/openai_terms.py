@@ -5,10 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.domain.deployment import ProviderKind
-from tollkeeper.gateway.wire.openai import Call
-from tollkeeper.gateway.wire.openai_names import is_stated
+from tollkeeper.gateway.wire.decisive_names import is_stated
+from tollkeeper.gateway.wire.openai_body import Body, OpenAIOperation
 
 _CALLERS_TOOLS = frozenset({"function", "custom"})  # which the client runs; all others are the provider's, and paid for
+
+
+COMPLETION_TOKENS_UNSTATED = 16
+"""OpenAI's own limit of a text completion that states none (openai-openapi v2.3.0, 2026-08-21)."""
 
 
 class _Tool(msgspec.Struct):
@@ -18,53 +22,50 @@ class _Tool(msgspec.Struct):
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 
 
-def output_limit(call: Call, kind: ProviderKind) -> int | None:
+def output_limit(fields: Body, operation: OpenAIOperation, kind: ProviderKind) -> int | None:
     """Return the most tokens that each answer may have at a provider of this kind; None when the call does not say.
 
     Of two limits the larger one counts, and 0 is none: by which one a provider goes is not said. Text completions and
     DeepSeek know `max_tokens` only (api-docs.deepseek.com/api/create-chat-completion, read 2026-11-22). A `min_tokens`
     above the limit counts as the limit: vLLM refuses it, another server of the dialect may write as much.
     """
-    limit, newer = call.fields.max_tokens or 0, call.fields.max_completion_tokens or 0
-    if newer and call.operation == "chat.completions" and kind != "deepseek":
+    limit, newer = fields.max_tokens or 0, fields.max_completion_tokens or 0
+    if newer and operation == "chat.completions" and kind != "deepseek":
         limit = max(limit, newer)
-    return max(limit, call.fields.min_tokens or 0) if limit else None
+    return max(limit, fields.min_tokens or 0) if limit else None
 
 
-def is_output_fixed(call: Call) -> bool:
+def is_output_fixed(fields: Body, operation: OpenAIOperation) -> bool:
     """Tell whether no limit can be added: the call states one or a minimum, or a prediction, which OpenAI lets nobody limit."""
-    fields = call.fields
     is_limited = fields.max_tokens is not None or fields.max_completion_tokens is not None
-    return is_limited or bool(fields.min_tokens) or is_stated(fields.prediction) or call.operation == "embeddings"
+    return is_limited or bool(fields.min_tokens) or is_stated(fields.prediction) or operation == "embeddings"
 
 
-def predicted_tokens_max(call: Call) -> int:
+def predicted_tokens_max(fields: Body) -> int:
     """Return the most tokens of a predicted output: those that the answer does not have are billed besides it.
 
     Source: developers.openai.com/api/docs/guides/predicted-outputs, read 2026-11-22.
     """
-    prediction = call.fields.prediction
+    prediction = fields.prediction
     return len(prediction) if is_stated(prediction) else 0
 
 
-def has_cached_content(call: Call) -> bool:
+def has_cached_content(fields: Body) -> bool:
     """Tell whether a call names content that lies at the provider already, and is input of a length that nobody knows.
 
     Gemini's: ai.google.dev/gemini-api/docs/openai, `extra_body.google.cached_content`; read 2026-11-22.
     """
-    fields = call.fields
     if not (fields.cached_content or fields.extra_body or fields.google):
         return False
     return is_stated(fields.cached_content) or any(map(_names_cached_content, (fields.extra_body, fields.google)))
 
 
-def may_cause_fees(call: Call, model: str) -> bool:
+def may_cause_fees(fields: Body, model: str) -> bool:
     """Tell whether a call of a model may cause fees that are not per token: for a search, or a tool of the provider.
 
     OpenAI's `web_search_options`, xAI's `search_parameters`, OpenRouter's `plugins` and `:online` names, models made for
     searching, and every kind of tool that the client does not run itself.
     """
-    fields = call.fields
     if fields.web_search_options or fields.search_parameters or fields.plugins:
         return is_stated(fields.web_search_options) or is_stated(fields.search_parameters) or is_stated(fields.plugins)
     if fields.tools and _has_provider_tools(fields.tools):
@@ -72,9 +73,9 @@ def may_cause_fees(call: Call, model: str) -> bool:
     return "-search-" in model or model.endswith(":online")
 
 
-def is_tier_open(call: Call) -> bool:
+def is_tier_open(service_tier: str | None) -> bool:
     """Tell whether a call asks for no service tier, so that the provider's project decides."""
-    return call.service_tier is None or call.service_tier.strip().lower() in {"", "auto"}
+    return service_tier is None or service_tier.strip().lower() in {"", "auto"}
 
 
 def _names_cached_content(extra: msgspec.Raw) -> bool:

@@ -1,0 +1,46 @@
+"""The request that goes out for a call: the client's bytes where the provider speaks its dialect, else their translation."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tollkeeper.domain.deployment import Deployment
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.gateway.wire.call import Call
+from tollkeeper.gateway.wire.json_body import load
+from tollkeeper.gateway.wire.provider_api import api_of
+from tollkeeper.gateway.wire.translation import Translation
+from tollkeeper.gateway.wire.translations import find_translation
+
+_encode = msgspec.json.encode
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A request's body as a deployment takes it; with a translation, its answer must be translated back."""
+
+    body: bytes
+    translation: Translation | None = None
+
+
+def outgoing_of(call: Call, deployment: Deployment, output_tokens: int | None) -> Outgoing:
+    """Return what goes out; `output_tokens` is the limit of each answer when no more is paid for.
+
+    Raises:
+        InvalidRequest: the deployment's provider cannot be asked for this, or not in this way.
+    """
+    kind = deployment.provider.kind
+    dialect = api_of(kind).dialect
+    if dialect == call.dialect:
+        return Outgoing(call.upstream_body(deployment.model, kind, output_tokens=output_tokens))
+    translation = find_translation(call, dialect)
+    if translation is None:
+        raise InvalidRequest(
+            f"The model '{call.model}' is served by a provider of kind '{kind}', which this route cannot call.",
+            param="model",
+        )
+    if call.is_ambiguous:
+        raise InvalidRequest(
+            "A name that decides stands twice in this body, or is escaped; it cannot be translated for its provider."
+        )
+    fields = translation.request(load(call.body), model=deployment.model, output_tokens=output_tokens)
+    return Outgoing(_encode(fields), translation)

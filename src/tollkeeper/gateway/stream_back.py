@@ -1,0 +1,76 @@
+"""A stream of events on its way back to the client: metered in the provider's dialect, then as it is, or translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tollkeeper.domain.money import format_usd
+from tollkeeper.domain.usage import Charge, Outcome, Usage
+from tollkeeper.gateway.anthropic_meter import AnthropicMeter
+from tollkeeper.gateway.meter import StreamMeter
+from tollkeeper.gateway.openai_meter import OpenAIMeter
+from tollkeeper.gateway.passage import Passage
+from tollkeeper.gateway.targets import Target
+from tollkeeper.gateway.wire.provider_api import ProviderApi
+
+
+class StreamBack:
+    """One stream. Cutting it into other pieces changes neither what the client gets nor the usage."""
+
+    def __init__(self, passage: Passage, target: Target, request_id: str) -> None:
+        self._passage, self._target = passage, target
+        self.meter = _meter_of(target.api, passage, self._price)
+        self._translated = None
+        if passage.translation is not None:
+            call = passage.call
+            self._translated = passage.translation.stream(
+                model=call.model, wants_usage=call.wants_usage, request_id=request_id, cost_usd=self._cost_usd
+            )
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived and return what may go to the client now.
+
+        Raises:
+            UpstreamFault: an event without end.
+        """
+        return self._pass(self.meter.feed(data))
+
+    def finish(self) -> bytes:
+        """Return what is left when the stream has ended."""
+        passing = self._pass(self.meter.finish())
+        return passing if self._translated is None else passing + self._translated.finish()
+
+    def note_end(self, *, is_client_gone: bool) -> None:
+        """Let the passage know how the stream ended."""
+        passage, meter = self._passage, self.meter
+        if is_client_gone:
+            passage.ended(Outcome.CLIENT_GONE)
+        elif meter.has_error:
+            passage.ended(Outcome.BROKEN, "the provider ended the stream with an error")
+        elif meter.usage is None and not meter.is_done:
+            passage.ended(Outcome.BROKEN, "the stream ended without its end, and without a usage")
+        else:
+            passage.ended(Outcome.COMPLETE, "" if meter.usage else "the provider stated no usage")
+
+    def _pass(self, events: bytes) -> bytes:
+        if not events:
+            return events
+        events = self._target.without_secret(events)
+        return events if self._translated is None else self._translated.feed(events)
+
+    def _price(self, usage: Usage) -> Charge:
+        self._passage.model_served = self.meter.model_served
+        return self._passage.use(usage)
+
+    def _cost_usd(self) -> str | None:
+        if self.meter.usage is None:
+            return None
+        amount = self._price(self.meter.usage).amount_nanos
+        return None if amount is None else format_usd(amount)
+
+
+def _meter_of(api: ProviderApi, passage: Passage, price: Callable[[Usage], Charge]) -> StreamMeter:
+    if api.dialect == "anthropic":
+        return AnthropicMeter()
+    # A translation sees the usage in any case, and says the cost itself.
+    return OpenAIMeter(wants_usage=passage.translation is not None or passage.call.wants_usage, charge=price)

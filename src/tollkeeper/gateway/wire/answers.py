@@ -1,0 +1,42 @@
+"""Whole answers of providers, in whichever dialect: what is metered of them. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tollkeeper.domain.usage import Usage
+from tollkeeper.gateway.wire import anthropic_answer, openai_answer
+from tollkeeper.gateway.wire.translation import Dialect
+
+
+class Stated(msgspec.Struct):
+    """What a whole answer states of itself; `texts` are those of its output when it states no usage."""
+
+    model: str
+    usage: Usage | None
+    texts: list[str]
+
+
+def read_answer(dialect: Dialect, body: bytes) -> Stated:
+    """Read a whole answer that is no error, whatever it holds."""
+    if dialect == "anthropic":
+        return _read_anthropic(body)
+    return _read_openai(body)
+
+
+def _read_openai(body: bytes) -> Stated:
+    answer = openai_answer.parse_answer(body)
+    if answer is None:
+        return Stated("", None, [body.decode("utf-8", "replace")])
+    if answer.usage is None:
+        return Stated(answer.model, None, openai_answer.delta_texts(body))
+    return Stated(answer.model, openai_answer.usage_of(answer.usage, answer.service_tier), [])
+
+
+def _read_anthropic(body: bytes) -> Stated:
+    message = anthropic_answer.parse_answer(body)
+    if message is None:
+        return Stated("", None, [body.decode("utf-8", "replace")])
+    if message.usage is None:
+        return Stated(message.model, None, anthropic_answer.delta_texts(body))
+    return Stated(message.model, anthropic_answer.usage_of(message.usage), [])
