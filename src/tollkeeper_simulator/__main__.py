@@ -55,7 +55,12 @@ async def serve(settings: Settings, *, as_json: bool) -> None:
 def greeting(simulator: Simulator, *, as_json: bool) -> str:
     """Return the one line that says where the simulator is and how to use it."""
     if as_json:
-        where = {"base_url": simulator.base_url, "bill_url": f"{simulator.origin}/_bill", "api_key": "sk-sim-anything"}
+        where = {
+            "base_url": simulator.base_url,
+            "bill_url": f"{simulator.origin}/_bill",
+            "api_key": "sk-sim-anything",
+            "origin": simulator.origin,
+        }
         return msgspec.json.encode(where).decode()
     return (
         f"Simulated provider: base URL {simulator.base_url}, api key sk-sim-anything, "

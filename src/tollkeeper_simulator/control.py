@@ -40,9 +40,10 @@ def answer(request: Request, state: State, rules: Rules) -> Answer:
 
 
 def summary(bill: Bill) -> dict[str, object]:
-    """Return totals in all, by model and by api key: requests, amount, and quantity and amount of each dimension."""
+    """Return totals in all, by model, api key and provider: requests, amount, and quantity and amount of each dimension."""
     by_model: dict[str, dict[str, object]] = {}
     by_key: dict[str, int] = {}
+    by_provider: dict[str, int] = {}
     for record in bill.records:
         each = by_model.setdefault(record.model, {"requests": 0, "amount_nano": 0, "dimensions": {}})
         _add(each, "requests", 1)
@@ -50,6 +51,7 @@ def summary(bill: Bill) -> dict[str, object]:
         for line in record.lines:
             _add_line(each, line)
         by_key[record.api_key_id] = by_key.get(record.api_key_id, 0) + record.amount_nano
+        by_provider[record.provider] = by_provider.get(record.provider, 0) + record.amount_nano
     return {
         "object": "bill.summary",
         "total_nano": bill.total_nano,
@@ -57,6 +59,7 @@ def summary(bill: Bill) -> dict[str, object]:
         "in_flight": bill.in_flight,
         "by_model": by_model,
         "by_api_key": by_key,
+        "by_provider": by_provider,
     }
 
 
@@ -85,6 +88,7 @@ def _reset(_request: Request, state: State, _rules: Rules) -> Answer:
 
 def _forget(_request: Request, state: State, _rules: Rules) -> Answer:
     state.cache.clear()
+    state.block_cache.clear()
     return Answer(200, _encode({"object": "cache", "deleted": True}))
 
 

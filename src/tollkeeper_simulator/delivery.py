@@ -20,7 +20,7 @@ from tollkeeper_simulator.http import head
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tollkeeper_simulator.answer import Answer, Caller, Event
+    from tollkeeper_simulator.answer import Answer, Caller, Event, Job
     from tollkeeper_simulator.bill import Bill
     from tollkeeper_simulator.faults import FaultPlan
     from tollkeeper_simulator.http import Channel
@@ -30,12 +30,8 @@ _LAST_CHUNK = b"0\r\n\r\n"
 _MALFORMED_EVENT = 2
 # After so many events without a pause other connections get their turn, and a caller who hung up is noticed.
 _FAIRNESS = 64
-_ERROR_EVENT = (
-    b'data: {"error":{"message":"The server had an error while processing your request. Sorry about that!",'
-    b'"type":"server_error","param":null,"code":null}}\n\n'
-)
 _JSON_HEADERS = [("content-type", "application/json")]
-_STREAM_HEADERS = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
+_TICKS_PER_NANO = 10
 
 
 class Delivery:
@@ -110,8 +106,9 @@ class Delivery:
         assert answer.job is not None, "only a model's answer is streamed"
         if self._plan.first_byte_delay_ms:
             await self._channel.sleep(self._plan.first_byte_delay_ms / _MS_PER_S)
-        await self._channel.write(head(answer.status, [*_STREAM_HEADERS, *answer.headers], None))
-        made = _Made(answer.job.usage)
+        kind = [("content-type", answer.stream_type), ("cache-control", "no-cache")]
+        await self._channel.write(head(answer.status, [*kind, *answer.headers], None))
+        made = _Made(answer.job)
         started = clock.monotonic_ms()
         for number, (event, last) in enumerate(_with_last(events)):
             if await self._paced(made.output + event.output_tokens, started):
@@ -119,9 +116,10 @@ class Delivery:
             if number % _FAIRNESS == _FAIRNESS - 1:
                 await asyncio.sleep(0)
             made.add(event)
-            if self._plan.error_event and made.half:
+            # Something comes first, so that what breaks is a stream.
+            if self._plan.error_event and made.half and number:
                 self._enter(answer, made.usage(), complete=False, told=made.told)
-                await self._write_event(_ERROR_EVENT)
+                await self._write_event(answer.error_event)
                 break
             data = self._spoil(event.data, number)
             if self._plan.ends_at is not None and self._body_bytes + len(data) >= self._plan.ends_at:
@@ -152,7 +150,7 @@ class Delivery:
         if self._plan.malformed and number == _MALFORMED_EVENT:
             data = data[: len(data) // 2] + b"\n\n"
         if self._plan.crlf:
-            data = data.replace(b"\n\n", b"\r\n\r\n")
+            data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         return data
 
     async def _write_event(self, data: bytes) -> None:
@@ -198,7 +196,8 @@ class Delivery:
         job, caller = answer.job, self._caller
         if self._plan.zero_usage:
             usage = Usage()
-        lines = () if job is None else lines_for(job.model, job.tier, usage)
+        lines = () if job is None else lines_for(job.model, job.tier, usage, percent=job.percent)
+        amount_nano = sum(line.amount_nano for line in lines)
         record = Record(
             request_id=caller.request_id,
             path=caller.path,
@@ -208,7 +207,7 @@ class Delivery:
             status=answer.status,
             usage=usage,
             lines=lines,
-            amount_nano=sum(line.amount_nano for line in lines),
+            amount_nano=amount_nano,
             complete=complete,
             usage_sent=told,
             client_gone_after_bytes=self._body_bytes if self._channel.gone else None,
@@ -216,6 +215,9 @@ class Delivery:
             api_key_id=caller.api_key_id,
             stream=answer.events is not None,
             time=clock.now_s(),
+            provider=self._caller.provider if job is None else job.provider,
+            price_percent=100 if job is None else job.percent,
+            cost_ticks=amount_nano * _TICKS_PER_NANO if job is not None and job.states_cost else None,
         )
         self._bill.add(record)
 
@@ -223,8 +225,11 @@ class Delivery:
 class _Made:
     """What a stream has generated so far."""
 
-    def __init__(self, whole: Usage) -> None:
-        self._whole = whole
+    def __init__(self, job: Job) -> None:
+        self._whole = job.usage
+        self._entered = job.usage.input_tokens - job.found_tokens
+        # Without results that come on the way, what was searched was searched before the first event.
+        self._searches = 0 if job.found_tokens else job.usage.web_searches
         self.output = self._reasoning = self._audio = 0
         self.told = False
 
@@ -236,10 +241,14 @@ class _Made:
         self.output += event.output_tokens
         self._reasoning += event.reasoning_tokens
         self._audio += event.output_audio_tokens
+        self._entered += event.found_tokens
+        self._searches += event.searches
 
     def usage(self) -> Usage:
         return msgspec.structs.replace(
             self._whole,
+            input_tokens=self._entered,
+            web_searches=self._searches,
             output_tokens=self.output,
             reasoning_tokens=self._reasoning,
             output_audio_tokens=self._audio,

@@ -1,15 +1,18 @@
-"""What a provider's dialect has to offer so that the server can speak it; OpenAI's is in `openai/`."""
+"""What a provider's dialect has to offer so that the server can speak it: `openai/`, `anthropic/` and `gemini/` are three."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from tollkeeper_simulator.block_cache import BlockCache
 
 if TYPE_CHECKING:
     from tollkeeper_simulator.answer import Answer, Caller, Headers
     from tollkeeper_simulator.bill import Bill
     from tollkeeper_simulator.faults import FaultPlan
     from tollkeeper_simulator.http import Request
+    from tollkeeper_simulator.prices import Provider
     from tollkeeper_simulator.prompt_cache import PromptCache
     from tollkeeper_simulator.settings import Settings
 
@@ -33,6 +36,7 @@ class State:
     settings: Settings
     bill: Bill
     cache: PromptCache
+    block_cache: BlockCache = field(default_factory=BlockCache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Work:
 class Endpoint(Protocol):
     """A route that a model answers, and that is therefore on the bill."""
 
+    def asked_model(self, body: Json) -> str:
+        """Return the name of the model that is asked for, or nothing; never raises."""
+        ...
+
     def last_user_text(self, body: Json) -> str:
         """Return the text that may hold a fault marker; never raises, whatever the body is."""
         ...
@@ -58,7 +66,11 @@ class Endpoint(Protocol):
 
 
 class Dialect(Protocol):
-    """One provider's API."""
+    """One provider's API, or that of several which speak alike."""
+
+    def provider(self, model: str) -> Provider:
+        """Return whose bill a request for this model is on; an unknown or empty name is the dialect's own provider's."""
+        ...
 
     def endpoint(self, request: Request) -> Endpoint | None:
         """Return the billed route that this request is for, if it is one."""
@@ -80,6 +92,16 @@ class Dialect(Protocol):
         """Return the refusal of a body that cannot be read."""
         ...
 
+    def finish(self, answer: Answer, caller: Caller, request: Request, model: str) -> None:
+        """Put into an answer what its makers did not know: the request's id, another shape for an error."""
+        ...
+
     def headers(self, request_id: str, took_ms: int, settings: Settings) -> Headers:
         """Return the headers that every answer of this provider has."""
         ...
+
+
+def model_in(body: Json) -> str:
+    """Return the `model` of a body, or nothing."""
+    model = body.get("model")
+    return model if isinstance(model, str) else ""

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 _MARKER = re.compile(r"\[\[sim:([^\]]*)\]\]")
 Refusal = Literal["rate", "tokens", "quota"]
-_STATUSES = frozenset({400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504})
+_STATUSES = frozenset({400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529})
 
 
 class UnknownFaultError(ValueError):
@@ -25,7 +25,8 @@ class FaultPlan:
 
     Times are milliseconds, positions are bytes of the body. `delay_ms` is time in the provider's queue, before anything
     is billed; `first_byte_delay_ms` holds back an answer that is already being generated. `tokens` and `big_kb` set the
-    length of the answer and override the caller's limits.
+    length of the answer and override the caller's limits. `searches` is how often a search tool is used that the caller
+    offers. `blocked` has the prompt refused for what it says, `filtered` the answer broken off, each in a 200.
     """
 
     text: str = ""
@@ -47,6 +48,9 @@ class FaultPlan:
     late_usage: bool = False
     big_kb: int | None = None
     tokens: int | None = None
+    searches: int | None = None
+    blocked: bool = False
+    filtered: bool = False
 
     @property
     def ends_at(self) -> int | None:
@@ -56,7 +60,7 @@ class FaultPlan:
 
 
 NO_FAULT = FaultPlan()
-_FLAGS = frozenset({"no_usage", "zero_usage", "malformed", "error_event", "crlf", "late_usage"})
+_FLAGS = frozenset({"no_usage", "zero_usage", "malformed", "error_event", "crlf", "late_usage", "blocked", "filtered"})
 _NUMBERS = {
     "delay": "delay_ms",
     "first_byte_delay": "first_byte_delay_ms",
@@ -66,6 +70,7 @@ _NUMBERS = {
     "pieces": "piece_bytes",
     "big": "big_kb",
     "tokens": "tokens",
+    "searches": "searches",
 }
 
 

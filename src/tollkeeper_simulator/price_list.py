@@ -1,15 +1,16 @@
-"""The simulated provider's price list: US dollars per million tokens, after OpenAI's published prices.
+"""What OpenAI's models cost: US dollars per million tokens, after OpenAI's published prices.
 
 Source: developers.openai.com/api/docs/pricing as of 2026-10-12, by way of genai-prices 0.2.3, whose data names that page;
-the priority rates up to gpt-5.4 also agree with openai.com/api-priority-processing. A line is: model, service tier
-(`tier>n` = the rates of the whole request once its input is longer than n tokens), uncached input, cache read,
-cache write (30 minutes), output, audio input, audio output. `-` means that this model does not sell it. `flex` is half
+the priority rates up to gpt-5.4 also agree with openai.com/api-priority-processing. The first line names the
+columns; a tier is written `tier>n` for the rates of the whole request once its input is longer than n tokens, and `-`
+means that this model does not sell it. `flex` is half
 of `default` except where OpenAI rounds (gpt-5.4, o4-mini cache read). A tier that is missing here is not for sale.
 """
 
 from __future__ import annotations
 
 LIST = """
+model                   tier            input   cache_read cache_write_30m output input_audio output_audio
 gpt-4o                  default         2.5     1.25    -       10
 gpt-4o                  priority        4.25    2.125   -       17
 gpt-4o-2024-05-13       default         5       -       -       15

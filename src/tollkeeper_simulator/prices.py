@@ -1,34 +1,77 @@
-"""The simulator's own prices, in integer pico-USD per token, and what a quantity of tokens costs in nano-USD.
+"""The simulator's own prices, in integer pico-USD per unit, and what a quantity of units costs in nano-USD.
 
 Pico-USD per token: $1 per million tokens is 1,000,000 pico-USD per token. No float takes part.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, cast, get_args
 
-from tollkeeper_simulator.price_list import LIST
+from tollkeeper_simulator import price_list, price_list_anthropic, price_list_gemini, price_lists_compatible
+from tollkeeper_simulator.fee_list import BY_THE_PIECE, FEES
 
-Tier = Literal["default", "flex", "priority"]
-Dimension = Literal["input", "cache_read", "cache_write_30m", "output", "input_audio", "output_audio"]
+Provider = Literal["openai", "anthropic", "gemini", "deepseek", "xai"]
+Tier = Literal["default", "flex", "priority", "fast", "peak"]
+TokenClass = Literal[
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_30m",
+    "cache_write_1h",
+    "cache_write_12h",
+    "output",
+    "input_audio",
+    "cache_read_audio",
+    "output_audio",
+    "input_image",
+    "output_image",
+]
+Piece = Literal["web_search", "grounded_prompt", "grounding_query", "second", "character", "image"]
+Dimension = TokenClass | Piece
 
-_COLUMNS: tuple[Dimension, ...] = ("input", "cache_read", "cache_write_30m", "output", "input_audio", "output_audio")
-_PICO_PER_USD_PER_MILLION = 1_000_000
+TOKEN_CLASSES: tuple[TokenClass, ...] = get_args(TokenClass)
+COUNTED_WITH: dict[Dimension, Dimension] = {
+    "input_audio": "input",
+    "input_image": "input",
+    "cache_read_audio": "cache_read",
+    "output_audio": "output",
+    "output_image": "output",
+}
+"""Token class -> the class that it belongs to where a model has no price of its own for it."""
+
+_TIERS: tuple[Tier, ...] = get_args(Tier)
+_PICO_PER_USD = 10**12
+_MILLION = 1_000_000
 _PICO_PER_NANO = 1_000
+_PERCENT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one token of each dimension costs, pico-USD; a dimension that is missing is not sold."""
+    """What one unit of each dimension costs, pico-USD; what is missing is not sold. `image_pico` is by size and quality."""
 
     pico: dict[Dimension, int]
+    image_pico: dict[str, int] = field(default_factory=dict)
 
-    def of(self, dimension: Dimension) -> int:
+    def of(self, dimension: Dimension, detail: str = "") -> int:
         """Return the unit price. An AssertionError means that we were about to bill what is not on the list."""
+        if dimension == "image":
+            assert detail in self.image_pico, f"no price for an image of {detail}"
+            return self.image_pico[detail]
         assert dimension in self.pico, f"no price for {dimension}"
         return self.pico[dimension]
+
+    def sells(self, dimension: Dimension) -> bool:
+        """Whether there is a price for it."""
+        return dimension in self.pico or (dimension == "image" and bool(self.image_pico))
+
+    def at_percent(self, percent: int) -> Rates:
+        """Return these rates with every token price at so many percent: a region's surcharge, a discount."""
+        if percent == _PERCENT:
+            return self
+        return Rates({name: _share(name, pico, percent) for name, pico in self.pico.items()}, self.image_pico)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +99,89 @@ def amount_nano(quantity: int, unit_price_pico: int) -> int:
     return nano
 
 
-def _pico(usd_per_million: str) -> int:
-    exact = Decimal(usd_per_million) * _PICO_PER_USD_PER_MILLION
-    assert exact == exact.to_integral_value(), f"{usd_per_million} is finer than a pico-USD per token"
+def _share(dimension: Dimension, pico: int, percent: int) -> int:
+    if dimension not in TOKEN_CLASSES:
+        return pico
+    share, rest = divmod(pico * percent, _PERCENT)
+    assert rest == 0, f"{percent} % of {pico} is finer than a pico-USD"
+    return share
+
+
+def _pico(usd: str, units: int) -> int:
+    exact = Decimal(usd) * _PICO_PER_USD / units
+    assert exact == exact.to_integral_value(), f"{usd} for {units} is finer than a pico-USD for one"
     return int(exact)
 
 
+def _fees(model: str) -> tuple[dict[Dimension, int], dict[str, int]]:
+    pieces: dict[Dimension, int] = {}
+    images: dict[str, int] = {}
+    for row in filter(None, FEES.split("\n")):
+        start, what, usd = row.split()
+        if not model.startswith(start):
+            continue
+        kind, _, detail = what.partition(":")
+        assert kind in get_args(Piece), f"unknown piece in the list of fees: {row}"
+        if detail:
+            images.setdefault(detail, _pico(usd, 1))
+        else:
+            pieces.setdefault(cast("Piece", kind), _pico(usd, 1))
+    if "grounded_prompt" in pieces:
+        pieces.pop("grounding_query", None)
+    return pieces, images
+
+
+def _rates(model: str, columns: list[str], cells: list[str]) -> Rates:
+    pieces, images = _fees(model)
+    given = zip(columns, cells, strict=False)
+    tokens: dict[Dimension, int] = {
+        cast("TokenClass", name): _pico(cell, _MILLION) for name, cell in given if cell != "-"
+    }
+    assert set(tokens) <= set(TOKEN_CLASSES), f"unknown column in a price list: {columns}"
+    return Rates({**tokens, **pieces}, images)
+
+
 def _read(text: str) -> dict[str, dict[Tier, TierPrices]]:
+    """Read a list: a line of column names, then a line for each model and tier."""
     usual: dict[tuple[str, str], Rates] = {}
     long: dict[tuple[str, str], tuple[int, Rates]] = {}
-    for row in text.split("\n"):
-        if not row.strip():
-            continue
+    names, *rows = filter(None, text.split("\n"))
+    columns = names.split()[2:]
+    for row in rows:
         model, tier, *cells = row.split()
-        cell_of = zip(_COLUMNS, cells, strict=False)
-        rates = Rates({dimension: _pico(cell) for dimension, cell in cell_of if cell != "-"})
+        rates = _rates(model, columns, cells)
         name, _, over = tier.partition(">")
-        assert name in {"default", "flex", "priority"}, f"unknown tier in the price list: {row}"
+        assert name in _TIERS, f"unknown tier in the price list: {row}"
         if over:
             long[model, name] = (int(over), rates)
         else:
             usual[model, name] = rates
     prices: dict[str, dict[Tier, TierPrices]] = {}
-    tiers: tuple[Tier, ...] = ("default", "flex", "priority")
     for model, _ in usual:
         by_tier = prices[model] = {}
-        for each in tiers:
+        for each in _TIERS:
             if (model, each) in usual:
                 over_tokens, rates_long = long.get((model, each), (None, None))
                 by_tier[each] = TierPrices(usual[model, each], rates_long, over_tokens)
     return prices
 
 
-PRICES: dict[str, dict[Tier, TierPrices]] = _read(LIST)
-"""Model id (without date) -> service tier -> prices."""
+_BY_PROVIDER: dict[Provider, dict[str, dict[Tier, TierPrices]]] = {
+    "openai": _read(price_list.LIST),
+    "anthropic": _read(price_list_anthropic.LIST),
+    "gemini": _read(price_list_gemini.LIST),
+    "deepseek": _read(price_lists_compatible.DEEPSEEK),
+    "xai": _read(price_lists_compatible.XAI),
+}
+
+MODELS_OF: dict[Provider, tuple[str, ...]] = {provider: tuple(prices) for provider, prices in _BY_PROVIDER.items()}
+"""Provider -> its models that sell tokens, by their plain names."""
+
+PRICES: dict[str, dict[Tier, TierPrices]] = {
+    **{model: prices for each in _BY_PROVIDER.values() for model, prices in each.items()},
+    **{model: {"default": TierPrices(Rates(*_fees(model)))} for model in BY_THE_PIECE},
+}
+"""Model id (without date) of any provider -> service tier -> prices."""
 
 
 def rates_for(model: str, tier: Tier, input_tokens: int) -> Rates:

@@ -24,19 +24,24 @@ class PromptCache:
         self._entries_max = entries_max
         self._known: dict[bytes, None] = {}
 
-    def look_up(self, scope: str, tokens: Sequence[str]) -> tuple[int, int]:
-        """Return (tokens read from the cache, tokens now newly in it) and remember this prompt's prefixes."""
-        if len(tokens) < PREFIX_TOKENS_MIN:
+    def look_up(
+        self, scope: str, tokens: Sequence[str], *, least: int = PREFIX_TOKENS_MIN, step: int = STEP_TOKENS
+    ) -> tuple[int, int]:
+        """Return (tokens read from the cache, tokens now newly in it) and remember this prompt's prefixes.
+
+        Prefixes count from `least` tokens on, in multiples of `step`: other providers' caches work alike.
+        """
+        if len(tokens) < least:
             return 0, 0
         digest = blake2b(scope.encode(), digest_size=16)
         read = end = 0
-        for end in range(STEP_TOKENS, len(tokens) + 1, STEP_TOKENS):
-            digest.update("\0".join(tokens[end - STEP_TOKENS : end]).encode("utf-8", "surrogatepass") + b"\0")
-            if end < PREFIX_TOKENS_MIN:
+        for end in range(step, len(tokens) + 1, step):
+            digest.update("\0".join(tokens[end - step : end]).encode("utf-8", "surrogatepass") + b"\0")
+            if end < least:
                 continue
             if self._seen(digest.digest()):
                 read = end
-        cached = len(tokens) // STEP_TOKENS * STEP_TOKENS
+        cached = len(tokens) // step * step
         return read, cached - read
 
     def clear(self) -> None:

@@ -12,10 +12,12 @@ import msgspec
 
 from tollkeeper_simulator import clock, control
 from tollkeeper_simulator.answer import Answer, Caller
+from tollkeeper_simulator.anthropic import AnthropicDialect
 from tollkeeper_simulator.bill import Bill
 from tollkeeper_simulator.delivery import Delivery
 from tollkeeper_simulator.dialect import RefusedError, State, Work
 from tollkeeper_simulator.faults import NO_FAULT, Rules, UnknownFaultError, combine, marker_in
+from tollkeeper_simulator.gemini import GeminiDialect
 from tollkeeper_simulator.http import Connection, head
 from tollkeeper_simulator.openai import OpenAIDialect
 from tollkeeper_simulator.prompt_cache import PromptCache
@@ -36,14 +38,14 @@ _JSON = [("content-type", "application/json")]
 
 
 class Simulator:
-    """One simulated provider on one port, with its own bill, prompt cache and faults."""
+    """Simulated providers on one port, with one bill, one set of faults and a prompt cache each."""
 
     def __init__(self, settings: Settings | None = None, dialects: Sequence[Dialect] | None = None) -> None:
         """Prepare; nothing listens before `start`. The first dialect that knows a route answers it."""
         self.settings = settings or Settings()
         self.bill = Bill(self.settings.bill_file)
         self.rules = Rules()
-        self._dialects: Sequence[Dialect] = dialects or (OpenAIDialect(),)
+        self._dialects: Sequence[Dialect] = dialects or (AnthropicDialect(), GeminiDialect(), OpenAIDialect())
         self._state = State(self.settings, self.bill, PromptCache(self.settings.prompt_cache_entries_max))
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -113,21 +115,24 @@ class Simulator:
             except RefusedError as refused:
                 answer = refused.answer
             if answer is not None:
-                answer.headers = [*answer.headers, *dialect.headers(clock.request_id(), 1, self.settings)]
+                caller = Caller(clock.request_id(), request.path, "", dialect.provider(""))
+                dialect.finish(answer, caller, request, "")
+                answer.headers = [*answer.headers, *dialect.headers(caller.request_id, 1, self.settings)]
                 return answer
         return Answer(404, b'{"error":{"message":"not found","type":"invalid_request_error","param":null,"code":null}}')
 
     async def _serve(self, request: Request, channel: Channel, dialect: Dialect, endpoint: Endpoint) -> None:
         """Answer a billed route, as its faults allow."""
         started_ms = clock.monotonic_ms()
-        caller = Caller(clock.request_id(), request.path, "")
+        caller = Caller(clock.request_id(), request.path, "", dialect.provider(""))
         plan = NO_FAULT
         body: Json = {}
         refused: Answer | None = None
         try:
             caller.api_key_id = dialect.api_key(request)[-_KEY_ID_CHARACTERS:]
             body = self._body(request, dialect)
-            plan = self._plan(request, caller, _model_in(body), endpoint.last_user_text(body))
+            caller.provider = dialect.provider(endpoint.asked_model(body))
+            plan = self._plan(request, caller, endpoint.asked_model(body), endpoint.last_user_text(body))
         except UnknownFaultError as unknown:
             refused = dialect.malformed_body(f"x-sim-fault: {unknown}")
         except RefusedError as wrong:
@@ -139,19 +144,20 @@ class Simulator:
             delivery.refuse(Answer(_HUNG_UP), hung_up=True)
             return
         answer = refused or self._answer(Work(body, plan, caller, self._state), dialect, endpoint)
+        dialect.finish(answer, caller, request, endpoint.asked_model(body))
         took_ms = clock.monotonic_ms() - started_ms
         answer.headers = [*dialect.headers(caller.request_id, took_ms, self.settings), *answer.headers]
         await delivery.send(answer)
 
     def _answer(self, work: Work, dialect: Dialect, endpoint: Endpoint) -> Answer:
         if work.plan.status is not None:
-            return dialect.failure(work.plan, _model_in(work.body))
+            return dialect.failure(work.plan, endpoint.asked_model(work.body))
         try:
             answer = endpoint.answer(work)
         except RefusedError as wrong:
             return wrong.answer
         if work.plan.error_event and answer.events is None:
-            return dialect.failure(combine("status=500"), _model_in(work.body))
+            return dialect.failure(combine("status=500"), endpoint.asked_model(work.body))
         return answer
 
     def _body(self, request: Request, dialect: Dialect) -> Json:
@@ -170,8 +176,3 @@ class Simulator:
         header = request.headers.get("x-sim-fault")
         rule = self.rules.take(request.path, model, caller.api_key_id)
         return combine(header, marker_in(last_text), rule)
-
-
-def _model_in(body: Json) -> str:
-    model = body.get("model")
-    return model if isinstance(model, str) else ""

@@ -13,7 +13,9 @@ class Settings:
     `port` 0 lets the operating system choose. `tokens_per_second` paces generation (one request; None = as fast as
     possible). `bill_file` gets one JSON line for each finished bill record, written before the last byte of the answer
     leaves. `costs_as_text` makes the costs API send `amount.value` as a JSON string, as the live API has been seen to do
-    (steipete/CodexBar issue 999, read 2026-11-21); the published specification says number.
+    (steipete/CodexBar issue 999, read 2026-11-21); the published specification says number. `priority_capacity` has
+    Anthropic serve `"service_tier": "auto"` at its priority tier. `peak_hours` sets DeepSeek's time of day; None = the clock's.
+    `grok_percent` is what xAI bills of its list prices: below 100 only `cost_in_usd_ticks` tells the caller.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +29,9 @@ class Settings:
     body_bytes_max: int = 64 * 1024 * 1024
     prompt_cache_entries_max: int = 65_536
     costs_as_text: bool = False
+    priority_capacity: bool = False
+    peak_hours: bool | None = None
+    grok_percent: int = 100
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -13,25 +13,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollkeeper_simulator.bill import Usage, lines_for
-from tollkeeper_simulator.prices import PRICES, Tier, amount_nano, rates_for, tier_served
+from tollkeeper_simulator.prices import MODELS_OF, PRICES, Provider, Tier, amount_nano, rates_for, tier_served
 
 WHEN = datetime(2026, 11, 21, tzinfo=UTC)
 MILLION = 1_000_000
-SOLD = [(model, tier) for model, tiers in PRICES.items() for tier in tiers]
-LONG = [(model, tier) for model, tiers in PRICES.items() for tier, prices in tiers.items() if prices.long]
+PEAK = datetime(2026, 11, 20, 2, tzinfo=UTC)
+OPENAI = {model: PRICES[model] for model in MODELS_OF["openai"]}
+SOLD = [(model, tier) for model, tiers in OPENAI.items() for tier in tiers]
+LONG = [(model, tier) for model, tiers in OPENAI.items() for tier, prices in tiers.items() if prices.long]
+THEIR_NAMES: dict[Provider, str] = {"anthropic": "anthropic", "gemini": "google", "deepseek": "deepseek", "xai": "x-ai"}
+OTHERS = [
+    (provider, model, tier)
+    for provider in THEIR_NAMES
+    for model in MODELS_OF[provider]
+    for tier in PRICES[model]
+    if tier not in {"flex", "priority"}  # genai-prices has none of Gemini's
+]
+TOKENS = 1_000
 
 
-def theirs(model: str, tier: Tier, usage: TheirUsage) -> Decimal:
+def theirs(model: str, tier: Tier, usage: TheirUsage, provider: str = "openai") -> Decimal:
     """Return genai-prices' price in USD."""
-    context = {} if tier == "default" else {"service_tier": tier}
+    context = {"fast": {"speed": "fast"}, "default": {}, "peak": {}}.get(tier, {"service_tier": tier})
+    when = PEAK if tier == "peak" else WHEN
     return calc_price(
-        usage, model_ref=model, provider_id="openai", genai_request_timestamp=WHEN, price_context=context
+        usage, model_ref=model, provider_id=provider, genai_request_timestamp=when, price_context=context
     ).total_price
 
 
 def ours(model: str, tier: Tier, usage: Usage) -> Decimal:
     rates = rates_for(model, tier, usage.input_tokens)
-    return sum((Decimal(q) * rates.of(d) for d, q in usage.quantities().items() if q), Decimal(0)) / 10**12
+    lines = lines_for(model, tier, usage)
+    assert all(line.unit_price_pico == rates.of(line.dimension) for line in lines)
+    return sum((Decimal(line.quantity) * line.unit_price_pico for line in lines), Decimal(0)) / 10**12
 
 
 def test_the_list_has_the_models_that_matter() -> None:
@@ -52,6 +66,94 @@ def test_base_prices_agree_with_genai_prices(model: str, tier: Tier) -> None:
         input_tokens=3 * tokens, cache_read_tokens=cached, cache_write_tokens=written, output_tokens=made
     )
     assert ours(model, tier, mine) == theirs(model, tier, other)
+
+
+@pytest.mark.parametrize(("provider", "model", "tier"), OTHERS)
+@pytest.mark.parametrize("beyond", [None, 0, 1])
+def test_other_providers_prices_agree_with_genai_prices(
+    provider: Provider, model: str, tier: Tier, beyond: int | None
+) -> None:
+    over = PRICES[model][tier].long_over_tokens
+    if beyond is not None and over is None:
+        return
+    entered = 6 * TOKENS if beyond is None else (over or 0) + beyond
+    rates = rates_for(model, tier, entered).pico
+    sells = {name: TOKENS * (name in rates) for name in ("cache_read", "cache_write_5m", "cache_write_1h", "output")}
+    heard = TOKENS * ("input_audio" in rates)
+    mine = Usage(
+        input_tokens=entered,
+        cached_tokens=sells["cache_read"],
+        cache_write_5m_tokens=sells["cache_write_5m"],
+        cache_write_1h_tokens=sells["cache_write_1h"],
+        input_audio_tokens=heard,
+        output_tokens=sells["output"],
+    )
+    other = TheirUsage(
+        input_tokens=entered,
+        cache_read_tokens=sells["cache_read"],
+        cache_write_tokens=sells["cache_write_5m"] + sells["cache_write_1h"],
+        cache_write_5m_tokens=sells["cache_write_5m"],
+        cache_write_1h_tokens=sells["cache_write_1h"],
+        input_audio_tokens=heard,
+        cache_audio_read_tokens=0,
+        output_tokens=sells["output"],
+    )
+    assert ours(model, tier, mine) == theirs(model, tier, other, THEIR_NAMES[provider])
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "kind", "nano"),
+    [
+        ("claude-opus-5-5", "web_searches", "", 10_000_000),
+        ("gemini-2.5-flash", "grounded_prompts", "", 35_000_000),
+        ("gemini-3.8-flash", "grounding_queries", "", 14_000_000),
+        ("grok-4.7", "web_searches", "", 5_000_000),
+        ("whisper-1", "seconds", "", 100_000),
+        ("tts-1", "characters", "", 15_000),
+        ("dall-e-3", "images", "1024x1024/hd", 80_000_000),
+        ("dall-e-3", "images", "1024x1792/standard", 80_000_000),
+        ("dall-e-3", "images", "1024x1024/standard", 40_000_000),
+    ],
+)
+def test_what_is_sold_by_the_piece_has_its_fee(model: str, field: str, kind: str, nano: int) -> None:
+    (line,) = lines_for(model, "default", Usage(**{field: 3}, image_kind=kind))
+    assert (line.quantity, line.amount_nano, line.detail) == (3, 3 * nano, kind)
+
+
+def test_a_piece_that_is_not_on_the_list_is_never_billed() -> None:
+    for usage in (
+        Usage(web_searches=1),
+        Usage(images=1, image_kind="1x1/hd"),
+        Usage(cache_write_5m_tokens=1, input_tokens=1),
+    ):
+        with pytest.raises(AssertionError):
+            lines_for("gpt-4o", "default", usage)
+
+
+def test_a_percentage_is_of_token_prices_alone() -> None:
+    usage = Usage(input_tokens=10, cached_tokens=4, output_tokens=2, web_searches=1)
+    prices = {
+        line.dimension: line.unit_price_pico for line in lines_for("claude-opus-5-5", "default", usage, percent=110)
+    }
+    assert prices == {"input": 4_400_000, "cache_read": 220_000, "output": 22_000_000, "web_search": 10**10}
+
+
+def test_kinds_of_tokens_are_billed_apart_only_where_they_have_a_price() -> None:
+    usage = Usage(
+        input_tokens=100,
+        cached_tokens=30,
+        input_audio_tokens=50,
+        cached_audio_tokens=20,
+        input_image_tokens=40,
+        output_tokens=1,
+    )
+    flash = {line.dimension: line.quantity for line in lines_for("gemini-2.5-flash", "default", usage)}
+    assert flash == {"input": 40, "cache_read": 10, "cache_read_audio": 20, "input_audio": 30, "output": 1}
+    pro = {line.dimension: line.quantity for line in lines_for("gemini-2.5-pro", "default", usage)}
+    assert pro == {"input": 70, "cache_read": 30, "output": 1}
+    seen = Usage(input_tokens=100, input_image_tokens=40)
+    embedded = {line.dimension: line.quantity for line in lines_for("gemini-embedding-2", "default", seen)}
+    assert embedded == {"input": 60, "input_image": 40}
 
 
 @pytest.mark.parametrize(("model", "tier"), LONG)

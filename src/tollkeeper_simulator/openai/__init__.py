@@ -1,26 +1,33 @@
-"""OpenAI's dialect: which route is answered by what."""
+"""OpenAI's dialect: which route is answered by what, for OpenAI's own models and for DeepSeek's and xAI's.
+
+What it cannot do: Responses, files, batches, images, speech, moderations, parallel tool calls, log probabilities, predictions;
+of the administration API there are costs and two kinds of usage. What DeepSeek and xAI lack stands in `families`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tollkeeper_simulator.openai import admin, errors, models
+from tollkeeper_simulator.openai import admin, errors, families, models
+from tollkeeper_simulator.openai.catalogue import family_of
 from tollkeeper_simulator.openai.chat import Chat
 from tollkeeper_simulator.openai.completions import Completions
 from tollkeeper_simulator.openai.embeddings import Embeddings
 
 if TYPE_CHECKING:
-    from tollkeeper_simulator.answer import Answer, Headers
+    from tollkeeper_simulator.answer import Answer, Caller, Headers
     from tollkeeper_simulator.dialect import Endpoint, State
     from tollkeeper_simulator.faults import FaultPlan
     from tollkeeper_simulator.http import Request
+    from tollkeeper_simulator.prices import Provider
     from tollkeeper_simulator.settings import Settings
 
 _API_VERSION = "2020-10-01"
 
 
 class OpenAIDialect:
-    """Everything under `/v1` as api.openai.com answers it."""
+    """Everything under `/v1` as api.openai.com answers it; `deepseek-…` and `grok-…` as their providers do."""
 
     def __init__(self) -> None:
         """Set up the billed routes."""
@@ -29,6 +36,10 @@ class OpenAIDialect:
             "/v1/completions": Completions(),
             "/v1/embeddings": Embeddings(),
         }
+
+    def provider(self, model: str) -> Provider:
+        """Return whose model it is."""
+        return family_of(model)
 
     def endpoint(self, request: Request) -> Endpoint | None:
         """Return the billed route that this request is for, if it is one."""
@@ -50,12 +61,21 @@ class OpenAIDialect:
         return errors.checked_key(request.headers.get("authorization"))
 
     def failure(self, plan: FaultPlan, model: str) -> Answer:
-        """Return the refusal that a fault with a status asks for."""
+        """Return the refusal that a fault with a status asks for; DeepSeek says with a 402 what OpenAI says with a 429."""
+        if plan.status == 429 and plan.refusal == "quota" and family_of(model) == "deepseek":
+            plan = replace(plan, status=402)
         return errors.asked_for(plan, model)
 
     def malformed_body(self, reason: str, status: int = 400) -> Answer:
         """Return the refusal of a body that cannot be read."""
         return errors.error(status, reason)
+
+    def finish(self, answer: Answer, caller: Caller, request: Request, model: str) -> None:
+        """Give an error the shape of the model's provider; without a model the key tells."""
+        del caller
+        for_xai = family_of(model) == "xai" or request.headers.get("authorization", "").startswith("Bearer xai-")
+        if answer.status >= 400 and for_xai:
+            families.as_xai_says_it(answer)
 
     def headers(self, request_id: str, took_ms: int, settings: Settings) -> Headers:
         """Return the headers that every OpenAI answer has."""

@@ -104,7 +104,8 @@ def _page(query: Query, state: State, results: admin_results.Maker) -> Answer:
     buckets: dict[int, list[Record]] = {start: [] for start in shown}
     for record in state.bill.records:
         start = record.time // query.width_s * query.width_s
-        if start in buckets and record.lines and query.wants(record, state.settings.project):
+        mine = record.provider == "openai" and record.lines
+        if start in buckets and mine and query.wants(record, state.settings.project):
             buckets[start].append(record)
     more = len(starts) > len(shown)
     body = {

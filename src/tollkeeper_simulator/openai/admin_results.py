@@ -20,6 +20,7 @@ _TOKEN_CLASSES: dict[Dimension, str] = {
     "input": "input_tokens",
     "cache_read": "cached_input_tokens",
     "cache_write_30m": "cache_write_30m_tokens",
+    "cache_write_12h": "cache_write_12h_tokens",
     "output": "output_tokens",
     "input_audio": "input_audio_tokens",
     "output_audio": "output_audio_tokens",

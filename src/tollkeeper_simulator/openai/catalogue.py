@@ -1,4 +1,4 @@
-"""Which OpenAI models the simulator has: kind, limits and dated name; their prices are in `price_list`.
+"""Which models of this dialect the simulator has: OpenAI's, DeepSeek's, xAI's; kind, limits and dated name.
 
 Limits and dates: developers.openai.com/api/docs/models, as far as known by 2026-11-21; nothing but refusals of over-long
 requests hangs on them.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tollkeeper_simulator.openai.errors import model_not_found
-from tollkeeper_simulator.prices import PRICES
+from tollkeeper_simulator.prices import MODELS_OF, PRICES, Provider
 
 Kind = Literal["chat", "completion", "embedding"]
 
@@ -25,11 +25,19 @@ class Model:
     context_tokens: int
     output_tokens_max: int
     dimensions: int = 0
+    family: Provider = "openai"
 
     @property
     def reasons(self) -> bool:
         """Whether it thinks before it answers."""
+        if self.family != "openai":
+            return True
         return self.kind == "chat" and self.name.startswith(("o1", "o3", "o4", "gpt-5", "gpt-6"))
+
+    @property
+    def shows_reasoning(self) -> bool:
+        """Whether its thoughts stand in the answer, as `reasoning_content`."""
+        return self.family == "deepseek" or self.name == "grok-3-mini"
 
     @property
     def speaks(self) -> bool:
@@ -78,21 +86,31 @@ _LIMITS: tuple[tuple[str, int, int], ...] = (
     ("gpt-5.6", 1_050_000, 128_000),
     ("gpt-5", 400_000, 128_000),
     ("gpt-6", 1_050_000, 128_000),
+    ("deepseek", 1_000_000, 65_536),
+    ("grok-4.3", 1_000_000, 128_000),
+    ("grok-4", 500_000, 128_000),
+    ("grok-3", 131_072, 128_000),
 )
 
 
-def _model(name: str) -> Model:
+def _model(name: str, family: Provider = "openai") -> Model:
     kind: Kind = "embedding" if name in _DIMENSIONS else "completion" if name in _LEGACY else "chat"
     context, output = next((context, output) for start, context, output in _LIMITS if name.startswith(start))
     served_as = f"{name}-{_DATES[name]}" if name in _DATES else name
-    return Model(name, kind, served_as, context, output, _DIMENSIONS.get(name, 0))
+    return Model(name, kind, served_as, context, output, _DIMENSIONS.get(name, 0), family)
 
 
-MODELS: dict[str, Model] = {name: _model(name) for name in PRICES}
-"""Name on the price list -> model."""
+MODELS: dict[str, Model] = {name: _model(name) for name in MODELS_OF["openai"]}
+"""Name on the price list -> OpenAI's model."""
+
+OTHERS: dict[str, Model] = {name: _model(name, "deepseek") for name in MODELS_OF["deepseek"]} | {
+    name: _model(name, "xai") for name in MODELS_OF["xai"]
+}
+"""Name on the price list -> DeepSeek's or xAI's model."""
 
 _BY_ANY_NAME: dict[str, Model] = {
     **MODELS,
+    **OTHERS,
     **{model.served_as: model for model in MODELS.values()},
     **{dated: MODELS[name] for dated, name in _ALSO.items()},
 }
@@ -109,3 +127,10 @@ def find(name: str) -> Model:
 def served_name(asked: str, model: Model) -> str:
     """Return the name that the answer carries: the dated one that was asked for, else the current one."""
     return asked if asked != model.name else model.served_as
+
+
+def family_of(name: str) -> Provider:
+    """Return whose model it is; by how it begins when there is none of that name."""
+    if name in _BY_ANY_NAME:
+        return _BY_ANY_NAME[name].family
+    return "deepseek" if name.startswith("deepseek") else "xai" if name.startswith("grok") else "openai"

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper_simulator.dialect import RefusedError
+from tollkeeper_simulator.faults import NO_FAULT
 from tollkeeper_simulator.openai import fields, prompt
-from tollkeeper_simulator.openai.catalogue import Model, find
+from tollkeeper_simulator.openai.catalogue import Model, family_of, find
 from tollkeeper_simulator.openai.errors import error, refuse
 
 if TYPE_CHECKING:
     from tollkeeper_simulator.dialect import Json
+    from tollkeeper_simulator.faults import FaultPlan
     from tollkeeper_simulator.openai.prompt import Prompt
-    from tollkeeper_simulator.prices import Tier
+    from tollkeeper_simulator.prices import Provider, Tier
 
 _KNOWN = frozenset({
     "messages", "model", "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
@@ -23,6 +25,11 @@ _KNOWN = frozenset({
     "stream_options", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
     "web_search_options",
 })  # fmt: skip
+_KNOWN_BESIDES: dict[Provider, frozenset[str]] = {
+    "deepseek": frozenset({"thinking"}),
+    "xai": frozenset({"search_parameters", "deferred"}),
+}
+_NOT_ON_GROK = ("presence_penalty", "frequency_penalty", "stop")
 _REASONING_TOKENS = {"none": 0, "minimal": 0, "low": 64, "medium": 192, "high": 448, "xhigh": 960, "max": 1_920}
 _CHOICES_MAX = 128
 
@@ -46,18 +53,19 @@ class ChatRequest:
     schema: Any
     json_object: bool
     audio: bool
+    searches: int = 0
 
 
-def read(body: Json) -> ChatRequest:
+def read(body: Json, plan: FaultPlan = NO_FAULT) -> ChatRequest:
     """Check a chat body. Raises RefusedError with the answer that OpenAI would give."""
-    fields.known_only(body, _KNOWN)
     asked = fields.model_name(body)
+    fields.known_only(body, _KNOWN | _KNOWN_BESIDES.get(family_of(asked), frozenset()))
     model = find(asked)
     if model.kind != "chat":
         message = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
         raise RefusedError(error(404, message, param="model"))
     read_prompt = prompt.read(body, model.name)
-    _check_sampling(body)
+    _check_sampling(body, model)
     stream = fields.flag(body, "stream")
     limit = _output_limit(body, model)
     fields.fits_context(model, len(read_prompt.tokens), limit or 0)
@@ -69,7 +77,7 @@ def read(body: Json) -> ChatRequest:
         asked_model=asked,
         model=model,
         prompt=read_prompt,
-        tier=fields.tier(body, model, len(read_prompt.tokens)),
+        tier="default" if model.family != "openai" else fields.tier(body, model, len(read_prompt.tokens)),
         stream=stream,
         include_usage=fields.include_usage(body, stream=stream),
         choices=fields.integer(body, "n", 1, _CHOICES_MAX) or 1,
@@ -81,10 +89,15 @@ def read(body: Json) -> ChatRequest:
         schema=schema,
         json_object=json_object,
         audio=_wants_audio(body, model),
+        searches=_searches(body, plan),
     )
 
 
-def _check_sampling(body: Json) -> None:
+def _check_sampling(body: Json, model: Model) -> None:
+    for name in _NOT_ON_GROK if model.family == "xai" else ():
+        if body.get(name) is not None:
+            message = f"Argument not supported on this model: {name}"
+            raise refuse(message, name, "invalid_value")
     fields.number(body, "temperature", 0, 2)
     fields.number(body, "top_p", 0, 1)
     fields.number(body, "presence_penalty", -2, 2)
@@ -99,7 +112,7 @@ def _output_limit(body: Json, model: Model) -> int | None:
     if old is not None and new is not None:
         message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
         raise refuse(message, "max_tokens", "invalid_parameter_combination")
-    if old is not None and model.reasons:
+    if old is not None and model.reasons and model.family == "openai":
         message = (
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
         )
@@ -117,6 +130,9 @@ def _output_limit(body: Json, model: Model) -> int | None:
 
 def _reasoning(body: Json, model: Model) -> int:
     effort = body.get("reasoning_effort")
+    thinking = body.get("thinking")
+    if isinstance(thinking, dict) and thinking.get("type") == "disabled":
+        return 0
     if effort is None:
         return _REASONING_TOKENS["medium"] if model.reasons else 0
     if not model.reasons:
@@ -195,3 +211,11 @@ def _wants_audio(body: Json, model: Model) -> bool:
         message = "Missing required parameter: 'audio'."
         raise refuse(message, "audio", "missing_required_parameter")
     return True
+
+
+def _searches(body: Json, plan: FaultPlan) -> int:
+    """Return how often xAI searches before it answers: once, where its own search is switched on."""
+    given = body.get("search_parameters")
+    if not isinstance(given, dict) or given.get("mode", "auto") == "off":
+        return 0
+    return 1 if plan.searches is None else plan.searches

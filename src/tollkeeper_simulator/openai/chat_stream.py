@@ -9,6 +9,7 @@ import msgspec
 
 from tollkeeper_simulator import clock
 from tollkeeper_simulator.answer import Event
+from tollkeeper_simulator.portions import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,35 +19,26 @@ if TYPE_CHECKING:
     from tollkeeper_simulator.openai.reply import Reply
 
 _encode = msgspec.json.Encoder().encode
-_GROUPS = (1, 2, 1, 3, 1, 1, 2)
 DONE = Event(b"data: [DONE]\n\n")
+_KEEP_ALIVE = Event(b": keep-alive\n\n")
 
 
 def events(frame: Json, said: list[Reply], request: ChatRequest, *, usage: Json | None, late: bool) -> Iterator[Event]:
     """Yield the events of all choices, taking turns. `usage` None leaves it out, `late` puts it on the last finish chunk."""
     start = _encode({**frame, "object": "chat.completion.chunk"})[:-1]
-    asked = request.include_usage
+    asked = request.include_usage or request.model.family == "xai"  # which always says what it used
     null_usage = b',"usage":null' if asked else b""
     writers = [
         _Choice(start, index, null_usage, late=usage if late and index == len(said) - 1 else None)
         for index in range(len(said))
     ]
+    if request.model.family == "deepseek":
+        yield _KEEP_ALIVE
     turns = (writer.events(reply, request) for writer, reply in zip(writers, said, strict=True))
     yield from filter(None, chain.from_iterable(zip_longest(*turns)))
     if asked and usage is not None and not late:
         yield Event(b'data: %b,"choices":[],"usage":%b}\n\n' % (start, _encode(usage)), tells_usage=True)
     yield DONE
-
-
-def grouped(pieces: list[str]) -> Iterator[tuple[str, int]]:
-    """Yield the text in realistic portions, each with its number of tokens."""
-    place = turn = 0
-    while place < len(pieces):
-        size = _GROUPS[turn % len(_GROUPS)]
-        group = pieces[place : place + size]
-        yield "".join(group), len(group)
-        place += size
-        turn += 1
 
 
 class _Choice:
@@ -60,24 +52,30 @@ class _Choice:
         self._end = b'{},"logprobs":null,"finish_reason":"%%b"}]%b}\n\n' % shown.replace(b"%", b"%%")
 
     def events(self, reply: Reply, request: ChatRequest) -> Iterator[Event]:
+        reasoning = reply.reasoning_tokens
+        if reply.thoughts:
+            yield self._event(b'{"role":"assistant","content":null,"reasoning_content":""}')
+            for words, size in grouped(reply.thoughts):
+                yield self._event(_encode({"content": None, "reasoning_content": words}), reasoning=size)
+            reasoning -= len(reply.thoughts)
         if reply.tool_name is not None:
-            yield from self._call(reply, reply.tool_name)
+            yield from self._call(reply, reply.tool_name, reasoning)
         elif request.audio:
             yield from self._spoken(reply)
         else:
-            yield self._event(b'{"role":"assistant","content":"","refusal":null}', reasoning=reply.reasoning_tokens)
+            yield self._event(b'{"role":"assistant","content":"","refusal":null}', reasoning=reasoning)
             for words, size in grouped(reply.pieces):
                 yield self._event(b'{"content":%b}' % _encode(words), size)
         yield Event(self._before + self._end % reply.finish.encode(), tells_usage=self._late)
 
-    def _call(self, reply: Reply, name: str) -> Iterator[Event]:
+    def _call(self, reply: Reply, name: str, reasoning: int) -> Iterator[Event]:
         call = {"index": 0, "id": clock.object_id("call_"), "type": "function"}
         first = {
             "role": "assistant",
             "content": None,
             "tool_calls": [{**call, "function": {"name": name, "arguments": ""}}],
         }
-        yield self._event(_encode(first), reply.name_tokens, reasoning=reply.reasoning_tokens)
+        yield self._event(_encode(first), reply.name_tokens, reasoning=reasoning)
         for words, size in grouped(reply.pieces):
             yield self._event(_encode({"tool_calls": [{"index": 0, "function": {"arguments": words}}]}), size)
 

@@ -10,13 +10,13 @@ import msgspec
 from tollkeeper_simulator import clock, text, tokens
 from tollkeeper_simulator.answer import Answer, Event, Job
 from tollkeeper_simulator.bill import Usage
-from tollkeeper_simulator.dialect import RefusedError
+from tollkeeper_simulator.dialect import RefusedError, model_in
 from tollkeeper_simulator.openai import fields
 from tollkeeper_simulator.openai.catalogue import Model, find, served_name
-from tollkeeper_simulator.openai.chat_stream import DONE, grouped
+from tollkeeper_simulator.openai.chat_stream import DONE
 from tollkeeper_simulator.openai.errors import error, refuse
-from tollkeeper_simulator.openai.reply import limited, stopped
 from tollkeeper_simulator.openai.usage import plain_usage
+from tollkeeper_simulator.portions import grouped, limited, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,10 @@ class _Request:
 
 class Completions:
     """The legacy completions route."""
+
+    def asked_model(self, body: Json) -> str:
+        """Return the model that is asked for."""
+        return model_in(body)
 
     def last_user_text(self, body: Json) -> str:
         """Return the prompt, which may hold a fault marker."""

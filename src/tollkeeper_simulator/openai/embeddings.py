@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
-from array import array
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,10 +11,11 @@ import msgspec
 from tollkeeper_simulator import text, tokens
 from tollkeeper_simulator.answer import Answer, Job
 from tollkeeper_simulator.bill import Usage
-from tollkeeper_simulator.dialect import RefusedError
+from tollkeeper_simulator.dialect import RefusedError, model_in
 from tollkeeper_simulator.openai import fields
 from tollkeeper_simulator.openai.catalogue import Model, find, served_name
 from tollkeeper_simulator.openai.errors import error, refuse
+from tollkeeper_simulator.vectors import vector
 
 if TYPE_CHECKING:
     from tollkeeper_simulator.dialect import Json, Work
@@ -29,6 +28,10 @@ _INPUT_TOKENS_TOTAL_MAX = 300_000
 
 class Embeddings:
     """The embeddings route."""
+
+    def asked_model(self, body: Json) -> str:
+        """Return the model that is asked for."""
+        return model_in(body)
 
     def last_user_text(self, body: Json) -> str:
         """Return the input (the last of several), which may hold a fault marker."""
@@ -122,20 +125,8 @@ def _as_base64(body: Json) -> bool:
 
 
 @lru_cache(maxsize=1_024)
-def _vector(seed: int, size: int) -> array[float]:
-    # Two words of a linear congruence are plenty: nobody measures distances between simulated vectors.
-    numbers = array("f", bytes(4 * size))
-    state = seed | 1
-    for place in range(size):
-        state = (state * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) & 0xFFFF_FFFF_FFFF_FFFF
-        numbers[place] = (state >> 40) / (1 << 24) - 0.5
-    length = math.sqrt(sum(each * each for each in numbers)) or 1.0
-    return array("f", (each / length for each in numbers))
-
-
-@lru_cache(maxsize=1_024)
 def _shown(seed: int, size: int, as_base64: bool) -> str | msgspec.Raw:  # noqa: FBT001
-    vector = _vector(seed, size)
+    numbers = vector(seed, size)
     if as_base64:
-        return base64.b64encode(vector.tobytes()).decode()
-    return msgspec.Raw(_encode(vector.tolist()))
+        return base64.b64encode(numbers.tobytes()).decode()
+    return msgspec.Raw(_encode(numbers.tolist()))

@@ -21,6 +21,7 @@ _RETRY_AFTER = [("retry-after", "1"), ("retry-after-ms", "1000")]
 _OTHER_FAILURES: dict[int, tuple[str, str, str | None]] = {
     400: ("invalid_request_error", "The simulator was asked to refuse this request.", "invalid_value"),
     401: ("invalid_request_error", "Incorrect API key provided.", "invalid_api_key"),
+    402: ("unknown_error", "Insufficient Balance", "invalid_request_error"),
     403: (
         "invalid_request_error",
         "Country, region, or territory not supported",
@@ -29,9 +30,11 @@ _OTHER_FAILURES: dict[int, tuple[str, str, str | None]] = {
     404: ("invalid_request_error", "The requested resource does not exist.", None),
     408: ("invalid_request_error", "The request timed out.", None),
     409: ("conflict", "The resource was changed by another request.", None),
+    413: ("invalid_request_error", "Request body is too large.", None),
     422: ("invalid_request_error", "The request could not be processed.", None),
     502: ("server_error", "Bad gateway.", None),
     504: ("server_error", "Gateway timeout.", None),
+    529: ("server_error", "The server is overloaded.", None),
 }
 
 
@@ -62,7 +65,7 @@ def unknown_url(method: str, path: str) -> Answer:
 def checked_key(authorization: str | None) -> str:
     """Return the key of an `Authorization: Bearer` header.
 
-    Every `sk-…` is good except those that begin with `sk-bad`. Raises RefusedError (401).
+    Every `sk-…` and `xai-…` is good except those that begin with `sk-bad` or `xai-bad`. Raises RefusedError (401).
     """
     if authorization is None or not authorization.startswith(_BEARER):
         message = (
@@ -71,7 +74,7 @@ def checked_key(authorization: str | None) -> str:
         )
         raise RefusedError(error(401, message))
     key = authorization[len(_BEARER) :].strip()
-    if not key.startswith("sk-") or key.startswith("sk-bad"):
+    if not key.startswith(("sk-", "xai-")) or key.startswith(("sk-bad", "xai-bad")):
         shown = key[:_SHOWN] + "***" + key[-_SHOWN:]
         message = (
             f"Incorrect API key provided: {shown}. You can find your API key at "

@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper_simulator.answer import Answer
-from tollkeeper_simulator.openai.catalogue import MODELS, find, served_name
+from tollkeeper_simulator.openai.catalogue import MODELS, OTHERS, family_of, find, served_name
 
 _CREATED = 1_715_367_049
 
 
 def _described(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
+    family = family_of(name)
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "system" if family == "openai" else family}
 
 
 def answer(path: str) -> Answer:
@@ -20,5 +21,6 @@ def answer(path: str) -> Answer:
     if wanted:
         find(wanted)
         return Answer(200, msgspec.json.encode(_described(wanted)))
-    names = dict.fromkeys(name for model in MODELS.values() for name in (model.name, served_name(model.name, model)))
+    models = [*MODELS.values(), *OTHERS.values()]
+    names = dict.fromkeys(name for model in models for name in (model.name, served_name(model.name, model)))
     return Answer(200, msgspec.json.encode({"object": "list", "data": [_described(name) for name in names]}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -10,12 +10,13 @@ import msgspec
 from tollkeeper_simulator import text, tokens
 from tollkeeper_simulator.instance import UnsatisfiableError, instance
 from tollkeeper_simulator.openai.errors import refuse
+from tollkeeper_simulator.portions import limited, stopped
 
 if TYPE_CHECKING:
     from tollkeeper_simulator.faults import FaultPlan
     from tollkeeper_simulator.openai.chat_request import ChatRequest
 
-Finish = Literal["stop", "length", "tool_calls"]
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 _BYTES_PER_KB = 1_024
 _AUDIO_TOKENS_PER_WORD = 2
 
@@ -24,7 +25,8 @@ _AUDIO_TOKENS_PER_WORD = 2
 class Reply:
     """One choice: its visible pieces (each one token), or the pieces of a tool call's arguments.
 
-    `name_tokens` are what naming the tool costs; `reasoning_tokens` came before everything visible.
+    `name_tokens` are what naming the tool costs; `reasoning_tokens` came before everything visible, and are `thoughts`
+    where the model shows them.
     """
 
     pieces: list[str]
@@ -33,6 +35,7 @@ class Reply:
     tool_name: str | None = None
     name_tokens: int = 0
     audio_tokens: int = 0
+    thoughts: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -50,22 +53,25 @@ def replies(request: ChatRequest, plan: FaultPlan) -> list[Reply]:
     said = "".join(request.prompt.tokens[-512:])
     seeds = [text.seed_of(request.model.name, request.seed, said, str(index)) for index in range(request.choices)]
     if plan.tokens is not None or plan.big_kb is not None:
-        return [_of_length(request, plan, seed) for seed in seeds]
-    return [_usual(request, seed) for seed in seeds]
+        made = [_of_length(request, plan, seed) for seed in seeds]
+    else:
+        made = [_usual(request, seed) for seed in seeds]
+    if plan.blocked or plan.filtered:
+        made = [_filtered(each, wholly=plan.blocked) for each in made]
+    if request.model.shows_reasoning:
+        return [
+            replace(each, thoughts=text.say(seed + 2, each.reasoning_tokens))
+            for each, seed in zip(made, seeds, strict=True)
+        ]
+    return made
 
 
-def stopped(pieces: list[str], stops: list[str]) -> list[str]:
-    """Cut `pieces` before the first stop sequence, which itself is neither shown nor billed."""
-    whole = "".join(pieces)
-    at = min((place for place in map(whole.find, stops) if place >= 0), default=-1)
-    if at < 0:
-        return pieces
-    return tokens.pieces(whole[:at])
-
-
-def limited(pieces: list[str], limit: int) -> tuple[list[str], bool]:
-    """Cut `pieces` to `limit` tokens; True when something was lost."""
-    return (pieces, False) if len(pieces) <= limit else (pieces[: max(limit, 0)], True)
+def _filtered(reply: Reply, *, wholly: bool) -> Reply:
+    """Break an answer off for what it says, before it begins or half way."""
+    if wholly:
+        return Reply([], "content_filter")
+    kept = reply.pieces[: len(reply.pieces) // 2] if reply.tool_name is None else []
+    return Reply(kept, "content_filter", reasoning_tokens=reply.reasoning_tokens)
 
 
 def _of_length(request: ChatRequest, plan: FaultPlan, seed: int) -> Reply:
