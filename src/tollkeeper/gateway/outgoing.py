@@ -29,10 +29,9 @@ def outgoing_of(call: Call, deployment: Deployment, output_tokens: int | None) -
         InvalidRequest: the deployment's provider cannot be asked for this, or not in this way.
     """
     kind = deployment.provider.kind
-    dialect = api_of(kind).dialect
-    if dialect == call.dialect:
+    if api_of(kind).dialect == call.dialect:
         return Outgoing(call.upstream_body(deployment.model, kind, output_tokens=output_tokens))
-    translation = find_translation(call, dialect)
+    translation = find_translation(call, kind)
     if translation is None:
         raise InvalidRequest(
             f"The model '{call.model}' is served by a provider of kind '{kind}', which this route cannot call.",

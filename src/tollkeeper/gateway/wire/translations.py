@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from tollkeeper.domain.deployment import ProviderKind
+from tollkeeper.gateway.wire import anthropic_to_openai, openai_to_anthropic
 from tollkeeper.gateway.wire.call import Call
+from tollkeeper.gateway.wire.provider_api import api_of
 from tollkeeper.gateway.wire.translation import Dialect, Translation
 
-_TRANSLATIONS: dict[tuple[Dialect, Dialect], Translation] = {}
 _TRANSLATED = frozenset({"chat.completions", "messages"})
+_OPENAI_KINDS: tuple[ProviderKind, ...] = ("openai", "deepseek", "xai", "openai_compatible")
+_TRANSLATIONS: dict[tuple[Dialect, ProviderKind], Translation] = {
+    ("openai", "anthropic"): openai_to_anthropic.TRANSLATION,
+    **{("anthropic", kind): anthropic_to_openai.for_kind(kind) for kind in _OPENAI_KINDS},
+}
 
 
-def find_translation(call: Call, target: Dialect) -> Translation | None:
-    """Return the translation of a call for a provider of the dialect `target`; None when there is none."""
-    return _TRANSLATIONS.get((call.dialect, target)) if call.operation in _TRANSLATED else None
+def find_translation(call: Call, kind: ProviderKind) -> Translation | None:
+    """Return the translation of a call for a provider of another dialect; None when there is none."""
+    assert call.dialect != api_of(kind).dialect
+    return _TRANSLATIONS.get((call.dialect, kind)) if call.operation in _TRANSLATED else None
