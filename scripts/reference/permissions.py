@@ -12,8 +12,8 @@ from tollkeeper.admin.permissions import PUBLIC, declared
 from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, PERMISSIONS
 from tollkeeper.domain.permission import LOGIN, MEMBERSHIP
 from tollkeeper.domain.role import PREDEFINED, Role
-from tollkeeper.gateway.asgi import INFERENCE_ROUTES
 from tollkeeper.gateway.wire.call import PERMISSIONS as INFERENCE
+from tollkeeper.gateway.wire.parsing import ROUTES
 
 INTRODUCTION = """\
 An API key has permissions; what it lacks is refused with 403 and named in `missing_permission`. A project key has every
@@ -53,7 +53,7 @@ def _named(role: Role) -> str:
 def routes_by_permission() -> dict[str, list[str]]:
     """Return permission -> the routes that ask for it, as `METHOD /path`."""
     routes: defaultdict[str, list[str]] = defaultdict(list)
-    for path, operation in INFERENCE_ROUTES.items():
+    for path, operation in ROUTES.items():
         routes[INFERENCE[operation]].append(f"POST {path}")
     routes["models:list"] += ["GET /v1/models", "GET /v1/models/{id}"]
     nothing = cast("Any", None)  # the routes are read, never called

@@ -19,6 +19,7 @@ class FakeClient:
         log: list[str],
         *,
         path: str = "/v1/chat/completions",
+        query: bytes = b"",
         method: str = "POST",
         headers: dict[str, str] | None = None,
         body: bytes | list[bytes] = b"",
@@ -28,6 +29,7 @@ class FakeClient:
     ) -> None:
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         self.scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": encoded}
+        self.scope["query_string"] = query
         self.messages: list[Message] = []
         self.is_gone = asyncio.Event()
         self._log = log

@@ -53,6 +53,7 @@ class Catalogue:
 
 
 OPENAI = Provider("openai", "openai", "https://provider.test/v1", PROVIDER_KEY, "openai")
+GEMINI = Provider("gemini", "gemini", "https://provider.test/v1beta", PROVIDER_KEY, "google")
 ANTHROPIC = Provider("anthropic", "anthropic", "https://provider.test/v1", PROVIDER_KEY, "anthropic")
 
 

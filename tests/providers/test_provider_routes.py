@@ -127,7 +127,6 @@ async def test_a_name_is_there_once_in_an_organization(store: Store, app: FastAP
         ({"name": "a/b"}, "name"),
         ({"name": "x" * 64}, "name"),
         ({"kind": "mystery"}, "kind"),
-        ({"kind": "gemini"}, "kind"),
         ({"kind": "openai_compatible"}, "base_url"),
         ({"secret": "x"}, "secret"),
         ({"secret": f"{CANARY} {CANARY}"}, "secret"),

@@ -65,7 +65,6 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
             "https",
         ),
         ('[[providers]]\nname = "a"\nkind = "openai_compatible"\nbase_url = "ftp://x/v1"', {}, "https"),
-        ('[[providers]]\nname = "a"\nkind = "gemini"', {}, "gemini"),
         ('[[models]]\nname = "fast"\ndeployments = [{ provider = "nobody", model = "m" }]', {}, "nobody"),
         ('[[models]]\nname = "fast"\ndeployments = []', {}, "fast"),
     ],

@@ -14,10 +14,11 @@ from tollkeeper.kit.secret_sources import SecretSource
 USUAL_PROVIDERS: tuple[tuple[str, ProviderKind, str, str], ...] = (
     ("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     ("anthropic", "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
+    ("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY"),
     ("deepseek", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
     ("xai", "xai", "https://api.x.ai/v1", "XAI_API_KEY"),
 )
-"""Providers that need no entry when their usual variable is set: those that this version can call."""
+"""Providers that need no entry when their usual variable is set."""
 
 
 def resolve_providers(settings: Settings, environment: Mapping[str, str], secrets: Secrets) -> tuple[Provider, ...]:
@@ -29,10 +30,6 @@ def resolve_providers(settings: Settings, environment: Mapping[str, str], secret
     usual = {kind: (url, variable) for _, kind, url, variable in USUAL_PROVIDERS}
     found: dict[str, Provider] = {}
     for entry in settings.providers:
-        if entry.kind == "gemini":
-            raise ConfigurationError(
-                f"provider '{entry.name}': kind '{entry.kind}' cannot be called by this version yet"
-            )
         default_url, default_variable = usual.get(entry.kind, ("", ""))
         base_url = (entry.base_url or default_url).rstrip("/")
         if not base_url:

@@ -209,7 +209,7 @@ class ProviderEntry(Section, frozen=True):
     name: str
     """What routes, usage records and `provider/model` call it."""
     kind: ProviderKind
-    """The dialect and the defaults; `anthropic` and `gemini` cannot be called by this version yet."""
+    """The dialect that it speaks, and the defaults."""
     base_url: str = ""
     """Where it is, up to and including the version: `https://host/v1`. The kind's own when left out."""
     api_key_env: str = ""

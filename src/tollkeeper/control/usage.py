@@ -22,7 +22,7 @@ from tollkeeper.store.usage_reports import CostRow, Report, UsageRow
 
 __all__ = ["CostRow", "Names", "Report", "UsageLine", "UsageRow"]
 
-COMPLETION_OPERATIONS = ("chat.completions", "completions")
+COMPLETION_OPERATIONS = ("chat.completions", "completions", "messages", "generate_content")
 EMBEDDING_OPERATIONS = ("embeddings",)
 
 _CALL_ID = re.compile(r"(?:req_)?([0-9a-f]{32})")

@@ -21,10 +21,11 @@ CATALOGUE_PROVIDERS: dict[str, str] = {
 USUAL_BASE_URLS: dict[str, str] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "deepseek": "https://api.deepseek.com/v1",
     "xai": "https://api.x.ai/v1",
 }
-"""Where the kinds that this version can call are reached unless somebody says otherwise; openai_compatible has no such place."""
+"""Where each kind is reached unless somebody says otherwise; openai_compatible has no such place."""
 
 
 REMEMBERED_MAX, REMEMBERED_MAX_BROUGHT = 10_000, 1_000

@@ -59,13 +59,14 @@ def check_name(name: str) -> str:
 
 
 def check_kind(kind: str) -> None:
-    """Pass when this version can call such providers.
+    """Pass when there are such providers.
 
     Raises:
-        InvalidRequest: it cannot yet.
+        InvalidRequest: there are none.
     """
     if kind not in USUAL_BASE_URLS and kind != "openai_compatible":
-        raise InvalidRequest(f"Providers of the kind '{kind}' cannot be called by this version yet.", param="kind")
+        known = ", ".join([*USUAL_BASE_URLS, "openai_compatible"])
+        raise InvalidRequest(f"'{kind}' is no kind of provider; there are {known}.", param="kind")
 
 
 def check_secret(secret: str) -> str:

@@ -9,18 +9,11 @@ from tollkeeper.gateway.client import Client, Receive, Scope, Send
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
-from tollkeeper.gateway.wire.call import Operation
-from tollkeeper.gateway.wire.parsing import DIALECTS
+from tollkeeper.gateway.wire.parsing import asked_of, query_value
 from tollkeeper.refusals import InternalError, MethodNotAllowed
 
 _log = logging.getLogger(__name__)
 
-INFERENCE_ROUTES: dict[str, Operation] = {
-    "/v1/chat/completions": "chat.completions",
-    "/v1/completions": "completions",
-    "/v1/embeddings": "embeddings",
-    "/v1/messages": "messages",
-}
 _MODELS, _MODEL_PREFIX = "/v1/models", "/v1/models/"
 _JSON = [(b"content-type", b"application/json")]
 
@@ -34,19 +27,20 @@ class Gateway:
 
     def owns(self, path: str) -> bool:
         """Tell whether a path belongs to the data plane."""
-        return path in INFERENCE_ROUTES or path == _MODELS or path.startswith(_MODEL_PREFIX)
+        return path == _MODELS or path.startswith(_MODEL_PREFIX) or asked_of(path) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        operation = INFERENCE_ROUTES.get(scope["path"])
-        client = Client(scope, receive, send, dialect="openai" if operation is None else DIALECTS[operation])
+        asked = asked_of(scope["path"])
+        client = Client(scope, receive, send, dialect="openai" if asked is None else asked.dialect)
         self.in_flight += 1
         try:
-            if operation is None:
+            if asked is None:
                 await self._list_models(client)
             elif (refusal := _check_head(client)) is not None:
                 await client.refuse(refusal)
             else:
-                await self._pipeline.handle(client, operation)
+                _take_key_of_query(client)
+                await self._pipeline.handle(client, asked)
         except Exception:  # noqa: BLE001  # a bug must not leave by the same door as a refusal
             _log.exception("request %s failed", client.request_id)
             await client.refuse(InternalError())
@@ -68,6 +62,15 @@ class Gateway:
             await client.refuse(error)
         else:
             await client.reply(200, _JSON, body)
+
+
+def _take_key_of_query(client: Client) -> None:
+    """Let a key in the query stand for the header: Gemini's clients may send it there."""
+    query = client.scope.get("query_string", b"")
+    if client.dialect == "gemini" and query and b"x-goog-api-key" not in client.headers:
+        key = query_value(query, "key")
+        if key:
+            client.headers[b"x-goog-api-key"] = key.encode("latin-1", "replace")
 
 
 def _check_head(client: Client) -> TollkeeperError | None:

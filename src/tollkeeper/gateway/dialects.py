@@ -1,6 +1,7 @@
 """What of Tollkeeper's own answers differs by the dialect that was called: refusals, the request's id, the rates' headers.
 
-Shapes: https://platform.claude.com/docs/en/api/errors and …/api/rate-limits (read 2026-11-22).
+Shapes: https://platform.claude.com/docs/en/api/errors and …/api/rate-limits, https://ai.google.dev/gemini-api/docs/troubleshooting
+and https://google.aip.dev/193 (read 2026-11-22).
 """
 
 from __future__ import annotations
@@ -28,15 +29,33 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+_GEMINI_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_RPC = "type.googleapis.com/google.rpc."
 _DURATION = re.compile(rb"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {b"ms": 0.001, b"s": 1, b"m": 60, b"h": 3600}
 
 
 def refusal(dialect: Dialect, error: TollkeeperError, request_id: str) -> tuple[int, bytes]:
     """Return the status and body of a refusal in a dialect. Beside what the dialect has stand our own code and fields."""
-    if dialect != "anthropic":
+    if dialect == "openai":
         return error_body(error, request_id)
     status, _, code = classify(error)
+    if dialect == "gemini":
+        return status, _gemini(error, status, code, request_id)
     kind = _ANTHROPIC_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     described: dict[str, Any] = {"type": kind, "message": error.public_message, "code": code}
     if isinstance(error, InvalidRequest) and error.param is not None:
@@ -46,8 +65,27 @@ def refusal(dialect: Dialect, error: TollkeeperError, request_id: str) -> tuple[
     )
 
 
+def _gemini(error: TollkeeperError, status: int, code: str, request_id: str) -> bytes:
+    named = {
+        "request_id": request_id,
+        **{name: str(value) for name, value in error.fields.items() if value is not None},
+    }
+    if isinstance(error, InvalidRequest) and error.param is not None:
+        named["param"] = error.param
+    reason = "API_KEY_INVALID" if status == 401 else code.upper()
+    details: list[dict[str, Any]] = [
+        {"@type": f"{_RPC}ErrorInfo", "reason": reason, "domain": "tollkeeper", "metadata": named}
+    ]
+    if (wait_s := error.fields.get("retry_after_seconds")) is not None:
+        details.append({"@type": f"{_RPC}RetryInfo", "retryDelay": f"{wait_s:.3f}s"})
+    shown = {"code": status, "message": error.public_message, "status": _GEMINI_STATUSES.get(status, "UNKNOWN")}
+    return _encode({"error": {**shown, "details": details}})
+
+
 def refusal_event(dialect: Dialect, error: TollkeeperError, request_id: str) -> bytes:
     """Return the event that ends a stream which broke after its first byte."""
+    if dialect == "gemini":
+        return b"data: %b\n\n" % refusal(dialect, error, request_id)[1]
     if dialect == "anthropic":
         return b"event: error\ndata: %b\n\n" % refusal(dialect, error, request_id)[1]
     return error_event(error, request_id)

@@ -21,8 +21,11 @@ _DATA_LINE = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
 class StreamMeter(ABC):
     """Meters one stream of server-sent events, in the dialect of the provider.
 
-    `input_usage` is what is known of the input when the stream broke off before it stated what it wrote.
+    `input_usage` is what is known of the input when the stream broke off before it stated what it wrote. `needs_end` says
+    that a stream without its end is cut short, whatever usage it has stated.
     """
+
+    needs_end = True
 
     def __init__(self) -> None:
         self.usage: Usage | None = None

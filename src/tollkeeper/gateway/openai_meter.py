@@ -20,6 +20,8 @@ _ERROR_OBJECT = re.compile(rb'^data:\s*\{\s*"error"\s*:', re.MULTILINE)
 class OpenAIMeter(StreamMeter):
     """`charge` prices a usage, for the cost in the client's usage chunk."""
 
+    needs_end = False  # some servers of the dialect state a usage and leave out `[DONE]`
+
     def __init__(self, *, wants_usage: bool, charge: Callable[[Usage], Charge]) -> None:
         super().__init__()
         self._wants_usage = wants_usage

@@ -27,8 +27,8 @@ from tollkeeper.gateway.labels import read_labels
 from tollkeeper.gateway.outgoing import outgoing_of
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.gateway.relay import Relay
-from tollkeeper.gateway.wire.call import PERMISSIONS, Call, Operation
-from tollkeeper.gateway.wire.parsing import parse
+from tollkeeper.gateway.wire.call import PERMISSIONS, Call
+from tollkeeper.gateway.wire.parsing import Asked, parse
 from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
 from tollkeeper.ports.ledger import Ledger
@@ -58,13 +58,14 @@ class Pipeline(msgspec.Struct, frozen=True):
     body_bytes_max: int
     trusted_proxies: Networks = Networks()
 
-    async def handle(self, client: Client, operation: Operation) -> None:
+    async def handle(self, client: Client, asked: Asked) -> None:
         """Take one call through all steps and answer it; every refusal and fault is answered here."""
         key = call = passage = None
         try:
             found = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
-            key = key_in_use(found, client, PERMISSIONS[operation], self.trusted_proxies)  # 401, 403
-            call = parse(operation, await client.body(self.body_bytes_max))  # 400, 413
+            key = key_in_use(found, client, PERMISSIONS[asked.operation], self.trusted_proxies)  # 401, 403
+            body = await client.body(self.body_bytes_max)  # 413
+            call = parse(asked, body, client.scope.get("query_string", b""))  # 400
             route = self._find_route(key.organization_id, call.model)  # 404
             if key.terms is not None:
                 key.terms.check_model(call.model, route.deployments)  # 403

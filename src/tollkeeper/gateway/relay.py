@@ -61,6 +61,8 @@ class Relay:
         try:
             passage.answering(exchange)
             headers, is_events = _pass_headers(exchange, passage, target)
+            if passage.call.is_array and is_events:
+                headers = [(name, b"application/json" if name == b"content-type" else value) for name, value in headers]
             if is_events and 200 <= exchange.status < 300:
                 rates = rate_headers(client.dialect, passage.admission.headers(), client.started_us)
                 headers = [*headers, (b"cache-control", b"no-cache"), *rates]

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.usage import Charge, Outcome, Usage
 from tollkeeper.gateway.anthropic_meter import AnthropicMeter
+from tollkeeper.gateway.gemini_meter import GeminiMeter
 from tollkeeper.gateway.meter import StreamMeter
 from tollkeeper.gateway.openai_meter import OpenAIMeter
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.gateway.targets import Target
+from tollkeeper.gateway.wire.gemini_array import EventsAsArray
 from tollkeeper.gateway.wire.provider_api import ProviderApi
 
 
@@ -26,6 +28,7 @@ class StreamBack:
             self._translated = passage.translation.stream(
                 model=call.model, wants_usage=call.wants_usage, request_id=request_id, cost_usd=self._cost_usd
             )
+        self._array = EventsAsArray() if passage.call.is_array else None
 
     def feed(self, data: bytes) -> bytes:
         """Take what arrived and return what may go to the client now.
@@ -38,7 +41,9 @@ class StreamBack:
     def finish(self) -> bytes:
         """Return what is left when the stream has ended."""
         passing = self._pass(self.meter.finish())
-        return passing if self._translated is None else passing + self._translated.finish()
+        if self._translated is not None:
+            passing += self._as_asked(self._translated.finish())
+        return passing if self._array is None else passing + self._array.finish()
 
     def note_end(self, *, is_client_gone: bool) -> None:
         """Let the passage know how the stream ended."""
@@ -47,8 +52,8 @@ class StreamBack:
             passage.ended(Outcome.CLIENT_GONE)
         elif meter.has_error:
             passage.ended(Outcome.BROKEN, "the provider ended the stream with an error")
-        elif meter.usage is None and not meter.is_done:
-            passage.ended(Outcome.BROKEN, "the stream ended without its end, and without a usage")
+        elif not meter.is_done and (meter.usage is None or meter.needs_end):
+            passage.ended(Outcome.BROKEN, "the stream ended without its end")
         else:
             passage.ended(Outcome.COMPLETE, "" if meter.usage else "the provider stated no usage")
 
@@ -56,7 +61,10 @@ class StreamBack:
         if not events:
             return events
         events = self._target.without_secret(events)
-        return events if self._translated is None else self._translated.feed(events)
+        return self._as_asked(events if self._translated is None else self._translated.feed(events))
+
+    def _as_asked(self, events: bytes) -> bytes:
+        return events if self._array is None else self._array.feed(events)
 
     def _price(self, usage: Usage) -> Charge:
         self._passage.model_served = self.meter.model_served
@@ -72,5 +80,7 @@ class StreamBack:
 def _meter_of(api: ProviderApi, passage: Passage, price: Callable[[Usage], Charge]) -> StreamMeter:
     if api.dialect == "anthropic":
         return AnthropicMeter()
+    if api.dialect == "gemini":
+        return GeminiMeter()
     # A translation sees the usage in any case, and says the cost itself.
     return OpenAIMeter(wants_usage=passage.translation is not None or passage.call.wants_usage, charge=price)

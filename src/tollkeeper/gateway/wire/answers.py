@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.domain.usage import Usage
-from tollkeeper.gateway.wire import anthropic_answer, openai_answer
+from tollkeeper.gateway.wire import anthropic_answer, gemini_answer, openai_answer
 from tollkeeper.gateway.wire.translation import Dialect
 
 
@@ -21,6 +21,8 @@ def read_answer(dialect: Dialect, body: bytes) -> Stated:
     """Read a whole answer that is no error, whatever it holds."""
     if dialect == "anthropic":
         return _read_anthropic(body)
+    if dialect == "gemini":
+        return _read_gemini(body)
     return _read_openai(body)
 
 
@@ -31,6 +33,15 @@ def _read_openai(body: bytes) -> Stated:
     if answer.usage is None:
         return Stated(answer.model, None, openai_answer.delta_texts(body))
     return Stated(answer.model, openai_answer.usage_of(answer.usage, answer.service_tier), [])
+
+
+def _read_gemini(body: bytes) -> Stated:
+    answer = gemini_answer.parse_answer(body)
+    if answer is None:
+        return Stated("", None, [body.decode("utf-8", "replace")])
+    if answer.usage_metadata is None:
+        return Stated(answer.model_version, None, gemini_answer.delta_texts(body))
+    return Stated(answer.model_version, gemini_answer.usage_of(answer.usage_metadata), [])
 
 
 def _read_anthropic(body: bytes) -> Stated:

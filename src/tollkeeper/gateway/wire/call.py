@@ -10,13 +10,14 @@ import msgspec
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.gateway.wire.translation import Dialect
 
-Operation = Literal["chat.completions", "completions", "embeddings", "messages"]
+Operation = Literal["chat.completions", "completions", "embeddings", "messages", "generate_content"]
 """What is asked for, as usage records name it."""
 PERMISSIONS: dict[Operation, str] = {
     "chat.completions": "chat:create",
     "completions": "chat:create",
     "embeddings": "embeddings:create",
     "messages": "chat:create",
+    "generate_content": "chat:create",
 }
 MODEL_NAME_LENGTH_MAX = 256
 END_USER_LENGTH_MAX = 256
@@ -57,6 +58,9 @@ class Call(ABC):
     choices: int
     service_tier: str | None
     is_ambiguous: bool
+
+    is_array = False
+    """Whether a stream goes to the client as a JSON array and not as events."""
 
     # ---- of itself --------------------------------------------------------------------------------------------------
 

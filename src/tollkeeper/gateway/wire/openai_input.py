@@ -123,7 +123,7 @@ class _Tally:
 
     def _add_audio(self, audio: Any) -> None:
         data = audio.get("data") if isinstance(audio, dict) else None
-        tokens = _audio_tokens(data, audio["format"]) if isinstance(data, str) and "format" in audio else None
+        tokens = audio_tokens(data, audio["format"]) if isinstance(data, str) and "format" in audio else None
         if tokens is None:
             self._is_unbounded = True
         else:
@@ -131,7 +131,7 @@ class _Tally:
             self._data_bytes += len(data or "")
 
 
-def _audio_tokens(data: str, kind: Any) -> int | None:
+def audio_tokens(data: str, kind: Any) -> int | None:
     """Return the most tokens of a piece of audio, in base64; None when its length in time cannot be bounded."""
     size = len(data) * 3 // 4
     if kind == "mp3":

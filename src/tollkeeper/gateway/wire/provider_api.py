@@ -7,6 +7,7 @@ Sources: https://platform.claude.com/docs/en/api/overview (x-api-key, anthropic-
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import msgspec
 
@@ -30,14 +31,19 @@ class ProviderApi(msgspec.Struct, frozen=True):
     passed_headers: tuple[bytes, ...]
     own_headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def path_for(self, call: Call, model: str) -> str:  # noqa: ARG002  # in these dialects the body names the model
+    def path_for(self, call: Call, model: str) -> str:
         """Return where a call of a model goes; one of another dialect goes where its translation does."""
+        if self.dialect == "gemini":
+            method = "streamGenerateContent?alt=sse" if call.is_stream else "generateContent"
+            return f"/models/{quote(model, safe='')}:{method}"
         return self.paths.get(call.operation) or self.paths[_CHAT[self.dialect]]
 
     def key_header(self, secret: bytes) -> tuple[bytes, bytes]:
         """Return the header that carries our key."""
         if self.dialect == "anthropic":
             return b"x-api-key", secret
+        if self.dialect == "gemini":
+            return b"x-goog-api-key", secret
         return b"authorization", b"Bearer " + secret
 
 
@@ -52,12 +58,14 @@ _ANTHROPIC = ProviderApi(
     (b"anthropic-version", b"anthropic-beta"),
     ((b"anthropic-version", ANTHROPIC_VERSION),),
 )
+_GEMINI = ProviderApi("gemini", {}, ())
 _OF_KIND: dict[ProviderKind, ProviderApi] = {
     "openai": _OPENAI,
     "deepseek": _OPENAI,
     "xai": _OPENAI,
     "openai_compatible": _OPENAI,
     "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
 }
 
 
