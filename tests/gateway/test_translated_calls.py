@@ -124,6 +124,13 @@ async def test_what_cannot_be_translated_is_refused_before_anything_is_reserved(
     assert not gateway.upstream.requests
 
 
+async def test_a_text_that_json_cannot_carry_is_the_clients_mistake() -> None:
+    gateway = FakeGateway(ANTHROPIC)
+    body = b'{"model":"%b","messages":[{"role":"user","content":"\\ud83d"}]}' % MODEL.encode()
+    client = await gateway.call(body, key=UNLIMITED_KEY)
+    assert (client.status, gateway.upstream.requests) == (400, [])
+
+
 async def test_what_was_held_is_let_go_when_the_translation_refuses() -> None:
     gateway = FakeGateway(ANTHROPIC)
     client = await gateway.call(chat(n=2), key=GOOD_KEY)

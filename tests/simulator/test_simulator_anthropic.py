@@ -179,16 +179,27 @@ async def test_searches_have_a_fee_and_their_results_enter_the_prompt(
 async def test_a_stream_that_is_cut_costs_the_searches_made_by_then(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
-    body = saying("[[sim:searches=3;tokens=5]]", tools=[SEARCH], stream=True)
     with pytest.raises(httpx.RemoteProtocolError):
-        await http.post(
-            MESSAGES, json=body | {"messages": [{"role": "user", "content": "[[sim:searches=3;cut=2600]]"}]}
-        )
+        await http.post(MESSAGES, json=saying("[[sim:searches=3;cut=2600]]", tools=[SEARCH], stream=True))
     record = simulator.bill.records[0]
-    assert record.usage.web_searches == 1
-    assert record.complete is False
-    entered = [line.quantity for line in record.lines if line.dimension == "input"]
-    assert entered[0] > 300
+    assert (record.usage.web_searches, record.complete) == (1, False)
+    (entered,) = (line.quantity for line in record.lines if line.dimension == "input")
+    assert 300 < entered < 2 * 300
+
+
+async def test_documents_and_pictures_are_part_of_the_prompt(http: httpx.AsyncClient, simulator: Simulator) -> None:
+    plain = (await said(http, saying("what is it?")))["usage"]["input_tokens"]
+    sources: list[tuple[str, dict[str, Any], int]] = [
+        ("image", {"type": "base64", "media_type": "image/png", "data": PNG}, 800 * 600 // 750),
+        ("image", {"type": "url", "url": "https://example.com/1500x1500.png"}, 3_000),
+        ("document", {"type": "text", "media_type": "text/plain", "data": "word " * 50}, 50),
+        ("document", {"type": "base64", "media_type": "application/pdf", "data": "A" * 50_000}, 3_000),
+    ]
+    for kind, source, size in sources:
+        content = [{"type": kind, "source": source}, {"type": "text", "text": "what is it?"}]
+        usage = (await said(http, saying() | {"messages": [{"role": "user", "content": content}]}))["usage"]
+        assert usage["input_tokens"] - plain in range(size, size + 3)
+        assert simulator.bill.records[-1].usage.input_image_tokens == (size if kind == "image" else 0)
 
 
 @pytest.mark.parametrize("stream", [False, True])

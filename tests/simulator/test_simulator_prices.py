@@ -128,6 +128,8 @@ def test_a_piece_that_is_not_on_the_list_is_never_billed() -> None:
     ):
         with pytest.raises(AssertionError):
             lines_for("gpt-4o", "default", usage)
+    with pytest.raises(AssertionError):
+        lines_for("gemini-2.5-flash", "default", Usage(grounding_queries=1))
 
 
 def test_a_percentage_is_of_token_prices_alone() -> None:

@@ -125,6 +125,16 @@ def test_an_answer_that_came_from_here_goes_back_on_the_next_turn() -> None:
     assert translated(messages=messages)["messages"][0] == message
 
 
+def test_an_id_that_openai_would_not_take_is_replaced_alike_in_call_and_result() -> None:
+    long = "toolu_" + "x" * 40
+    call = {"type": "tool_use", "id": long, "name": "f", "input": {}}
+    found = translated(messages=[*said(call, role="assistant"), *said({"type": "tool_result", "tool_use_id": long})])[
+        "messages"
+    ]
+    assert found[0]["tool_calls"][0]["id"] == found[1]["tool_call_id"]
+    assert len(found[1]["tool_call_id"]) <= 40
+
+
 def test_documents_and_search_results() -> None:
     content = [
         {
@@ -214,8 +224,9 @@ def test_the_form_of_an_answer() -> None:
         "required": ["a"],
         "additionalProperties": False,
     }
-    opened = {**closed, "required": []}
-    for schema, is_strict in ((closed, True), (opened, False)):
+    optional = {**closed, "required": []}
+    opened = {**closed, "additionalProperties": True}
+    for schema, is_strict in ((closed, True), (optional, False), (opened, False), ({"anyOf": [opened]}, False)):
         form = {"type": "json_schema", "schema": schema}
         expected = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": is_strict}}
         assert translated(output_config={"format": form})["response_format"] == expected

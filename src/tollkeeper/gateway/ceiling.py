@@ -96,7 +96,8 @@ def _input_tokens(
     call: Call, deployment: Deployment, limits: ModelLimits | None, unseen: Unseen, text_tokens: int
 ) -> int:
     """Return a bound of the input: every text's, what no text shows, and never more than the model's window."""
-    tokens = text_tokens if deployment.provider.kind == "openai" else text_tokens + HIDDEN_TOKENS
+    is_as_sent = deployment.provider.kind == "openai" and call.dialect == "openai"  # a translation may add some words
+    tokens = text_tokens if is_as_sent else text_tokens + HIDDEN_TOKENS
     if unseen is not PLAIN:
         known = limits or UNLISTED
         tokens += unseen.images * known.image + unseen.audio_tokens + unseen.past_answers * known.output

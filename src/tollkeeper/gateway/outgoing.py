@@ -42,4 +42,7 @@ def outgoing_of(call: Call, deployment: Deployment, output_tokens: int | None) -
             "A name that decides stands twice in this body, or is escaped; it cannot be translated for its provider."
         )
     fields = translation.request(load(call.body), model=deployment.model, output_tokens=output_tokens)
-    return Outgoing(_encode(fields), translation)
+    try:
+        return Outgoing(_encode(fields), translation)
+    except (UnicodeError, OverflowError, RecursionError):  # half a surrogate pair, say
+        raise InvalidRequest("The body holds a text or a number that JSON cannot carry.") from None

@@ -56,7 +56,7 @@ def _check_history(body: Json) -> None:
         message = (
             f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
             f"`{kinds[0][0]}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block "
-            "(preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
+            "(preceding the lastmost set of `tool_use` and `tool_result` blocks)."
         )
         raise refuse(message)
 

@@ -145,9 +145,8 @@ def _response_form(config: Json) -> tuple[Any, bool]:
         message = f"* GenerateContentRequest.generation_config.response_mime_type: allowed mimetypes are {allowed}.\n"
         raise refuse(message)
     if (own is not None or plain is not None) and kind == "text/plain":
-        message = "Function calling with a response mime type: 'text/plain' is unsupported" if own is None else (
-            "* GenerateContentRequest.generation_config.response_schema: only allowed with response_mime_type application/json\n"
-        )  # fmt: skip
+        name = "response_schema" if own is not None else "response_json_schema"
+        message = f"* GenerateContentRequest.generation_config.{name}: only allowed with response_mime_type application/json\n"
         raise refuse(message)
     if own is not None and plain is not None:
         message = "Only one of response_schema and response_json_schema can be set."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.domain.deployment import ProviderKind
-from tollkeeper.gateway.wire import anthropic_to_openai, openai_to_anthropic
+from tollkeeper.gateway.wire import anthropic_to_gemini, anthropic_to_openai, openai_to_anthropic, openai_to_gemini
 from tollkeeper.gateway.wire.call import Call
 from tollkeeper.gateway.wire.provider_api import api_of
 from tollkeeper.gateway.wire.translation import Dialect, Translation
@@ -12,6 +12,8 @@ _TRANSLATED = frozenset({"chat.completions", "messages"})
 _OPENAI_KINDS: tuple[ProviderKind, ...] = ("openai", "deepseek", "xai", "openai_compatible")
 _TRANSLATIONS: dict[tuple[Dialect, ProviderKind], Translation] = {
     ("openai", "anthropic"): openai_to_anthropic.TRANSLATION,
+    ("openai", "gemini"): openai_to_gemini.TRANSLATION,
+    ("anthropic", "gemini"): anthropic_to_gemini.TRANSLATION,
     **{("anthropic", kind): anthropic_to_openai.for_kind(kind) for kind in _OPENAI_KINDS},
 }
 
