@@ -52,7 +52,7 @@ COMMANDS: dict[str, Entry] = {
     "db": Entry("db:app", "Upgrade and verify the database."),
     "simulate": Entry(
         "simulate:simulate",
-        "Start the provider simulator: an OpenAI look-alike that keeps its own exact bill. `--port 9090`, `--help`.",
+        "Start the provider simulator: it looks like OpenAI, Anthropic, Gemini, DeepSeek and xAI, and keeps its own exact bill. `--port 9090`, `--help`.",
         {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     ),
 }

@@ -10,7 +10,7 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 
 def simulate(context: typer.Context) -> None:
-    """Start the provider simulator: an OpenAI look-alike that keeps its own exact bill. `--port 9090`, `--help`."""
+    """Start the provider simulator: it looks like OpenAI, Anthropic, Gemini, DeepSeek and xAI, and keeps its own exact bill. `--port 9090`, `--help`."""
     from tollkeeper_simulator.__main__ import main
 
     sys.exit(main(context.args))

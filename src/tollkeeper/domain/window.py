@@ -26,7 +26,8 @@ class Window(msgspec.Struct, frozen=True):
 FOREVER = Window(0, None)
 """The one window of the period `total`."""
 _LATEST_MAX = 4096
-_latest: dict[tuple[Period, str, int], Window] = {}  # the last window of each calendar: most instants asked about are now
+# The last window of each calendar: most instants that are asked about are now.
+_latest: dict[tuple[Period, str, int], Window] = {}
 
 
 def window_at(period: Period, at_us: int, timezone: str, fiscal_month_start: int = 1) -> Window:
