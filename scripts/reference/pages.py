@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.reference import cli, configuration, dimensions, errors, permissions
+from scripts.reference import cli, configuration, dimensions, errors, permissions, translations
 
 FOLDER = Path("docs") / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -14,6 +14,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "dimensions.md": dimensions.render,
     "errors.md": errors.render,
     "permissions.md": permissions.render,
+    "translations.md": translations.render,
 }
 
 

@@ -117,7 +117,7 @@ class UsageRecord(msgspec.Struct, array_like=True):
     organization_id: str
     project_id: str
     api_key_id: str
-    operation: str  # chat.completions | completions | embeddings
+    operation: str  # chat.completions | completions | embeddings | messages | generate_content
     model_asked: str
     model_served: str
     provider: str
