@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from tests.fakes.ports import (
 from tests.fakes.upstream import EVENTS, REQUEST_ID, FakeUpstream, Script, Step
 
 from tollkeeper.domain.api_key import ApiKey, KeyStatus, write_key
-from tollkeeper.domain.deployment import Provider, RouteTable
+from tollkeeper.domain.deployment import Provider, Route, RouteTable
 from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.rate_limit import RateRule
 from tollkeeper.gateway.asgi import Gateway
@@ -60,7 +61,7 @@ ANTHROPIC = Provider("anthropic", "anthropic", "https://provider.test/v1", PROVI
 class FakeGateway:
     """The data plane over fakes, with one provider; `log` is what happened, in order."""
 
-    def __init__(self, provider: Provider = OPENAI, **relay_changes: Any) -> None:
+    def __init__(self, provider: Provider = OPENAI, *, routes: Sequence[Route] = (), **relay_changes: Any) -> None:
         self.log: list[str] = []
         self.ledger = RecordingLedger(self.log)
         self.limiter = FakeLimiter(self.log)
@@ -77,10 +78,10 @@ class FakeGateway:
             "client_stall_s": 60.0,
         }
         self.relay = Relay(self.upstream, RelaySettings(**{**settings, **relay_changes}))
-        routes = RouteTable([], [provider], Catalogue())
+        table = RouteTable(list(routes), [provider], Catalogue())
         pipeline = Pipeline(
             Authenticator(self.directory, PEPPER),
-            routes,
+            table,
             self.limiter,
             Holder(self.budgets, self.counter),
             self.ledger,
@@ -90,7 +91,7 @@ class FakeGateway:
             self.refusals,
             100_000,
         )
-        self.app = Gateway(pipeline, ModelList(routes, created_s=0))
+        self.app = Gateway(pipeline, ModelList(table, created_s=0))
 
     def client(self, body: Any = None, *, key: str | None = GOOD_KEY, **options: Any) -> FakeClient:
         """Return a client that is about to ask; a chat call unless told otherwise."""

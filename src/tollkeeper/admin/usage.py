@@ -109,6 +109,15 @@ class UsageAnswer(Shape):
     timezone: str
 
 
+class TryAnswer(Shape):
+    """A deployment that was tried and did not serve; `status` is 0 when no answer came."""
+
+    provider: str
+    model: str
+    status: int
+    reason: str
+
+
 class ChargeLineAnswer(Shape):
     dimension: str
     quantity: int
@@ -155,6 +164,9 @@ class UsageRecordAnswer(Shape):
     end_user: str
     labels: dict[str, str]
     provider_request_id: str
+    tries: Annotated[
+        list[TryAnswer], Field(description="Deployments tried before the one that served; none was billed.")
+    ]
 
 
 @router.get("/v1/usage", response_model=UsageAnswer, summary="Requests, tokens and costs, grouped")

@@ -86,6 +86,10 @@ def _facts(record: UsageRecord, organization: Organization, names: Names) -> lis
         ("tier", record.service_tier),
         ("cost", f"{dollars(record.amount_nanos)} ({record.cost_state.value})"),
         ("reason", record.reason),
+        (
+            "tried before",
+            ", ".join(f"{each.provider}/{each.model}: {each.status or each.reason}" for each in record.tries),
+        ),
         ("labels", labels),
         ("end user", record.end_user),
         ("provider's id", record.provider_request_id),

@@ -22,6 +22,7 @@ def describe_record(record: UsageRecord) -> dict[str, Any]:
     described["lines"] = [
         {**msgspec.structs.asdict(line), "amount_usd": usd_number(line.amount_nanos)} for line in record.lines
     ]
+    described["tries"] = [msgspec.structs.asdict(each) for each in record.tries]
     return {
         "object": "usage.record",
         "request_id": request_id_of(record),

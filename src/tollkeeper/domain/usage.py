@@ -106,6 +106,18 @@ class RateFigure(msgspec.Struct, array_like=True, frozen=True, gc=False):
     left: int
 
 
+class Try(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A deployment that was tried before the one that the record is of, and did not serve.
+
+    `status` is its HTTP status; 0 when none came, and then `reason` is the kind of the fault.
+    """
+
+    provider: str
+    model: str
+    status: int
+    reason: str = ""
+
+
 class UsageRecord(msgspec.Struct, array_like=True):
     """One forwarded call, as it is journaled and stored. Field order is the journal's format: append only.
 
@@ -142,3 +154,4 @@ class UsageRecord(msgspec.Struct, array_like=True):
     draws: tuple[Draw, ...] = ()  # what the call came to, by lease
     reserved_nanos: int = 0  # what was reserved for it at first
     rates: tuple[RateFigure, ...] = ()  # by which it was let in
+    tries: tuple[Try, ...] = ()  # that came before, none of them billed

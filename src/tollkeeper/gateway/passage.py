@@ -7,7 +7,7 @@ from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.price import PriceBook, charge_for, price_tier
 from tollkeeper.domain.reservation import Reservation
-from tollkeeper.domain.usage import Charge, CostState, Outcome, Usage, UsageRecord
+from tollkeeper.domain.usage import Charge, CostState, Outcome, Try, Usage, UsageRecord
 from tollkeeper.gateway.holding import Admitted
 from tollkeeper.gateway.outgoing import Outgoing
 from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call
@@ -16,6 +16,7 @@ from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
 
+_TRIES = b"x-tollkeeper-tries"
 _UNBILLED = Charge(CostState.UNBILLED, 0)
 _NOTHING = Usage({})
 
@@ -48,6 +49,7 @@ class Passage:
         "status",
         "tier",
         "translation",
+        "tries",
     )
 
     def __init__(  # noqa: PLR0913  # what `_reserve` has put together
@@ -68,6 +70,7 @@ class Passage:
         self.outcome = Outcome.BROKEN  # until it is known to have ended otherwise
         self.status = 0
         self.is_sent = False  # the provider may have seen the request
+        self.tries: list[Try] = []  # what was tried before
         self.model_served = ""
         self.provider_request_id = ""
         self.input_usage: Usage | None = None  # what is known of the input when the output must be counted
@@ -99,6 +102,21 @@ class Passage:
         """Note that the provider's answer broke off, or never came."""
         self.ended(Outcome.BROKEN, f"{fault.kind}: {fault.message}")
         self.is_sent = fault.sent or self.status != 0
+
+    @property
+    def output_tokens(self) -> int | None:
+        """What each answer may have at most because no more is paid for; None when nothing is to be said."""
+        return None if self._holding is None else self._holding.output_tokens
+
+    def move_on(self, deployment: Deployment, outgoing: Outgoing, fault: UpstreamFault | None) -> None:
+        """Leave a deployment that did not serve, which is not billed, for another one; a `fault` says why, else its status."""
+        last = self.deployment
+        reason = "" if fault is None else fault.kind
+        self.tries.append(Try(last.provider.name, printable(last.model, MODEL_NAME_LENGTH_MAX), self.status, reason))
+        self.deployment, self.body, self.translation = deployment, outgoing.body, outgoing.translation
+        self.outcome, self.status, self.is_sent, self.reason = Outcome.BROKEN, 0, False, ""
+        self.model_served = self.provider_request_id = ""
+        self._sent_ns = self._first_byte_ns = self._answered_ns = 0
 
     @property
     def path(self) -> str:
@@ -147,8 +165,8 @@ class Passage:
             api_key_id=held.api_key_id,
             operation=held.operation,
             model_asked=held.model_asked,
-            model_served=printable(self.model_served, MODEL_NAME_LENGTH_MAX) or held.model,
-            provider=held.provider,
+            model_served=printable(self.model_served, MODEL_NAME_LENGTH_MAX) or self.deployment.model,
+            provider=self.deployment.provider.name,
             status=self.status,
             outcome=self.outcome,
             is_stream=held.is_stream,
@@ -170,6 +188,7 @@ class Passage:
             draws=self._settle_held(charge),
             reserved_nanos=held.ceiling_nanos or 0,
             rates=self._rates,
+            tries=tuple(self.tries),
         )
 
     def _settle_held(self, charge: Charge) -> tuple[Draw, ...]:
@@ -202,3 +221,8 @@ class Passage:
         prices = prices or self._book.find(price_list, model)
         self.tier = price_tier(usage.service_tier, self.call.service_tier)
         return charge_for(prices, usage, at_us=self.reservation.started_at_us, tier=self.tier)
+
+
+def tries_headers(passage: Passage) -> list[tuple[bytes, bytes]]:
+    """Return the header that says how many deployments were tried, when it was more than one."""
+    return [(_TRIES, b"%d" % (len(passage.tries) + 1))] if passage.tries else []

@@ -21,11 +21,12 @@ from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.client import Client, ClientGoneError
 from tollkeeper.gateway.counting import count_usage
 from tollkeeper.gateway.dialects import rate_headers
+from tollkeeper.gateway.failover import pass_through_any
 from tollkeeper.gateway.holding import Admitted, Holder
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.labels import read_labels
 from tollkeeper.gateway.outgoing import outgoing_of
-from tollkeeper.gateway.passage import Passage
+from tollkeeper.gateway.passage import Passage, tries_headers
 from tollkeeper.gateway.relay import Relay
 from tollkeeper.gateway.wire.call import PERMISSIONS, Call
 from tollkeeper.gateway.wire.parsing import Asked, parse
@@ -75,7 +76,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             finally:
                 if passage is None:
                     admission.release(0)
-            await self._forward(client, passage)  # 502, 504
+            await self._forward(client, passage, route)  # 502, 504
         except TollkeeperError as error:
             await client.refuse(error)
             if key is not None and passage is None:
@@ -143,10 +144,10 @@ class Pipeline(msgspec.Struct, frozen=True):
             started_ns=client.started_ns,
         )
 
-    async def _forward(self, client: Client, passage: Passage) -> None:
+    async def _forward(self, client: Client, passage: Passage, route: Route) -> None:
         """Forward the call, meter what comes back, and settle before the client has the end of its answer."""
         try:
-            answer = await self.relay.pass_through(client, passage)
+            answer = await pass_through_any(self.relay, client, passage, route.deployments[1:])
         except UpstreamFault as fault:
             passage.failed(fault)
             raise
@@ -156,7 +157,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             await client.end()
         else:
             rates = rate_headers(client.dialect, passage.admission.headers(), client.started_us)
-            headers = [*answer.headers_with_cost(passage.charge), *rates]
+            headers = [*answer.headers_with_cost(passage.charge), *tries_headers(passage), *rates]
             await client.reply(answer.status, headers, answer.body)
 
     async def _settle(self, passage: Passage) -> None:

@@ -10,7 +10,7 @@ from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.usage import Outcome
 from tollkeeper.gateway.client import Client, Header
 from tollkeeper.gateway.dialects import rate_headers
-from tollkeeper.gateway.passage import Passage
+from tollkeeper.gateway.passage import Passage, tries_headers
 from tollkeeper.gateway.stream_back import StreamBack
 from tollkeeper.gateway.targets import Target, Targets
 from tollkeeper.gateway.whole_answer import WholeAnswer, meter_whole
@@ -65,7 +65,7 @@ class Relay:
                 headers = [(name, b"application/json" if name == b"content-type" else value) for name, value in headers]
             if is_events and 200 <= exchange.status < 300:
                 rates = rate_headers(client.dialect, passage.admission.headers(), client.started_us)
-                headers = [*headers, (b"cache-control", b"no-cache"), *rates]
+                headers = [*headers, (b"cache-control", b"no-cache"), *tries_headers(passage), *rates]
                 await client.start(exchange.status, headers)
                 await self._pass_stream(client, passage, exchange, target)
                 return None

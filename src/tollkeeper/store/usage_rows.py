@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tollkeeper.domain.lease import Draw
-from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, RateFigure, UsageRecord
+from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, RateFigure, Try, UsageRecord
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.schema import usage_record
 
@@ -73,6 +73,7 @@ class Detail(msgspec.Struct, omit_defaults=True, gc=False):
     reserved_nanos: int = 0
     rates: tuple[RateFigure, ...] = ()
     draws_cut: int = 0  # how many more draws there were
+    tries: tuple[Try, ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -189,6 +190,7 @@ def to_row(record: UsageRecord) -> Row:
         record.reserved_nanos,
         record.rates,
         _draws_cut(record),
+        record.tries,
     )
     return (
         record.organization_id,
@@ -240,6 +242,7 @@ def from_row(row: Sequence[Any]) -> UsageRecord:
         draws=detail.draws,
         reserved_nanos=detail.reserved_nanos,
         rates=detail.rates,
+        tries=detail.tries,
     )
 
 
