@@ -211,3 +211,20 @@ async def test_a_models_name_cannot_leave_its_place_in_the_path() -> None:
     gateway.will_answer(answer())
     await call(gateway, path="/v1beta/models/gemini/../x?y#z:generateContent")
     assert b"POST /v1beta/models/..%2Fx%3Fy%23z:generateContent " in gateway.upstream.requests[0].head
+
+
+@pytest.mark.parametrize("query", [b"&".join(b"a%d=1" % n for n in range(99)), b"%ff%00=&;=;", b"key"])
+async def test_a_query_that_makes_no_sense_is_none(query: bytes) -> None:
+    gateway = FakeGateway(GEMINI)
+    gateway.will_answer(answer())
+    assert (await call(gateway, query=query)).status == 200
+    assert (await call(gateway, query=query, headers={})).status == 401
+
+
+@pytest.mark.parametrize("name", ["tools", "contents", "generationConfig", "other"])
+async def test_a_body_nested_too_deeply_is_the_clients_mistake(name: str) -> None:
+    nested = b"[" * 5_000 + b"]" * 5_000
+    body = b'{"contents":[],"%b":%b}' % (name.encode(), nested)
+    gateway = FakeGateway(GEMINI)
+    gateway.will_answer(answer())
+    assert (await call(gateway, body)).status == 400

@@ -44,6 +44,13 @@ def read_fields(body: bytes) -> GeminiBody:
     Raises:
         InvalidRequest: not JSON, not UTF-8, a needed field is missing, has a wrong type or stands twice; `param` names it.
     """
+    try:
+        return _read(body)
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+
+
+def _read(body: bytes) -> GeminiBody:
     members = canonical(_members(body))
     for name in _NEEDED:
         if name not in members:

@@ -16,6 +16,7 @@ _OPERATIONS: dict[str, tuple[Operation, Dialect]] = {
     "/v1/embeddings": ("embeddings", "openai"),
     "/v1/messages": ("messages", "anthropic"),
 }
+_QUERY_FIELDS_MAX = 32
 _GEMINI_PREFIXES = ("/v1beta/models/", "/v1/models/")
 _GEMINI_METHODS = {"generateContent": False, "streamGenerateContent": True}
 
@@ -66,6 +67,11 @@ def parse(asked: Asked, body: bytes, query: bytes = b"") -> Call:
 
 
 def query_value(query: bytes, name: str) -> str:
-    """Return a value of a query string, "" when it is not there."""
-    found = parse_qs(query.decode("latin-1"), max_num_fields=32).get(name) if query else None
+    """Return a value of a query string, "" when it is not there or the query is no sensible one."""
+    if not query:
+        return ""
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=_QUERY_FIELDS_MAX).get(name)
+    except ValueError:
+        return ""
     return found[0] if found else ""
