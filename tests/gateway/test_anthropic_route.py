@@ -14,6 +14,7 @@ from tests.fakes.upstream import Script
 
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.usage import CostState, Outcome
+from tollkeeper.gateway.wire import anthropic as anthropic_wire
 
 # Fields as in https://platform.claude.com/docs/en/build-with-claude/prompt-caching (read 2026-11-22), with own figures.
 USAGE = {
@@ -206,3 +207,16 @@ async def test_gzip_nobody_asked_for_is_metered_all_the_same() -> None:
     gateway.upstream.scripts.append(Script(200, headers=headers, steps=[body]))
     client = await call(gateway)
     assert (client.body, gateway.ledger.only.quantities) == (body, QUANTITIES)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+        {"type": "sound_of_the_future", "source": {"type": "url", "url": "https://x.test/a"}},
+        {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "document", "source": {"type": "url"}}]},
+    ],
+)
+def test_what_has_a_source_and_is_no_picture_may_be_as_long_as_the_window(block: dict[str, Any]) -> None:
+    asked = message(messages=[{"role": "user", "content": [block]}])
+    assert anthropic_wire.parse(msgspec.json.encode(asked)).unseen().is_unbounded

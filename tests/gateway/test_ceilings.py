@@ -13,7 +13,7 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.model_limits import IMAGE_TOKENS_ASSUMED, OUTPUT_TOKENS_ASSUMED, WINDOW_TOKENS_ASSUMED
 from tollkeeper.gateway.ceiling import HIDDEN_TOKENS
 from tollkeeper.gateway.wire import openai as wire
-from tollkeeper.gateway.wire.call import PLAIN
+from tollkeeper.gateway.wire.unseen import PLAIN
 
 TEXT = {"type": "text", "text": "what is it?"}
 FILE = {"type": "file", "file": {"file_id": "file-1"}}

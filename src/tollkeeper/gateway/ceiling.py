@@ -9,7 +9,8 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.model_limits import UNLISTED, ModelLimits, limits_of
 from tollkeeper.domain.price import STANDARD_TIER, PriceBook, price_tier
 from tollkeeper.domain.rate_card import RateCard, card_of
-from tollkeeper.gateway.wire.call import PLAIN, Call, Unseen
+from tollkeeper.gateway.wire.call import Call
+from tollkeeper.gateway.wire.unseen import PLAIN, Unseen
 
 OUTPUT_TOKENS_MIN = 256
 """Of each answer: a call that states no limit is not let in with less than this."""

@@ -10,12 +10,12 @@ import msgspec
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.gateway.wire import anthropic_input
 from tollkeeper.gateway.wire.anthropic_body import MessagesBody, read_fields
-from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, Call, Unseen
+from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, Call
 from tollkeeper.gateway.wire.decisive_names import is_stated
-from tollkeeper.gateway.wire.json_body import load
+from tollkeeper.gateway.wire.json_body import load, with_model
 from tollkeeper.gateway.wire.texts import printable
+from tollkeeper.gateway.wire.unseen import Unseen
 
-_MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _OPEN_TIERS = frozenset({"", "auto"})
 _STANDARD_TIER = "standard_only"
 _CLIENTS_TOOLS = re.compile(r"(?:custom|(?:bash|text_editor|computer|memory)_\d{8})?")
@@ -92,17 +92,13 @@ class AnthropicCall(Call):
     def input_texts(self) -> tuple[list[str], int]:
         return anthropic_input.input_texts(self)
 
-    def count_material(self) -> tuple[list[str], int] | None:
-        return anthropic_input.count_material(self)
-
     def upstream_body(self, model: str, kind: ProviderKind, *, output_tokens: int | None = None) -> bytes:  # noqa: ARG002
         assert output_tokens is None, "every call of this dialect states a limit"
         if model == self.model:
             return self.body
         if self.is_ambiguous:
             return json.dumps({**load(self.body), "model": model}, separators=(",", ":")).encode()
-        name = msgspec.json.encode(model)
-        return _MODEL_MEMBER.sub(lambda found: found[1] + name, self.body, count=1)
+        return with_model(self.body, model)
 
 
 def parse(body: bytes) -> AnthropicCall:

@@ -6,14 +6,14 @@ Wire shapes: https://platform.claude.com/docs/en/api/messages (read 2026-11-22),
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, OUTPUT_TOKENS_MAX
 from tollkeeper.gateway.wire.decisive_names import DecisiveNames, is_stated
-from tollkeeper.gateway.wire.json_body import named
+from tollkeeper.gateway.wire.json_body import checked
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX
 
 NAMES = DecisiveNames(
@@ -58,7 +58,7 @@ def read_fields(body: bytes) -> tuple[MessagesBody, bool]:
     Raises:
         InvalidRequest: not JSON, not UTF-8, a needed field is missing or has a wrong type; `param` names the field.
     """
-    fields, members = _decode(body)
+    fields, members = checked(body, lambda read: (_decode_body(read), NAMES.read(read)))
     for name, text in (("model", fields.model), ("service_tier", fields.service_tier), ("speed", fields.speed)):
         if text is not None and not text.isprintable():
             raise InvalidRequest(f"'{name}' must consist of printable characters.", param=name)
@@ -69,18 +69,3 @@ def read_fields(body: bytes) -> tuple[MessagesBody, bool]:
             param="fallbacks",
         )
     return fields, NAMES.is_ambiguous(body, NAMES.quoted(members))
-
-
-def _decode(body: bytes) -> tuple[MessagesBody, dict[str, Any]]:
-    try:
-        if not body.isascii():
-            body.decode()
-        return _decode_body(body), NAMES.read(body)
-    except msgspec.ValidationError as error:
-        raise named(error) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None

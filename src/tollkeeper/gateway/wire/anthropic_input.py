@@ -5,26 +5,24 @@ Content blocks: https://platform.claude.com/docs/en/api/messages (read 2026-11-2
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.gateway.wire.call import PLAIN, Unseen
 from tollkeeper.gateway.wire.json_body import load, load_unambiguous
-from tollkeeper.gateway.wire.texts import collect_texts
+from tollkeeper.gateway.wire.texts import collect_texts, items_of
+from tollkeeper.gateway.wire.unseen import ANYTHING, PLAIN, Unseen, UnseenTally
 
 if TYPE_CHECKING:
     from tollkeeper.gateway.wire.anthropic import AnthropicCall
 
 _NOT_INPUT = frozenset({"role", "type", "url", "data", "media_type", "file_id", "id", "signature", "cache_control"})
 _TEXT_BLOCKS = frozenset({"text", "tool_use", "thinking", "redacted_thinking"})
-_MARKS = (b'"image"', b'"document"', b'"container_upload"', b'"search_result"', b"_tool_result", b'"server_tool_use"')
-_ANYTHING = Unseen(is_unbounded=True)
+_MARKS = (b'"source"', b'"file_id"', b"_tool_result", b'"server_tool_use"', b'"compaction"')
 
 
 def unseen_of(call: AnthropicCall) -> Unseen:
     """Return what an input has besides text; PLAIN, itself, when that is nothing.
 
-    A body without one of a few names is not read; one with an escaped letter in it, which could hide a name, is
+    Whatever is no text has a source or an id, or is what a tool of the provider left; a body without these is not read, one with an escaped letter in it, which could hide a name, is
     ambiguous and always read.
     """
     body = call.body
@@ -32,9 +30,9 @@ def unseen_of(call: AnthropicCall) -> Unseen:
         return PLAIN
     fields = load_unambiguous(body)
     if fields is None:
-        return _ANYTHING
+        return ANYTHING
     tally = _Tally()
-    for message in [{"content": fields.get("system")}, *_items(fields.get("messages"))]:
+    for message in [{"content": fields.get("system")}, *items_of(fields.get("messages"))]:
         if isinstance(message, dict):
             tally.add_blocks(message.get("content"))
     return tally.total()
@@ -54,52 +52,25 @@ def input_texts(call: AnthropicCall) -> tuple[list[str], int]:
     return texts, numbers
 
 
-def count_material(call: AnthropicCall) -> tuple[list[str], int] | None:
-    """Return texts to be counted, and a bound of the tokens of all that is not among them: its bytes.
-
-    None when the body could be read in two ways.
-
-    Raises:
-        InvalidRequest: the body cannot be read as a whole.
-    """
-    fields = load_unambiguous(call.body)
-    if fields is None:
-        return None
-    texts, _ = input_texts(call)
-    shortest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    return texts, _size(shortest) - sum(map(_size, texts)) - unseen_of(call).data_bytes
-
-
-class _Tally:
+class _Tally(UnseenTally):
     """Adds up what content has besides text."""
 
-    def __init__(self) -> None:
-        self._images = self._data_bytes = 0
-        self._is_unbounded = False
-
-    def total(self) -> Unseen:
-        found = Unseen(images=self._images, data_bytes=self._data_bytes, is_unbounded=self._is_unbounded)
-        return PLAIN if found == PLAIN else found
-
     def add_blocks(self, content: Any) -> None:
-        for block in _items(content):
+        for block in items_of(content):
             if isinstance(block, dict):
                 self._add_block(block)
 
     def _add_block(self, block: dict[str, Any]) -> None:
         kind = block.get("type")
         if kind == "image":
-            self._images += 1
             source = block.get("source")
-            data = source.get("data") if isinstance(source, dict) and source.get("type") == "base64" else None
-            if isinstance(data, str):
-                self._data_bytes += len(data)
+            self.add_image(source.get("data") if isinstance(source, dict) and source.get("type") == "base64" else None)
         elif kind == "tool_result":
             self.add_blocks(block.get("content"))
         elif kind == "document":
             self._add_document(block.get("source"))
         elif kind not in _TEXT_BLOCKS:
-            self._is_unbounded = True
+            self.add_anything()
 
     def _add_document(self, source: Any) -> None:
         """A text is among the bytes of the body; a PDF's pages are images and texts that nobody sees here."""
@@ -107,12 +78,4 @@ class _Tally:
         if kind == "content":
             self.add_blocks(source.get("content"))
         elif kind != "text":
-            self._is_unbounded = True
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+            self.add_anything()

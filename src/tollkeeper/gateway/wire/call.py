@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-import msgspec
-
 from tollkeeper.domain.deployment import ProviderKind
+from tollkeeper.gateway.wire.json_body import load_unambiguous
+from tollkeeper.gateway.wire.texts import text_size
 from tollkeeper.gateway.wire.translation import Dialect
+from tollkeeper.gateway.wire.unseen import Unseen
 
 Operation = Literal["chat.completions", "completions", "embeddings", "messages", "generate_content"]
 """What is asked for, as usage records name it."""
@@ -22,23 +24,6 @@ PERMISSIONS: dict[Operation, str] = {
 MODEL_NAME_LENGTH_MAX = 256
 END_USER_LENGTH_MAX = 256
 OUTPUT_TOKENS_MAX = 10_000_000  # that a request may allow; more than any model writes
-
-
-class Unseen(msgspec.Struct, frozen=True, gc=False):
-    """What an input has besides text.
-
-    `data_bytes` are those of the body that are no text but an image or audio. `past_answers` are spoken answers that are
-    named by their ids. `is_unbounded` says that something, a file say, may be as long as the model's window.
-    """
-
-    images: int = 0
-    audio_tokens: int = 0
-    past_answers: int = 0
-    data_bytes: int = 0
-    is_unbounded: bool = False
-
-
-PLAIN = Unseen()
 
 
 class Call(ABC):
@@ -140,15 +125,20 @@ class Call(ABC):
             InvalidRequest: the body cannot be read as a whole.
         """
 
-    @abstractmethod
     def count_material(self) -> tuple[list[str], int] | None:
-        """Return texts to be counted, and a bound of the tokens of all that is not among them.
+        """Return texts to be counted, and a bound of the tokens of all that is not among them: its bytes.
 
         None when the body could be read in two ways.
 
         Raises:
             InvalidRequest: the body cannot be read as a whole.
         """
+        fields = load_unambiguous(self.body)
+        if fields is None:
+            return None
+        texts, _ = self.input_texts()
+        shortest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        return texts, text_size(shortest) - sum(map(text_size, texts)) - self.unseen().data_bytes
 
     # ---- on its way -------------------------------------------------------------------------------------------------
 

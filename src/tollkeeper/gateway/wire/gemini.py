@@ -9,9 +9,10 @@ import msgspec
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire import gemini_input
-from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call, Unseen
+from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call
 from tollkeeper.gateway.wire.gemini_body import GeminiBody, canonical, read_fields
 from tollkeeper.gateway.wire.json_body import load
+from tollkeeper.gateway.wire.unseen import Unseen
 
 _FREE_TOOLS = frozenset({"functionDeclarations"})
 """What the client runs itself; every other kind of tool is Google's, and some are paid for."""
@@ -79,9 +80,6 @@ class GeminiCall(Call):
 
     def input_texts(self) -> tuple[list[str], int]:
         return gemini_input.input_texts(self)
-
-    def count_material(self) -> tuple[list[str], int] | None:
-        return gemini_input.count_material(self)
 
     def upstream_body(self, model: str, kind: ProviderKind, *, output_tokens: int | None = None) -> bytes:  # noqa: ARG002
         if output_tokens is None:

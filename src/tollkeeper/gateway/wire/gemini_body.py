@@ -13,7 +13,7 @@ import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire.call import OUTPUT_TOKENS_MAX
-from tollkeeper.gateway.wire.json_body import load_unambiguous, named
+from tollkeeper.gateway.wire.json_body import checked, load_unambiguous, named
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX
 
 CANDIDATES_MAX = 128
@@ -44,14 +44,11 @@ def read_fields(body: bytes) -> GeminiBody:
     Raises:
         InvalidRequest: not JSON, not UTF-8, a needed field is missing, has a wrong type or stands twice; `param` names it.
     """
-    try:
-        return _read(body)
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None
+    return checked(body, _read)
 
 
 def _read(body: bytes) -> GeminiBody:
-    members = canonical(_members(body))
+    members = canonical(_decode_members(body))
     for name in _NEEDED:
         if name not in members:
             raise InvalidRequest(f"Missing required parameter: '{name}'.", param=name)
@@ -79,21 +76,6 @@ def canonical(members: dict[str, Any]) -> dict[str, Any]:
             raise InvalidRequest(f"'{camel}' stands twice in the body.", param=camel)
         found[camel] = value
     return found
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    try:
-        if not body.isascii():
-            body.decode()
-        return _decode_members(body)
-    except msgspec.ValidationError as error:
-        raise named(error) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None
 
 
 def _check_once(body: bytes) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
+
+T = TypeVar("T")
+_MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 
 def load(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
@@ -54,3 +58,29 @@ def named(error: msgspec.ValidationError) -> InvalidRequest:
         return InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
     where = f" for '{param}'" if param else ""
     return InvalidRequest(f"Invalid type{where}: {text[:1].lower()}{text[1:]}.", param=param)
+
+
+def checked(body: bytes, decode: Callable[[bytes], T]) -> T:
+    """Return what `decode` reads of a body from outside.
+
+    Raises:
+        InvalidRequest: it is not JSON, not UTF-8, nested too deeply, or has other fields; `param` names the field.
+    """
+    try:
+        if not body.isascii():
+            body.decode()
+        return decode(body)
+    except msgspec.ValidationError as error:
+        raise named(error) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """Return a body in which its one member `model`, not escaped, has another value."""
+    name = msgspec.json.encode(model)
+    return _MODEL_MEMBER.sub(lambda found: found[1] + name, body, count=1)

@@ -14,13 +14,13 @@ import msgspec
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire import openai_input, openai_terms
-from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, Call, Unseen
-from tollkeeper.gateway.wire.json_body import load
+from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, Call
+from tollkeeper.gateway.wire.json_body import load, with_model
 from tollkeeper.gateway.wire.openai_body import Body, CompletionBody, OpenAIOperation, read_fields
 from tollkeeper.gateway.wire.openai_names import NAMES
 from tollkeeper.gateway.wire.texts import printable
+from tollkeeper.gateway.wire.unseen import Unseen
 
-_MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 _OPENING = re.compile(rb"^\s*\{")
 _INCLUDE_USAGE = b'{"stream_options":{"include_usage":true},'
@@ -104,9 +104,6 @@ class OpenAICall(Call):
     def input_texts(self) -> tuple[list[str], int]:
         return openai_input.input_texts(self)
 
-    def count_material(self) -> tuple[list[str], int] | None:
-        return openai_input.count_material(self)
-
     def upstream_body(self, model: str, kind: ProviderKind, *, output_tokens: int | None = None) -> bytes:
         asks_for_usage = self.is_stream and not self.wants_usage
         if model == self.model and not asks_for_usage and output_tokens is None:
@@ -117,8 +114,7 @@ class OpenAICall(Call):
             return _rewritten(self.body, model, asks_for_usage=asks_for_usage, added=added)
         body = self.body
         if model != self.model:
-            name = msgspec.json.encode(model)
-            body = _MODEL_MEMBER.sub(lambda found: found[1] + name, body, count=1)
+            body = with_model(body, model)
         if asks_for_usage:
             body = _OPENING.sub(_INCLUDE_USAGE, body, count=1)
         if added:

@@ -13,7 +13,7 @@ import msgspec
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, OUTPUT_TOKENS_MAX
 from tollkeeper.gateway.wire.decisive_names import is_stated
-from tollkeeper.gateway.wire.json_body import named
+from tollkeeper.gateway.wire.json_body import checked
 from tollkeeper.gateway.wire.openai_names import check_names
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX
 
@@ -79,7 +79,8 @@ def read_fields(operation: OpenAIOperation, body: bytes) -> tuple[Body, list[byt
     Raises:
         InvalidRequest: not JSON, not UTF-8, a needed field is missing or has a wrong type; `param` names the field.
     """
-    fields, decisive = _decode(operation, body)
+    decoder = _DECODERS[operation]
+    fields, decisive = checked(body, lambda read: (decoder.decode(read), check_names(read)))
     if not fields.model.isprintable():
         raise InvalidRequest("'model' must consist of printable characters.", param="model")
     if fields.service_tier is not None and not fields.service_tier.isprintable():
@@ -87,23 +88,3 @@ def read_fields(operation: OpenAIOperation, body: bytes) -> tuple[Body, list[byt
     if operation != "chat.completions" and not is_stated(getattr(fields, REQUIRED[operation])):
         raise InvalidRequest(f"Missing required parameter: '{REQUIRED[operation]}'.", param=REQUIRED[operation])
     return fields, decisive
-
-
-def _decode(operation: OpenAIOperation, body: bytes) -> tuple[Body, list[bytes]]:
-    """Return the fields of a body, and the decisive names that stand in it.
-
-    Raises:
-        InvalidRequest: see `read_fields`.
-    """
-    try:
-        if not body.isascii():
-            body.decode()
-        return _DECODERS[operation].decode(body), check_names(body)
-    except msgspec.ValidationError as error:
-        raise named(error) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None

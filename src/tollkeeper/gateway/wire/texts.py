@@ -28,3 +28,13 @@ def printable(text: str, length_max: int) -> str:
     """Return the beginning of a text from outside without what no database column or terminal should be given."""
     text = text[:length_max]
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
+
+
+def text_size(text: str) -> int:
+    """Return how many bytes a text has in UTF-8; lone surrogates, which have none, count too."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def items_of(value: Any) -> list[Any]:
+    """Return a list from outside; what is none has no items."""
+    return value if isinstance(value, list) else []

@@ -21,6 +21,24 @@ class FieldRule(msgspec.Struct, frozen=True):
     """For the documentation, in one clause; needed unless `how` is "same"."""
 
 
+SAME = FieldRule("same")
+
+
+def mapped(note: str) -> FieldRule:
+    """Return the rule of a field that is said in the target's words."""
+    return FieldRule("mapped", note)
+
+
+def dropped(note: str) -> FieldRule:
+    """Return the rule of a field that the target has nothing like, and without which the answer means the same."""
+    return FieldRule("dropped", note)
+
+
+def refused(note: str) -> FieldRule:
+    """Return the rule of a field that is answered with a 400."""
+    return FieldRule("refused", note)
+
+
 class TranslatedStream(Protocol):
     """One stream on its way back to the client."""
 

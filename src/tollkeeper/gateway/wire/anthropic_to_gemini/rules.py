@@ -5,80 +5,67 @@ Fields: `anthropic` 2.12, `MessageCreateParams` and its beta (2026-11).
 
 from __future__ import annotations
 
-from tollkeeper.gateway.wire.translation import FieldRule
-
-
-def _mapped(note: str) -> FieldRule:
-    return FieldRule("mapped", note)
-
-
-def _dropped(note: str) -> FieldRule:
-    return FieldRule("dropped", note)
-
-
-def _refused(note: str) -> FieldRule:
-    return FieldRule("refused", note)
-
+from tollkeeper.gateway.wire.translation import FieldRule, dropped, mapped, refused
 
 RULES: dict[str, FieldRule] = {
-    "model": _mapped("the deployment's model, in the path"),
-    "messages": _mapped("`contents`; neighbours of one role become one turn"),
-    "messages[].role": _mapped("assistant is model; `system` goes to `systemInstruction`, wherever it stands"),
-    "messages[].content[].text": _mapped("a text part; empty texts are left out, citations dropped"),
-    "messages[].content[].image": _mapped("`inlineData` for base64, `fileData` for URLs; uploaded files are refused"),
-    "messages[].content[].document": _mapped(
+    "model": mapped("the deployment's model, in the path"),
+    "messages": mapped("`contents`; neighbours of one role become one turn"),
+    "messages[].role": mapped("assistant is model; `system` goes to `systemInstruction`, wherever it stands"),
+    "messages[].content[].text": mapped("a text part; empty texts are left out, citations dropped"),
+    "messages[].content[].image": mapped("`inlineData` for base64, `fileData` for URLs; uploaded files are refused"),
+    "messages[].content[].document": mapped(
         "`inlineData`, `fileData` or text; its title and context go before it as texts; uploaded files are refused"
     ),
-    "messages[].content[].search_result": _mapped("a text of its title, source and content"),
-    "messages[].content[].thinking": _dropped(
+    "messages[].content[].search_result": mapped("a text of its title, source and content"),
+    "messages[].content[].thinking": dropped(
         "Gemini takes its own thoughts by the signature in the tool use's id alone"
     ),
-    "messages[].content[].redacted_thinking": _dropped("it is Anthropic's own"),
-    "messages[].content[].tool_use": _mapped(
+    "messages[].content[].redacted_thinking": dropped("it is Anthropic's own"),
+    "messages[].content[].tool_use": mapped(
         "`functionCall`; a thought signature stands in the id as `<id>__sig__<base64url>`, and a lost one is replaced by"
         " Google's text that skips the check"
     ),
-    "messages[].content[].tool_reference": _mapped("a text, the tool's name"),
-    "messages[].content[].tool_result": _mapped(
+    "messages[].content[].tool_reference": mapped("a text, the tool's name"),
+    "messages[].content[].tool_result": mapped(
         "`functionResponse` under the name of that call, its text as `output` or `error`; images inside it since Gemini 3,"
         " beside it before"
     ),
-    "messages[].content[].cache_control": _dropped("Gemini caches by itself"),
-    "messages[].content[].server_tool_use": _refused("and its results: what Anthropic's tools did cannot be told"),
-    "billing_policy": _refused("it is Anthropic's"),
-    "cache_control": _dropped("Gemini caches by itself"),
-    "compaction": _dropped("Gemini compacts nothing"),
-    "container": _refused("containers are Anthropic's"),
-    "context_management": _dropped("Gemini edits no context"),
-    "diagnostics": _dropped("Gemini has none"),
-    "fallback_credit_token": _refused("it is Anthropic's"),
-    "fallbacks": _refused("Tollkeeper's routes say what stands in for a model"),
-    "inference_geo": _refused("where Gemini works cannot be chosen"),
-    "max_tokens": _mapped("`maxOutputTokens`, thoughts included on both sides"),
-    "mcp_servers": _refused("Gemini calls no such servers"),
-    "metadata": _dropped("Tollkeeper's records have `user_id`"),
-    "output_config": _mapped("`format` is `responseJsonSchema`; `effort` is the thinking level or budget"),
-    "output_format": _mapped("`responseJsonSchema`"),
-    "service_tier": _mapped("`serviceTier` standard for standard_only; auto is left out"),
-    "speed": _dropped("Gemini has no such switch"),
-    "stop_sequences": _mapped(
+    "messages[].content[].cache_control": dropped("Gemini caches by itself"),
+    "messages[].content[].server_tool_use": refused("and its results: what Anthropic's tools did cannot be told"),
+    "billing_policy": refused("it is Anthropic's"),
+    "cache_control": dropped("Gemini caches by itself"),
+    "compaction": dropped("Gemini compacts nothing"),
+    "container": refused("containers are Anthropic's"),
+    "context_management": dropped("Gemini edits no context"),
+    "diagnostics": dropped("Gemini has none"),
+    "fallback_credit_token": refused("it is Anthropic's"),
+    "fallbacks": refused("Tollkeeper's routes say what stands in for a model"),
+    "inference_geo": refused("where Gemini works cannot be chosen"),
+    "max_tokens": mapped("`maxOutputTokens`, thoughts included on both sides"),
+    "mcp_servers": refused("Gemini calls no such servers"),
+    "metadata": dropped("Tollkeeper's records have `user_id`"),
+    "output_config": mapped("`format` is `responseJsonSchema`; `effort` is the thinking level or budget"),
+    "output_format": mapped("`responseJsonSchema`"),
+    "service_tier": mapped("`serviceTier` standard for standard_only; auto is left out"),
+    "speed": dropped("Gemini has no such switch"),
+    "stop_sequences": mapped(
         "`stopSequences`, at most 5; Gemini does not say which one it met: `stop_reason` is end_turn"
     ),
-    "stream": _mapped("the method in the path"),
-    "system": _mapped("`systemInstruction`, one part a block"),
+    "stream": mapped("the method in the path"),
+    "system": mapped("`systemInstruction`, one part a block"),
     "temperature": FieldRule("same"),
-    "thinking": _mapped(
+    "thinking": mapped(
         "`thinkingConfig`: the budget (its level since Gemini 3); disabled is the least the model can do; thoughts are"
         " shown unless `display` is omitted; left out, Gemini thinks as it does by default"
     ),
-    "thread": _refused("threads are Anthropic's"),
-    "tool_choice": _mapped(
+    "thread": refused("threads are Anthropic's"),
+    "tool_choice": mapped(
         "`functionCallingConfig`: auto AUTO, any ANY, tool ANY with its name, none NONE; `disable_parallel_tool_use` is"
         " dropped: Gemini has no such switch"
     ),
-    "tools": _mapped("`functionDeclarations`; tools that Anthropic defines are refused"),
-    "tools[].cache_control": _dropped("Gemini caches by itself"),
-    "tools[].strict": _dropped("Gemini has no such switch"),
-    "top_k": _mapped("`topK`"),
-    "top_p": _mapped("`topP`"),
+    "tools": mapped("`functionDeclarations`; tools that Anthropic defines are refused"),
+    "tools[].cache_control": dropped("Gemini caches by itself"),
+    "tools[].strict": dropped("Gemini has no such switch"),
+    "top_k": mapped("`topK`"),
+    "top_p": mapped("`topP`"),
 }
