@@ -112,3 +112,13 @@ async def test_a_deployment_that_cannot_be_asked_for_this_is_passed_over() -> No
     client = await gateway.call(chat(n=2, max_tokens=9), key=UNLIMITED_KEY)  # which Anthropic has not
     assert client.status == 200
     assert json.loads(gateway.upstream.requests[1].body)["model"] == "gpt-third"
+
+
+async def test_what_the_provider_itself_said_decides_not_its_translation() -> None:
+    gateway = gateway_of(SECOND, FIRST)
+    busy = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    gateway.will_answer(busy, 529)
+    gateway.will_answer(answer())
+    client = await gateway.call(chat(max_tokens=9), key=UNLIMITED_KEY)
+    assert client.status == 200
+    assert gateway.ledger.only.tries == (Try("anthropic", "claude-fake", 529),)

@@ -158,9 +158,18 @@ async def test_what_is_wrong_is_refused_in_the_dialect_and_named(body: Any, fiel
     assert not gateway.upstream.requests
 
 
-async def test_a_limit_that_stands_twice_is_refused() -> None:
-    body = b'{"contents":[],"generationConfig":{"maxOutputTokens":1,"maxOutputTokens":9000}}'
-    assert (await call(FakeGateway(GEMINI), body)).status == 400
+@pytest.mark.parametrize(
+    "config",
+    [
+        b'"generationConfig":{"maxOutputTokens":1,"maxOutputTokens":9000}',
+        b'"generation_config":{"max_output_tokens":1},"generation_config":{"max_output_tokens":9000}',
+        b'"generationConfig":{"maxOutputTokens":1},"\\u0067enerationConfig":{"maxOutputTokens":9000}',
+        b'"generationConfig":{"candidate_count":1,"candidate_count":8}',
+        b'"serviceTier":"flex","serviceTier":"priority"',
+    ],
+)
+async def test_what_decides_and_stands_twice_is_refused(config: bytes) -> None:
+    assert (await call(FakeGateway(GEMINI), b'{"contents":[],%b}' % config)).status == 400
 
 
 async def test_a_wait_is_told_as_retry_info() -> None:

@@ -34,7 +34,7 @@ async def pass_through_any(
             answer = await relay.pass_through(client, passage)
         except UpstreamFault as raised:
             fault = raised
-        if fault is None and (answer is None or not _may_others_serve(answer.status)):
+        if fault is None and (answer is None or not _may_others_serve(passage.status)):
             return answer
         following = _next(passage, left) if fault is None or not (fault.sent or client.status) else None
         if following is not None:
@@ -56,4 +56,5 @@ def _next(passage: Passage, left: Iterator[Deployment]) -> tuple[Deployment, Out
 
 
 def _may_others_serve(status: int) -> bool:
+    """Tell it by the provider's own status: a translated refusal may have another one."""
     return status >= 500 or status in _OTHERS_MAY_SERVE

@@ -19,6 +19,12 @@ from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX
 CANDIDATES_MAX = 128
 _NEEDED = ("contents",)
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
+_DECISIVE = (
+    b'contents"', b'onfig"', b'utputTokens"', b'utput_tokens"', b'Count"', b'_count"', b'tools"', b'achedContent"',
+    b'ached_content"', b'erviceTier"', b'ervice_tier"',
+)  # fmt: skip
+"""How names that decide end. One that may stand twice, or is hidden by an escape, has the body read as a whole."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
@@ -52,7 +58,7 @@ def _read(body: bytes) -> GeminiBody:
     for name in _NEEDED:
         if name not in members:
             raise InvalidRequest(f"Missing required parameter: '{name}'.", param=name)
-    if any(body.count(b'"%b"' % name) > 1 for name in (b"generationConfig", b"maxOutputTokens", b"tools", b"contents")):
+    if _ESCAPED_LETTER.search(body) or any(body.count(name) > 1 for name in _DECISIVE):
         _check_once(body)
     tier = _text(members.get("serviceTier"), "serviceTier")
     return GeminiBody(
