@@ -16,42 +16,32 @@ from tollkeeper.gateway.wire.anthropic_to_gemini.blocks import (
     tool_use_id,
 )
 from tollkeeper.gateway.wire.anthropic_to_gemini.errors import anthropic_error
-from tollkeeper.gateway.wire.gemini_target.answers import Answer, Part, Usage, parse_event
+from tollkeeper.gateway.wire.gemini_target.answers import Answer, Part, Usage
 from tollkeeper.gateway.wire.gemini_target.checking import JsonObject
-from tollkeeper.gateway.wire.gemini_target.errors import CUT_SHORT, UNREADABLE, ProviderError, describe
-from tollkeeper.gateway.wire.translation_reading import event_data
+from tollkeeper.gateway.wire.gemini_target.errors import CUT_SHORT, ProviderError, describe
+from tollkeeper.gateway.wire.gemini_target.stream import GeminiStream
 
 _encode = msgspec.json.Encoder().encode
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _DELTAS = {"text": "text_delta", "thinking": "thinking_delta"}
 
 
-class Stream:
+class Stream(GeminiStream):
     """One stream on its way back. It says its first word with the first event, its last when it has ended.
 
     Anthropic's clients asked for no usage: they are always told. `cost_usd` has no place in their usage.
     """
 
     def __init__(self, *, model: str, request_id: str) -> None:
+        super().__init__()
         self._model, self._request_id = model, request_id
         self._usage = Usage()
-        self._is_begun = self._is_broken = False
+        self._is_begun = False
         self._open: Kind | None = None
         self._index = -1
         self._calls = 0
         self._ended_by: str | None = None
         self._blocked: str | None = None
-
-    def feed(self, events: bytes) -> bytes:
-        written: list[bytes] = []
-        for data in event_data(events):
-            if self._is_broken:
-                break
-            try:
-                self._take(parse_event(data), written)
-            except (msgspec.DecodeError, RecursionError):
-                self._break(ProviderError("internal", UNREADABLE), written)
-        return b"".join(written)
 
     def finish(self) -> bytes:
         if self._is_broken:

@@ -6,22 +6,23 @@ from collections.abc import Callable
 
 import msgspec
 
-from tollkeeper.gateway.wire.gemini_target.answers import Answer, Candidate, Usage, parse_event
+from tollkeeper.gateway.wire.gemini_target.answers import Answer, Candidate, Usage
 from tollkeeper.gateway.wire.gemini_target.checking import JsonObject
-from tollkeeper.gateway.wire.gemini_target.errors import CUT_SHORT, UNREADABLE, ProviderError, describe
+from tollkeeper.gateway.wire.gemini_target.errors import CUT_SHORT, ProviderError, describe
 from tollkeeper.gateway.wire.gemini_target.naming import created_s
+from tollkeeper.gateway.wire.gemini_target.stream import GeminiStream
 from tollkeeper.gateway.wire.openai_to_gemini.answer import Said, openai_logprobs, openai_usage, service_tier
 from tollkeeper.gateway.wire.openai_to_gemini.errors import openai_error
-from tollkeeper.gateway.wire.translation_reading import event_data
 
 _encode = msgspec.json.Encoder().encode
 DONE = b"data: [DONE]\n\n"
 
 
-class Stream:
+class Stream(GeminiStream):
     """One stream on its way back. It says its first word with the first candidate, its last when it has ended."""
 
     def __init__(self, *, model: str, wants_usage: bool, request_id: str, cost_usd: Callable[[], str | None]) -> None:
+        super().__init__()
         self._model, self._request_id = model, request_id
         self._wants_usage, self._cost_usd = wants_usage, cost_usd
         self._head = b""
@@ -29,18 +30,6 @@ class Stream:
         self._said: dict[int, Said] = {}
         self._open: set[int] = set()
         self._usage = Usage()
-        self._is_broken = False
-
-    def feed(self, events: bytes) -> bytes:
-        written: list[bytes] = []
-        for data in event_data(events):
-            if self._is_broken:
-                break
-            try:
-                self._take(parse_event(data), written)
-            except (msgspec.DecodeError, RecursionError):
-                self._break(ProviderError("internal", UNREADABLE), written)
-        return b"".join(written)
 
     def finish(self) -> bytes:
         if self._is_broken:
