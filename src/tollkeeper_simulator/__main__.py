@@ -26,6 +26,9 @@ def settings_from(arguments: Sequence[str]) -> tuple[Settings, bool]:
     parser.add_argument("--port", type=int, default=9090, help="0 lets the system choose (default: 9090)")
     parser.add_argument("--tokens-per-second", type=int, help="pace of each answer (default: as fast as possible)")
     parser.add_argument("--bill-file", type=Path, help="append each finished bill record here as a JSON line")
+    parser.add_argument(
+        "--grok-percent", type=int, default=100, help="what xAI bills of its list prices (default: 100)"
+    )
     parser.add_argument("--json", action="store_true", help="print the address as JSON")
     given = parser.parse_args(arguments)
     try:
@@ -34,6 +37,7 @@ def settings_from(arguments: Sequence[str]) -> tuple[Settings, bool]:
             port=given.port,
             tokens_per_second=given.tokens_per_second,
             bill_file=given.bill_file,
+            grok_percent=given.grok_percent,
         )
     except ValueError as wrong:
         parser.error(str(wrong))

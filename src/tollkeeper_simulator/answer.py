@@ -67,7 +67,8 @@ class Answer:
     """An answer ready to be sent: `body` for a plain one, `events` for a stream; `job` None means that nothing is billed.
 
     `tells_usage` says that the caller finds its usage in `body`; a stream says so on the event that has it. `error_event`
-    is what a stream ends with when something breaks on the way, in its dialect; `stream_type` its content type.
+    is what a stream ends with when something breaks on the way, in its dialect; `stream_type` its content type, `plain_type`
+    that of a plain answer.
     """
 
     status: int
@@ -78,3 +79,4 @@ class Answer:
     headers: Headers = field(default_factory=list)
     error_event: bytes = OPENAI_ERROR_EVENT
     stream_type: str = "text/event-stream; charset=utf-8"
+    plain_type: str = "application/json"

@@ -38,6 +38,8 @@ class Usage(msgspec.Struct, frozen=True):
     tool_use_prompt_tokens: int = 0
     output_image_tokens: int = 0
     web_searches: int = 0
+    file_searches: int = 0
+    code_sessions: int = 0
     grounded_prompts: int = 0
     grounding_queries: int = 0
     seconds: int = 0
@@ -66,6 +68,8 @@ class Usage(msgspec.Struct, frozen=True):
             "output_audio": self.output_audio_tokens,
             "output_image": self.output_image_tokens,
             "web_search": self.web_searches,
+            "file_search": self.file_searches,
+            "code_session": self.code_sessions,
             "grounded_prompt": self.grounded_prompts,
             "grounding_query": self.grounding_queries,
             "second": self.seconds,

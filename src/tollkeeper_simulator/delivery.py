@@ -30,7 +30,6 @@ _LAST_CHUNK = b"0\r\n\r\n"
 _MALFORMED_EVENT = 2
 # After so many events without a pause other connections get their turn, and a caller who hung up is noticed.
 _FAIRNESS = 64
-_JSON_HEADERS = [("content-type", "application/json")]
 _TICKS_PER_NANO = 10
 
 
@@ -76,7 +75,7 @@ class Delivery:
         body = answer.body if end is None else answer.body[:end]
         told = answer.tells_usage and whole and not self._plan.malformed and not self._channel.gone
         self._enter(answer, usage, complete=whole and not self._channel.gone, told=told)
-        start = head(answer.status, [*_JSON_HEADERS, *answer.headers], len(answer.body))
+        start = head(answer.status, [("content-type", answer.plain_type), *answer.headers], len(answer.body))
         if self._slow:
             await self._channel.write(start)
             for piece in self._cut(body):
@@ -252,6 +251,7 @@ class _Made:
             output_tokens=self.output,
             reasoning_tokens=self._reasoning,
             output_audio_tokens=self._audio,
+            output_image_tokens=min(self._whole.output_image_tokens, self.output),
         )
 
 
@@ -260,7 +260,11 @@ def _partly(usage: Usage, output_tokens: int) -> Usage:
     output = min(output_tokens, usage.output_tokens)
     spoken = max(0, output - (usage.output_tokens - usage.output_audio_tokens))
     return msgspec.structs.replace(
-        usage, output_tokens=output, reasoning_tokens=min(usage.reasoning_tokens, output), output_audio_tokens=spoken
+        usage,
+        output_tokens=output,
+        reasoning_tokens=min(usage.reasoning_tokens, output),
+        output_audio_tokens=spoken,
+        output_image_tokens=min(usage.output_image_tokens, output),
     )
 
 

@@ -26,7 +26,8 @@ class FaultPlan:
     Times are milliseconds, positions are bytes of the body. `delay_ms` is time in the provider's queue, before anything
     is billed; `first_byte_delay_ms` holds back an answer that is already being generated. `tokens` and `big_kb` set the
     length of the answer and override the caller's limits. `searches` is how often a search tool is used that the caller
-    offers. `blocked` has the prompt refused for what it says, `filtered` the answer broken off, each in a 200.
+    offers. `blocked` has the prompt refused for what it says, `filtered` the answer broken off, each in a 200. `key` are the
+    last characters of the only api key that all this is for, `label` is a name for the bill; neither does anything else.
     """
 
     text: str = ""
@@ -51,12 +52,18 @@ class FaultPlan:
     searches: int | None = None
     blocked: bool = False
     filtered: bool = False
+    key: str = ""
+    label: str = ""
 
     @property
     def ends_at(self) -> int | None:
         """The body byte after which nothing more is sent, whichever way it ends."""
         ends = [at for at in (self.cut_at, self.reset_at, self.stall_at) if at is not None]
         return min(ends) if ends else None
+
+    def for_key(self, api_key_id: str) -> FaultPlan:
+        """Return what is to go wrong for a caller: nothing when it is meant for another one's key; its text stays."""
+        return replace(NO_FAULT, text=self.text, label=self.label) if self.key not in {"", api_key_id} else self
 
 
 NO_FAULT = FaultPlan()
@@ -72,6 +79,7 @@ _NUMBERS = {
     "tokens": "tokens",
     "searches": "searches",
 }
+_NAMES = frozenset({"key", "label"})
 
 
 def parse(text: str) -> FaultPlan:
@@ -93,6 +101,8 @@ def parse(text: str) -> FaultPlan:
             values["drip_bytes"], values["drip_ms"] = _number(size, part, at_least=1), _number(pause, part)
         elif name == "status":
             values |= _status(value, part)
+        elif name in _NAMES and value:
+            values[name] = value
         else:
             msg = f"unknown fault {part!r}"
             raise UnknownFaultError(msg)
@@ -169,4 +179,4 @@ def _status(value: str, part: str) -> dict[str, object]:
     return {"status": status, "refusal": kind or "rate"}
 
 
-assert set(_NUMBERS.values()) | _FLAGS <= {each.name for each in fields(FaultPlan)}
+assert set(_NUMBERS.values()) | _FLAGS | _NAMES <= {each.name for each in fields(FaultPlan)}

@@ -13,12 +13,17 @@ claude-              web_search                0.01
 gemini-2.            grounded_prompt           0.035
 gemini-              grounding_query           0.014
 grok-                web_search                0.005
+gpt-                 web_search                0.01
+gpt-                 file_search               0.0025
+gpt-                 code_session              0.03
 whisper-1            second                    0.0001
 tts-1                character                 0.000015
 dall-e-3             image:1024x1024/standard  0.04
 dall-e-3             image:1024x1024/hd        0.08
 dall-e-3             image:1024x1792/standard  0.08
 dall-e-3             image:1024x1792/hd        0.12
+dall-e-3             image:1792x1024/standard  0.08
+dall-e-3             image:1792x1024/hd        0.12
 """
 
 BY_THE_PIECE = ("whisper-1", "tts-1", "dall-e-3")

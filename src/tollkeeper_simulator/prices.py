@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
-from tollkeeper_simulator import price_list, price_list_anthropic, price_list_gemini, price_lists_compatible
+from tollkeeper_simulator import (
+    price_list,
+    price_list_anthropic,
+    price_list_gemini,
+    price_list_media,
+    price_lists_compatible,
+)
 from tollkeeper_simulator.fee_list import BY_THE_PIECE, FEES
 
 Provider = Literal["openai", "anthropic", "gemini", "deepseek", "xai"]
@@ -28,7 +34,9 @@ TokenClass = Literal[
     "input_image",
     "output_image",
 ]
-Piece = Literal["web_search", "grounded_prompt", "grounding_query", "second", "character", "image"]
+Piece = Literal[
+    "web_search", "file_search", "code_session", "grounded_prompt", "grounding_query", "second", "character", "image",
+]  # fmt: skip
 Dimension = TokenClass | Piece
 
 TOKEN_CLASSES: tuple[TokenClass, ...] = get_args(TokenClass)
@@ -179,6 +187,7 @@ MODELS_OF: dict[Provider, tuple[str, ...]] = {provider: tuple(prices) for provid
 
 PRICES: dict[str, dict[Tier, TierPrices]] = {
     **{model: prices for each in _BY_PROVIDER.values() for model, prices in each.items()},
+    **_read(price_list_media.LIST),
     **{model: {"default": TierPrices(Rates(*_fees(model)))} for model in BY_THE_PIECE},
 }
 """Model id (without date) of any provider -> service tier -> prices."""

@@ -17,6 +17,7 @@ from tollkeeper_simulator.bill import Bill
 from tollkeeper_simulator.delivery import Delivery
 from tollkeeper_simulator.dialect import RefusedError, State, Work
 from tollkeeper_simulator.faults import NO_FAULT, Rules, UnknownFaultError, combine, marker_in
+from tollkeeper_simulator.forms import read_form
 from tollkeeper_simulator.gemini import GeminiDialect
 from tollkeeper_simulator.http import Connection, head
 from tollkeeper_simulator.openai import OpenAIDialect
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 _KEY_ID_CHARACTERS = 6
 _BACKLOG = 1_024
 _HUNG_UP = 499
-_JSON = [("content-type", "application/json")]
 
 
 class Simulator:
@@ -103,7 +103,8 @@ class Simulator:
                     self.bill.in_flight -= 1
                 return
         answer = self._look_up(request)
-        await channel.write(head(answer.status, [*_JSON, *answer.headers], len(answer.body)) + answer.body)
+        kind = [("content-type", answer.plain_type)]
+        await channel.write(head(answer.status, [*kind, *answer.headers], len(answer.body)) + answer.body)
 
     def _look_up(self, request: Request) -> Answer:
         """Answer what is neither billed nor subject to faults."""
@@ -163,8 +164,13 @@ class Simulator:
     def _body(self, request: Request, dialect: Dialect) -> Json:
         if request.body_too_large:
             raise RefusedError(dialect.malformed_body("Request body is too large.", 413))
+        content_type = request.headers.get("content-type", "")
         try:
+            if content_type.startswith("multipart/form-data"):
+                return read_form(request.body, content_type)
             body = self._decode(request.body)
+        except ValueError as wrong:
+            raise RefusedError(dialect.malformed_body(f"We could not read the form. ({wrong})")) from wrong
         except msgspec.DecodeError as wrong:
             reason = f"We could not parse the JSON body of your request. ({wrong})"
             raise RefusedError(dialect.malformed_body(reason)) from wrong
@@ -175,4 +181,4 @@ class Simulator:
     def _plan(self, request: Request, caller: Caller, model: str, last_text: str) -> FaultPlan:
         header = request.headers.get("x-sim-fault")
         rule = self.rules.take(request.path, model, caller.api_key_id)
-        return combine(header, marker_in(last_text), rule)
+        return combine(header, marker_in(last_text), rule).for_key(caller.api_key_id)

@@ -337,3 +337,13 @@ def test_markers_are_found_in_text() -> None:
 def test_what_is_not_in_the_grammar_is_an_error(text: str) -> None:
     with pytest.raises(UnknownFaultError):
         parse(text)
+
+
+@pytest.mark.parametrize(("key", "status"), [("abc123", 503), ("def456", 200)])
+async def test_a_fault_may_be_meant_for_one_key_alone_and_is_noted_for_all(
+    http: httpx.AsyncClient, simulator: Simulator, key: str, status: int
+) -> None:
+    fault = f"label=seven;status=503;key={key}"
+    answer = await http.post(CHAT, json=asking(f"hello [[sim:{fault}]]"))
+    assert answer.status_code == status
+    assert simulator.bill.records[0].fault == fault

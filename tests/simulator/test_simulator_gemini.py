@@ -302,3 +302,14 @@ async def test_models_come_in_the_callers_shape(http: httpx.AsyncClient) -> None
     one = (await http.get(f"/v1beta/models/{FLASH}")).json()
     assert "generateContent" in one["supportedGenerationMethods"]
     assert (await http.get("/v1beta/models/gemini-0")).json()["error"]["status"] == "NOT_FOUND"
+
+
+async def test_all_answers_rest_on_the_same_searches_which_are_billed_once(
+    http: httpx.AsyncClient, simulator: Simulator
+) -> None:
+    body = asking("[[sim:searches=3]] please search", generationConfig={"candidateCount": 2}, **SEARCH)
+    answer = await said(http, body, FLASH)
+    first, second = (each["groundingMetadata"]["webSearchQueries"] for each in answer["candidates"])
+    assert first == second
+    assert len(set(first)) == 3
+    assert simulator.bill.records[0].amount_nano == priced(answer["usageMetadata"], PRICES, 3 * 14_000_000)

@@ -201,6 +201,13 @@ async def test_usage_can_be_left_out_be_late_or_zero(http: httpx.AsyncClient, si
     assert [record.amount_nano > 0 for record in simulator.bill.records] == [True, True, True, False]
 
 
+async def test_what_costs_nothing_has_searched_nothing(http: httpx.AsyncClient, simulator: Simulator) -> None:
+    for fault, tells in (("searches=2", True), ("zero_usage;searches=2", False)):
+        answer = await said(http, asking(f"[[sim:{fault}]]") | {"tools": [{"googleSearch": {}}]})
+        assert ("groundingMetadata" in answer["candidates"][0]) == tells
+    assert [record.amount_nano > 0 for record in simulator.bill.records] == [True, False]
+
+
 async def test_a_blocked_prompt_is_an_answer_and_is_billed(http: httpx.AsyncClient, simulator: Simulator) -> None:
     for answer in (await said(http, asking("[[sim:blocked]]")), (await streamed(http, asking("[[sim:blocked]]")))[-1]):
         assert answer["promptFeedback"]["blockReason"] == "SAFETY"

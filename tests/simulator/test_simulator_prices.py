@@ -122,7 +122,7 @@ def test_what_is_sold_by_the_piece_has_its_fee(model: str, field: str, kind: str
 
 def test_a_piece_that_is_not_on_the_list_is_never_billed() -> None:
     for usage in (
-        Usage(web_searches=1),
+        Usage(grounded_prompts=1),
         Usage(images=1, image_kind="1x1/hd"),
         Usage(cache_write_5m_tokens=1, input_tokens=1),
     ):

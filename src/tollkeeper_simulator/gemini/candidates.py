@@ -48,7 +48,7 @@ def ending(said: Reply, asked: GenerateRequest) -> Json:
     if said.finish == "SAFETY":
         more["safetyRatings"] = _ratings(blocked=True)
     if asked.tools.searches:
-        more["groundingMetadata"] = _grounding(said, asked.tools.searches)
+        more["groundingMetadata"] = _grounding(said, asked)
     return more
 
 
@@ -68,8 +68,11 @@ def _ratings(*, blocked: bool) -> list[Json]:
     return [worst, *({"category": name, "probability": "NEGLIGIBLE"} for name in others)]
 
 
-def _grounding(said: Reply, searches: int) -> Json:
-    queries = ["".join(text.say(said.seed + place + 3, 4)).rstrip(" .") for place in range(searches)]
+def _grounding(said: Reply, asked: GenerateRequest) -> Json:
+    """Return what an answer rests on. It was searched once, for all answers; no query is made twice."""
+    seed = text.seed_of(asked.model.name, "".join(asked.prompt.tokens))
+    said_of_each = ("".join(text.say(seed + place + 3, 4)).rstrip(" .") for place in range(asked.tools.searches))
+    queries = [f"{words} {place + 1}" for place, words in enumerate(said_of_each)]
     whole = "".join(said.pieces)
     segment = {"startIndex": 0, "endIndex": len(whole.encode()), "text": whole}
     return {

@@ -55,6 +55,8 @@ def read(body: Json, model: Model, plan: FaultPlan) -> ToolPlan:
         raise refuse(message)
     text = user_text(body.get("contents")).lower()
     wanted = plan.searches if plan.searches is not None else int("search" in text)
+    if plan.zero_usage:
+        wanted = 0  # nothing is billed, so nothing was searched
     return ToolPlan(_picked(body, offered, text), wanted if searches else 0, bool(offered))
 
 

@@ -1,7 +1,6 @@
 """OpenAI's dialect: which route is answered by what, for OpenAI's own models and for DeepSeek's and xAI's.
 
-What it cannot do: Responses, files, batches, images, speech, moderations, parallel tool calls, log probabilities, predictions;
-of the administration API there are costs and two kinds of usage. What DeepSeek and xAI lack stands in `families`.
+What it cannot do: conversations, batches, parallel tool calls, log probabilities, predictions; of the administration API there are costs and two kinds of usage. What DeepSeek and xAI lack stands in `families`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,11 @@ from tollkeeper_simulator.openai.catalogue import family_of
 from tollkeeper_simulator.openai.chat import Chat
 from tollkeeper_simulator.openai.completions import Completions
 from tollkeeper_simulator.openai.embeddings import Embeddings
+from tollkeeper_simulator.openai.files import Files
+from tollkeeper_simulator.openai.moderations import Moderations
+from tollkeeper_simulator.openai.pictures import Pictures
+from tollkeeper_simulator.openai.responses import Responses
+from tollkeeper_simulator.openai.sound import Listening, Speech
 
 if TYPE_CHECKING:
     from tollkeeper_simulator.answer import Answer, Caller, Headers
@@ -31,10 +35,19 @@ class OpenAIDialect:
 
     def __init__(self) -> None:
         """Set up the billed routes."""
+        self._files, self._responses = Files(), Responses()
         self._endpoints: dict[str, Endpoint] = {
+            "/v1/responses": self._responses,
             "/v1/chat/completions": Chat(),
             "/v1/completions": Completions(),
             "/v1/embeddings": Embeddings(),
+            "/v1/moderations": Moderations(),
+            "/v1/images/generations": Pictures("image_generation"),
+            "/v1/images/edits": Pictures("image_edit"),
+            "/v1/images/variations": Pictures("image_edit"),
+            "/v1/audio/speech": Speech(),
+            "/v1/audio/transcriptions": Listening(),
+            "/v1/audio/translations": Listening(),
         }
 
     def provider(self, model: str) -> Provider:
@@ -46,14 +59,17 @@ class OpenAIDialect:
         return self._endpoints.get(request.path) if request.method == "POST" else None
 
     def look_up(self, request: Request, state: State) -> Answer | None:
-        """Answer models, usage and costs; None when the request is not for this dialect."""
+        """Answer models, files, usage and costs; None when the request is not for this dialect."""
         if not request.path.startswith("/v1/"):
             return None
-        self.api_key(request)
+        api_key = self.api_key(request)
         if request.method == "GET" and request.path.startswith("/v1/organization/"):
             return admin.answer(request, state)
         if request.method == "GET" and request.path.startswith("/v1/models"):
             return models.answer(request.path)
+        found = self._responses.look_up(request) or self._files.look_up(request, api_key)
+        if found is not None:
+            return found
         return errors.unknown_url(request.method, request.path)
 
     def api_key(self, request: Request) -> str:

@@ -151,7 +151,7 @@ def _response_format(body: Json) -> tuple[Any, bool]:
         return None, False
     if not isinstance(given, dict):
         raise fields.wrong_type("response_format", "an object", given)
-    kind = given.get("type")
+    kind = str(given.get("type"))
     if kind == "json_schema":
         wrapped = given.get("json_schema")
         if not isinstance(wrapped, dict) or not isinstance(wrapped.get("name"), str):

@@ -3,7 +3,7 @@
 Sources: api-docs.deepseek.com (quick_start/pricing, quick_start/error_codes, guides/kv_cache) and docs.x.ai (developers/cost-tracking,
 debugging), read 2026-11-21; xAI's error shape is known from clients' reports only.
 
-What they cannot do here: prefix completion, DeepSeek's balance API, xAI's Responses, tools on xAI's side other than
+What they cannot do here: prefix completion, DeepSeek's balance API, tools on xAI's side other than
 `search_parameters`, its management API, deferred answers.
 """
 

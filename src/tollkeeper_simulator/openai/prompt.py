@@ -100,7 +100,7 @@ def _add_message(prompt: Prompt, message: object, where: str) -> None:
 
 
 def _add_part(prompt: Prompt, part: object, where: str) -> None:
-    kind = part.get("type") if isinstance(part, dict) else None
+    kind = str(part.get("type")) if isinstance(part, dict) else None
     if not isinstance(part, dict) or kind not in {"text", "refusal", "image_url", "input_audio", "file"}:
         message = (
             f"Invalid value: '{kind}'. Supported values are: 'text', 'image_url', 'input_audio', 'refusal', and 'file'."
