@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.figures import Sample
 from bench.install import InstallFailure, Tools, install, version_of
@@ -18,12 +19,16 @@ from bench.measure import CONNECTIONS, Bench, Contender
 from bench.processes import ROOT, Fleet, StartFailure, choose_cores, free_port
 from bench.procfs import read_cpu_times, read_machine
 from bench.report import Run, as_json, as_markdown, as_text
-from bench.systems import SYSTEMS, Site, System, custom
+from bench.series import SeriesSample, check_series, measure_series, series_of
+from bench.slow_streams import SlowSample, allow_files, measure_slow_streams
+from bench.systems import SYSTEMS, Site, System, custom, tollkeeper
 from bench.targets import check_call, check_stream
 from bench.upstream import SERVERS, Upstream, start_upstream
 from bench.wrk import Wrk
 
 BUSY = 0.7
+PARTS = ("dialects", "streams")
+"""What is measured of Tollkeeper alone, after the contenders."""
 PLACE = ROOT / ".bench"
 SUBJECT = "tollkeeper"
 PAGE = ROOT / "docs/benchmarks.md"
@@ -36,12 +41,14 @@ class Session:
         self._gateway_core, load_core = choose_cores()
         self._tools = tools
         self._fleet = Fleet(PLACE / "run")
-        self._upstream = upstream
+        self._upstream, self._seconds = upstream, seconds
         start_upstream(self._fleet, tools, upstream, folder=PLACE / "run", core=load_core)
         self._bench = Bench(Wrk(tools.wrk, tools.library_path, load_core), self._upstream, seconds)
         self.contenders: list[Contender] = []
         self.failures: dict[str, str] = {}
         self.samples: list[Sample] = []
+        self.series: list[SeriesSample] = []
+        self.slow: list[SlowSample] = []
 
     def start(self, name: str, build: Callable[[Site], System]) -> None:
         """Start a contender, check that a call and a stream come through, warm it up."""
@@ -77,11 +84,46 @@ class Session:
                 self._give_up(name, failure)
             self._fleet.check(SERVERS)
 
+    def measure_alone(self, parts: Sequence[str], rounds: int) -> None:
+        """Measure parts of Tollkeeper in a process of its own, once the contenders are gone.
+
+        Raises:
+            StartFailure: it could not be started, or one of its ways does not work.
+        """
+        for contender in self.contenders:
+            self._fleet.stop(contender.system.name)
+        name, folder = f"{SUBJECT} alone", PLACE / "run" / "alone"
+        folder.mkdir(parents=True, exist_ok=True)
+        say(f"starting {name}")
+        system = tollkeeper(Site(self._tools, self._upstream, folder))
+        pid = self._fleet.start(name, system.command, core=self._gateway_core, folder=system.folder)
+        self._wait_for_call(system, name)
+        place = urlsplit(system.call.url)
+        origin, key = f"{place.scheme}://{place.netloc}", system.call.headers["authorization"].removeprefix("Bearer ")
+        ways = series_of(origin, key) if "dialects" in parts else []
+        for way in ways:
+            if wrong := check_series(way):
+                raise StartFailure(f"{way.name}: {wrong}")
+        wrk, seconds = self._bench.wrk, self._seconds
+        for number in range(1, rounds + 1):
+            self.series += measure_series(
+                ways, pid, wrk=wrk, upstream=self._upstream, seconds=seconds, number=number, say=say
+            )
+            if "streams" in parts:
+                say(f"round {number} of {rounds}: slow streams")
+                slow_url = self._upstream.slow_url
+                self.slow.append(
+                    measure_slow_streams(
+                        origin, key, pid, slow_url=slow_url, core=wrk.core, seconds=seconds, number=number
+                    )
+                )
+            self._fleet.check(SERVERS)
+
     def close(self) -> None:
         """End every process."""
         self._fleet.stop()
 
-    def _wait_for_call(self, system: System) -> None:
+    def _wait_for_call(self, system: System, name: str = "") -> None:
         fault: list[str] = []
 
         def is_ready() -> bool:
@@ -90,7 +132,7 @@ class Session:
             return wrong is None
 
         try:
-            self._fleet.wait_until(system.name, is_ready, timeout_s=system.ready_s)
+            self._fleet.wait_until(name or system.name, is_ready, timeout_s=system.ready_s)
         except StartFailure as failure:
             raise StartFailure(f"{failure}\nlast call: {fault[0] if fault else 'none'}") from failure
 
@@ -113,13 +155,16 @@ def main() -> int:
         begun, times, busy = time.monotonic(), read_cpu_times(), os.getloadavg()[0]
         if busy > BUSY:
             say(f"the machine is busy (load average {busy:.1f}): every figure will be too high")
-        upstream = Upstream(arguments.upstream_port or free_port(), free_port(), arguments.chunk_gap_ms)
+        upstream = Upstream(arguments.upstream_port or free_port(), free_port(), arguments.chunk_gap_ms, free_port())
+        allow_files()
         session = Session(tools=tools, seconds=arguments.seconds, upstream=upstream)
         for name, build in wanted.items():
             session.start(name, build)
         for number in range(1, arguments.rounds + 1):
             session.measure(number, arguments.rounds)
-    except (InstallFailure, StartFailure) as failure:
+        if arguments.parts:
+            session.measure_alone(arguments.parts, arguments.rounds)
+    except (InstallFailure, StartFailure, ValueError, OSError) as failure:
         say(str(failure))
         return 1
     session.close()
@@ -137,6 +182,8 @@ def main() -> int:
         stolen_percent=100 * stolen / max(1, ticks),
         connections=CONNECTIONS,
         chunk_gap_ms=arguments.chunk_gap_ms,
+        series=session.series,
+        slow=session.slow,
     )
     deliver(run, arguments)
     return 1 if SUBJECT in session.failures else 0
@@ -174,7 +221,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Measure Tollkeeper beside nginx and its peers."
     )
-    parser.add_argument("--only", type=_names, metavar="A,B", help=f"of {', '.join(SYSTEMS)}")
+    parser.add_argument("--only", type=_names, metavar="A,B", help=f"of {', '.join([*SYSTEMS, *PARTS])}")
     parser.add_argument(
         "--system", type=_custom, action="append", default=[], metavar="NAME=COMMAND|URL", help="a further contender"
     )
@@ -187,7 +234,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--output", type=Path, help="page to write (default: docs/benchmarks.md after a full run)")
     parsed = parser.parse_args(arguments)
     is_full = parsed.only is None and not (parsed.system or parsed.quick or parsed.chunk_gap_ms)
-    parsed.only = list(SYSTEMS) if parsed.only is None else parsed.only
+    chosen = [*SYSTEMS, *PARTS] if parsed.only is None else parsed.only
+    parsed.only = [name for name in chosen if name in SYSTEMS]
+    parsed.parts = [name for name in chosen if name in PARTS]
     if parsed.quick:
         parsed.seconds, parsed.rounds = 2, 1
     if parsed.seconds < 1 or parsed.rounds < 1:
@@ -204,9 +253,10 @@ def say(line: str) -> None:
 
 def _names(text: str) -> list[str]:
     names = [name for name in text.split(",") if name]
-    unknown = [name for name in names if name not in SYSTEMS]
+    known = [*SYSTEMS, *PARTS]
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown) or text!r} (known: {', '.join(SYSTEMS)})")
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown) or text!r} (known: {', '.join(known)})")
     return names
 
 

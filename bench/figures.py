@@ -85,12 +85,12 @@ def summarise(samples: Sequence[Sample]) -> Summary:
     latency = [sample.latency for sample in samples]
     return Summary(
         system=samples[0].system,
-        call_us=_median_or_none([sample.call.cpu_us_each for sample in samples]),
+        call_us=median_or_none([sample.call.cpu_us_each for sample in samples]),
         calls_per_s=median(sample.call.answers * 1_000_000 / max(1, sample.call.duration_us) for sample in samples),
         p50_us=median(each.p50_us for each in latency) if calm else None,
         p99_us=median(each.p99_us for each in latency) if calm else None,
         added_p50_us=median(each.p50_us - each.direct_p50_us for each in latency) if calm else None,
-        stream_us=_median_or_none([stream.cpu_us_each if stream else None for stream in streams]),
+        stream_us=median_or_none([stream.cpu_us_each if stream else None for stream in streams]),
         resident_mb=median(sample.resident_kb for sample in samples) / 1024,
         proportional_mb=median(sample.proportional_kb for sample in samples) / 1024,
         errors=sum(
@@ -119,26 +119,26 @@ def judge(summaries: dict[str, Summary], *, subject: str = "tollkeeper") -> list
 
     own = summaries.get(subject)
     return [
-        _at_most("CPU per call at most 8 × nginx's", ratio(call(subject), call(YARDSTICK)), 8, "× nginx"),
-        _at_least("CPU per call at most 1/100 of LiteLLM's", ratio(call("litellm"), call(subject)), 100, "litellm"),
-        _at_least("CPU per call at most 1/15 of Portkey's", ratio(call("portkey"), call(subject)), 15, "portkey"),
-        _at_most("CPU per stream at most 3 × nginx's", ratio(stream(subject), stream(YARDSTICK)), 3, "× nginx"),
-        _at_most("resident memory at most 120 MB", own.resident_mb if own else None, 120, "MB"),
+        at_most("CPU per call at most 8 × nginx's", ratio(call(subject), call(YARDSTICK)), 8, "× nginx"),
+        at_least("CPU per call at most 1/100 of LiteLLM's", ratio(call("litellm"), call(subject)), 100, "litellm"),
+        at_least("CPU per call at most 1/15 of Portkey's", ratio(call("portkey"), call(subject)), 15, "portkey"),
+        at_most("CPU per stream at most 3 × nginx's", ratio(stream(subject), stream(YARDSTICK)), 3, "× nginx"),
+        at_most("resident memory at most 120 MB", own.resident_mb if own else None, 120, "MB"),
     ]
 
 
-def _median_or_none(figures: Sequence[float | None]) -> float | None:
+def median_or_none(figures: Sequence[float | None]) -> float | None:
     valid = [figure for figure in figures if figure is not None]
     return median(valid) if len(valid) == len(figures) else None
 
 
-def _at_most(target: str, figure: float | None, limit: float, unit: str) -> Verdict:
+def at_most(target: str, figure: float | None, limit: float, unit: str) -> Verdict:
     if figure is None:
         return Verdict(target, "no valid figure", None)
     return Verdict(target, f"{figure:.1f} {unit}", figure <= limit)
 
 
-def _at_least(target: str, figure: float | None, limit: float, peer: str) -> Verdict:
+def at_least(target: str, figure: float | None, limit: float, peer: str) -> Verdict:
     if figure is None:
         return Verdict(target, "no valid figure", None)
     return Verdict(target, f"1/{figure:.1f} of {peer}", figure >= limit)

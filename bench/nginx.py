@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.targets import answer_body
+from bench.dialects import Dialect, answer_of
 
 STATUS_PATH = "/_served"
 
 
 def upstream_configuration(folder: Path, *, port: int) -> str:
-    """One worker that answers every call with the fixed chat completion and counts them at /_served."""
+    """One worker that answers every call with the fixed answer of its path's dialect and counts them at /_served."""
+    places: dict[str, Dialect] = {"/": "openai", "= /v1/messages": "anthropic", "/v1beta/": "gemini"}
+    answers = "".join(
+        f"""
+        location {place} {{ default_type application/json; return 200 '{answer_of(dialect).decode()}'; }}"""
+        for place, dialect in places.items()
+    )
     return _configuration(
         folder,
         f"""
     server {{
-        listen 127.0.0.1:{port};
-        location / {{ default_type application/json; return 200 '{answer_body().decode()}'; }}
+        listen 127.0.0.1:{port};{answers}
         location = {STATUS_PATH} {{ stub_status; }}
     }}""",
     )

@@ -8,10 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.figures import YARDSTICK, Sample, Summary, judge, ratio, summarise
+from bench.figures import YARDSTICK, Sample, Summary, Verdict, judge, ratio, summarise
 from bench.procfs import Machine
+from bench.series import SeriesSample, judge_series, summarise_series
+from bench.slow_streams import GAP_MS, SlowSample, judge_slow
 from bench.targets import ANSWER_BYTES, CHUNK_BYTES, CHUNKS, REQUEST_BYTES
 
+SERIES_HEADER = ("client to provider", "µs CPU per call", "× passed", "µs CPU per stream", "× passed")
+SLOW_HEADER = (
+    "streams", "events/s", "added p50 ms", "added p99 ms", "p99 ms through", "p99 ms direct", "CPU % of a core", "resident MB",
+)  # fmt: skip
 HEADER = (
     "system",
     "µs CPU per call",
@@ -41,6 +47,14 @@ class Run:
     stolen_percent: float
     connections: int
     chunk_gap_ms: int
+    series: Sequence[SeriesSample] = ()
+    slow: Sequence[SlowSample] = ()
+
+    def verdicts(self) -> list[Verdict]:
+        """Hold everything that was measured against its targets."""
+        found = judge(self.summaries()) if self.samples else []
+        found += judge_series(summarise_series(self.series))
+        return [*found, *judge_slow(list(self.slow))] if self.slow else found
 
     def summaries(self) -> dict[str, Summary]:
         """Fold the samples into one summary per contender, in the order in which they were measured."""
@@ -75,6 +89,48 @@ def table(summaries: Mapping[str, Summary]) -> list[list[str]]:
     return rows
 
 
+def series_table(samples: Sequence[SeriesSample]) -> list[list[str]]:
+    """Lay out what each way costs, the header first."""
+    rows = [list(SERIES_HEADER)]
+    for summary in summarise_series(samples):
+        invalid = f"invalid: {summary.errors} failed" if summary.errors else "–"
+        rows.append(
+            [
+                summary.name,
+                number(summary.call_us, otherwise=invalid),
+                decimals(summary.call_ratio),
+                number(summary.stream_us, otherwise=invalid),
+                decimals(summary.stream_ratio),
+            ]
+        )
+    return rows
+
+
+def slow_table(run: Run) -> list[list[str]]:
+    """Lay out the rounds of slow streams, the header first."""
+    rows = [list(SLOW_HEADER)]
+    for sample in run.slow:
+        failed = f" (invalid: {sample.errors} failed)" if sample.errors else ""
+        rows.append(
+            [
+                f"{sample.streams:,}{failed}",
+                number(sample.events / run.seconds),
+                decimals(sample.added_p50_ms),
+                decimals(sample.added_p99_ms),
+                decimals(sample.p99_ms),
+                decimals(sample.direct_p99_ms),
+                number(sample.cpu_percent),
+                number(sample.resident_kb / 1024),
+            ]
+        )
+    return rows
+
+
+def decimals(figure: float | None) -> str:
+    """Write a ratio or milliseconds with two decimals."""
+    return "–" if figure is None else f"{figure:.2f}"
+
+
 def number(figure: float | None, *, otherwise: str = "–") -> str:
     """Write a figure with as many digits as it can bear: 12.3, 123, 12,345."""
     if figure is None:
@@ -84,10 +140,12 @@ def number(figure: float | None, *, otherwise: str = "–") -> str:
 
 def as_text(run: Run) -> str:
     """Lay out the figures for a terminal."""
-    rows = table(run.summaries())
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines += [f"{verdict.target}: {verdict.figure}, {met(verdict.is_met)}" for verdict in judge(run.summaries())]
+    lines: list[str] = []
+    for rows in (table(run.summaries()), series_table(run.series), slow_table(run)):
+        if len(rows) > 1:
+            widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+            lines += ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [f"{verdict.target}: {verdict.figure}, {met(verdict.is_met)}" for verdict in run.verdicts()]
     lines += [f"{name}: not measured: {reason}" for name, reason in run.failures.items()]
     return "\n".join(lines)
 
@@ -96,14 +154,15 @@ def as_json(run: Run) -> str:
     """Return summaries, verdicts and raw samples as one JSON document."""
     document = dataclasses.asdict(run)
     document["summaries"] = {name: dataclasses.asdict(summary) for name, summary in run.summaries().items()}
-    document["verdicts"] = [dataclasses.asdict(verdict) for verdict in judge(run.summaries())]
+    document["series_summaries"] = [dataclasses.asdict(summary) for summary in summarise_series(run.series)]
+    document["verdicts"] = [dataclasses.asdict(verdict) for verdict in run.verdicts()]
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def as_markdown(run: Run) -> str:
     """Return the page docs/benchmarks.md."""
-    sections = [_opening(run), _figures(run), _targets(run), _method(run), _raw(run)]
-    return "\n\n".join(sections) + "\n"
+    sections = [_opening(run), _figures(run), _series(run), _slow(run), _targets(run), _method(run), _raw(run)]
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def met(is_met: bool | None) -> str:
@@ -137,14 +196,40 @@ def _figures(run: Run) -> str:
         for name, notes in run.notes.items()
     ]
     listed += [f"- **{name}** was not measured: {reason}" for name, reason in run.failures.items()]
+    if not run.samples:
+        return "\n".join(listed)
     return (
         "## Figures\n\nMedians of all rounds.\n\n" + markdown_table(table(run.summaries())) + "\n\n" + "\n".join(listed)
     )
 
 
+def _series(run: Run) -> str:
+    if not run.series:
+        return ""
+    return f"""## Dialects
+
+What a call and a stream of {CHUNKS} chunks cost as they are passed on, and translated for a provider of another dialect, all in
+one process; `× passed` is to the same client's dialect as it is passed, in the same round. Medians of all rounds.
+
+{markdown_table(series_table(run.series))}"""
+
+
+def _slow(run: Run) -> str:
+    if not run.slow:
+        return ""
+    return f"""## Slow streams
+
+Streams that are all open at once, each with a chunk every {GAP_MS} ms, through one gateway on one core. Latency is from the
+moment at which the upstream writes a chunk until the client reads it; what is added is that less the same without the
+gateway, just before. Server and load share the other core. The memory is the gateway's with all of them open. Every round
+by itself.
+
+{markdown_table(slow_table(run))}"""
+
+
 def _targets(run: Run) -> str:
     rows = [["target", "figure", "met"]]
-    rows += [[verdict.target, verdict.figure, met(verdict.is_met)] for verdict in judge(run.summaries())]
+    rows += [[verdict.target, verdict.figure, met(verdict.is_met)] for verdict in run.verdicts()]
     return "## Targets\n\n" + markdown_table(rows)
 
 
@@ -162,7 +247,8 @@ a ratio inside one run least of all. Ticks are read again only when the gateway 
 - One core runs the gateway under test, another the upstream and the load. Contenders take turns, round by round.
 - Calls: POST of {REQUEST_BYTES} bytes with `max_tokens`, answered by nginx with a fixed {ANSWER_BYTES}-byte chat completion with usage;
   `wrk` with {run.connections} connections. The upstream counts the calls, so calls that are cut off at the end count.
-- Streams: {CHUNKS} chunks of about {CHUNK_BYTES} bytes, one write each, {run.chunk_gap_ms} ms apart, then a usage chunk and the end mark;
+- Streams: {CHUNKS} chunks of about {CHUNK_BYTES} bytes, one write each, {run.chunk_gap_ms} ms apart, then why it ends, the usage
+  and the end mark;
   {run.connections} connections, every stream read to its end.
 - Latency: `wrk` with one connection; the added latency is its median less that of calls straight to the upstream.
 - Memory: resident memory of the process tree after the load; in parentheses with shared pages split among their users.
@@ -173,6 +259,8 @@ a ratio inside one run least of all. Ticks are read again only when the gateway 
 
 
 def _raw(run: Run) -> str:
+    if not run.samples:
+        return ""
     rows = [
         [
             "system",

@@ -21,9 +21,10 @@ import httptools
 import uvloop
 
 from bench.processes import ROOT, on_core
-from bench.targets import Target
+from bench.targets import Target, path_of
 
 DRAIN_S = 60
+_TAIL_BYTES = 512
 
 
 @dataclass
@@ -41,8 +42,9 @@ class StreamReader(asyncio.Protocol):
     _transport: asyncio.Transport
     _parser: httptools.HttpResponseParser
 
-    def __init__(self, request: bytes, burst: StreamBurst, deadline: float) -> None:
-        self._request, self._burst, self._deadline = request, burst, deadline
+    def __init__(self, target: Target, burst: StreamBurst, deadline: float) -> None:
+        self._request, self._end_mark = render_request(target), target.end.encode()
+        self._burst, self._deadline = burst, deadline
         self._tail = b""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -54,10 +56,10 @@ class StreamReader(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
-        self._tail = (self._tail + body)[-32:]
+        self._tail = (self._tail + body)[-_TAIL_BYTES:]
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() == 200 and b"data: [DONE]" in self._tail:
+        if self._parser.get_status_code() == 200 and self._end_mark in self._tail:
             self._burst.streams += 1
         else:
             self._burst.errors += 1
@@ -86,7 +88,7 @@ def render_request(target: Target) -> bytes:
     place = urlsplit(target.url)
     headers = {"host": place.netloc, **target.headers, "content-length": str(len(target.body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST {place.path} HTTP/1.1\r\n{lines}\r\n".encode() + target.body
+    return f"POST {path_of(target)} HTTP/1.1\r\n{lines}\r\n".encode() + target.body
 
 
 async def load(target: Target, *, connections: int, seconds: float) -> StreamBurst:
@@ -96,7 +98,7 @@ async def load(target: Target, *, connections: int, seconds: float) -> StreamBur
     readers = []
     for _ in range(connections):
         _transport, reader = await asyncio.get_running_loop().create_connection(
-            lambda: StreamReader(render_request(target), burst, begun + seconds), place.hostname or "", place.port or 80
+            lambda: StreamReader(target, burst, begun + seconds), place.hostname or "", place.port or 80
         )
         readers.append(reader.ended)
     _done, hanging = await asyncio.wait(readers, timeout=seconds + DRAIN_S)
@@ -130,7 +132,7 @@ def run_stream_burst(target: Target, *, connections: int, seconds: float, core: 
 def main() -> None:
     """Read the order from stdin, run it, print what was seen."""
     order = json.load(sys.stdin)
-    target = Target(url=order["url"], headers=order["headers"], body=order["body"].encode())
+    target = Target(url=order["url"], headers=order["headers"], body=order["body"].encode(), end=order["end"])
     burst = uvloop.run(load(target, connections=order["connections"], seconds=order["seconds"]))
     print(json.dumps(dataclasses.asdict(burst)))
 

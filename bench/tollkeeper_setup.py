@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import StartFailure, hermetic
+from bench.processes import ROOT, StartFailure, hermetic
 from bench.upstream import Upstream
 
 KEYS = 100_000
@@ -73,6 +73,7 @@ def prepare(folder: Path, *, port: int, upstream: Upstream, provider_key: str, k
         "HOME": str(folder),
         "TOLLKEEPER_CONFIG": str(configuration),
         PROVIDER_VARIABLE: provider_key,
+        "PYTHONPATH": str(ROOT / "src"),  # the sources that this benchmark belongs to, wherever the environment is from
     }
     made = json.loads(_tollkeeper(folder, variables, "init", "--org", "bench", "--json"))
     for arguments in GOVERNANCE:
@@ -131,15 +132,25 @@ def _version() -> str:
 
 
 def _configuration(folder: Path, port: int, upstream: Upstream) -> str:
+    calls, streams = (f"http://127.0.0.1:{each}" for each in (upstream.calls_port, upstream.streams_port))
+    named = (
+        ("openai", "openai", upstream.calls_url),
+        ("streams", "openai", upstream.streams_url),
+        ("anthropic", "anthropic", f"{calls}/v1"),
+        ("anthropic-streams", "anthropic", f"{streams}/v1"),
+        ("gemini", "gemini", f"{calls}/v1beta"),
+        ("gemini-streams", "gemini", f"{streams}/v1beta"),
+        ("slow", "openai", upstream.slow_url),
+    )
     providers = "".join(
         f"""
 [[providers]]
 name = "{name}"
-kind = "openai"
+kind = "{kind}"
 base_url = "{url}"
 api_key_env = "{PROVIDER_VARIABLE}"
 """
-        for name, url in (("openai", upstream.calls_url), ("streams", upstream.streams_url))
+        for name, kind, url in named
     )
     return f"""[server]
 host = "127.0.0.1"
@@ -153,4 +164,6 @@ directory = "{folder}/journal"
 pepper_file = "{folder}/tollkeeper.pepper"
 [logging]
 level = "error"
+[upstream]
+connections_max = 2048
 {providers}"""

@@ -22,6 +22,7 @@ class Upstream:
     calls_port: int
     streams_port: int
     gap_ms: int = 0  # between the events of a stream
+    slow_port: int = 0  # of slow streams; 0 when there are none
 
     @property
     def calls_url(self) -> str:
@@ -30,6 +31,10 @@ class Upstream:
     @property
     def streams_url(self) -> str:
         return f"http://127.0.0.1:{self.streams_port}/v1"
+
+    @property
+    def slow_url(self) -> str:
+        return f"http://127.0.0.1:{self.slow_port}/v1"
 
     def direct(self) -> Target:
         """Return the call without any gateway, which latency is compared with."""
@@ -50,11 +55,11 @@ def parse_served(text: str) -> int:
     return int(text.splitlines()[2].split()[2])
 
 
-SERVERS = ("upstream", "stream_server")
+SERVERS = ("upstream", "stream_server", "slow_server")
 
 
 def start_upstream(fleet: Fleet, tools: Tools, upstream: Upstream, *, folder: Path, core: int) -> None:
-    """Start both servers on one core and wait until each answers as it should."""
+    """Start the servers on one core and wait until each answers as it should."""
     place = folder / "upstream"
     place.mkdir(parents=True, exist_ok=True)
     configuration = place / "nginx.conf"
@@ -62,6 +67,8 @@ def start_upstream(fleet: Fleet, tools: Tools, upstream: Upstream, *, folder: Pa
     fleet.start("upstream", tools.nginx_command(configuration), core=core)
     serve_streams = [sys.executable, "-m", "bench.stream_server", str(upstream.streams_port), str(upstream.gap_ms)]
     fleet.start("stream_server", serve_streams, core=core, folder=ROOT)
+    serve_slowly = [sys.executable, "-m", "bench.slow_server", str(upstream.slow_port)]
+    fleet.start("slow_server", serve_slowly, core=core, folder=ROOT)
     fleet.wait_until("upstream", lambda: check_call(upstream.direct()) is None, timeout_s=10)
     streams = Target(f"{upstream.streams_url}/chat/completions", JSON_HEADERS, request_body(MODEL, stream=True))
     fleet.wait_until("stream_server", lambda: check_stream(streams) is None, timeout_s=10)

@@ -6,7 +6,7 @@ from scripts.reference.markdown import code, page, table
 from scripts.reference.sources import member_comments
 
 from tollkeeper.domain.price import PRICE_TIERS
-from tollkeeper.domain.usage import INPUT_DIMENSIONS, CostState, Dimension, Outcome
+from tollkeeper.domain.usage import FEE_DIMENSIONS, INPUT_DIMENSIONS, UNIT_DIMENSIONS, CostState, Dimension, Outcome
 
 MEANINGS = {
     Dimension.INPUT: "Input tokens that are in no other class: text that came from no cache and went into none.",
@@ -22,11 +22,18 @@ MEANINGS = {
     Dimension.INPUT_IMAGE: "Input tokens of images.",
     Dimension.CACHE_READ_IMAGE: "Input tokens of images read from the prompt cache.",
     Dimension.OUTPUT_IMAGE: "Output tokens of images.",
+    Dimension.WEB_SEARCH: "Searches of the web that the provider made for the call.",
+    Dimension.FILE_SEARCH: "Searches of stored files that the provider made for the call.",
+    Dimension.GROUNDING: "Google searches of Gemini: each query, or each prompt that was grounded (2.5 and earlier).",
+    Dimension.CODE_SESSION: "Containers that the provider ran code in.",
+    Dimension.CHARACTERS: "Characters of a text that was spoken.",
+    Dimension.SECONDS: "Seconds of audio that was listened to, rounded up.",
+    Dimension.IMAGE: "Images, where each is billed; `image:QUALITY:SIZE` is one of a quality and a size.",
 }
 
 INTRODUCTION = """\
-A call's usage is kept in disjoint classes: every token is in exactly one of them, so that quantity times price, added up,
-is the charge. How a provider's usage becomes these classes: [how a call is metered and
+A call's usage is kept in disjoint classes: every token, and every use of a tool that is paid for, is in exactly one of them,
+so that quantity times price, added up, is the charge. How a provider's usage becomes these classes: [how a call is metered and
 priced](../how-to/meter-and-price.md). These names are what `tollkeeper prices add --dimension` takes."""
 
 
@@ -37,7 +44,8 @@ def render() -> str:
         "Billable classes",
         INTRODUCTION,
         table(("class", "counts as", "meaning"), classes),
-        "Everything that counts as input, cached or not, decides whether a long-context price holds.",
+        "Everything that counts as input, cached or not, decides whether a long-context price holds. What counts as a fee or as "
+        "a unit is no token: quotas of tokens and sums of tokens leave it out.",
         "## How an amount came about",
         table(("cost state", "meaning"), _commented(CostState)),
         "## How a call ended",
@@ -49,6 +57,10 @@ def render() -> str:
 
 
 def _side(dimension: Dimension) -> str:
+    if dimension in FEE_DIMENSIONS:
+        return "fee"
+    if dimension in UNIT_DIMENSIONS:
+        return "unit"
     return "input" if dimension in INPUT_DIMENSIONS else "output"
 
 

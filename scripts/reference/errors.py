@@ -45,6 +45,7 @@ WHAT_TO_DO = {
     "overloaded": "Try again shortly.",
     "provider_unavailable": "Try again; look at the provider's status page. The call may have been billed: see its usage record.",
     "provider_timeout": "Try again, stream the answer, or raise the limit in [`upstream`](configuration.md#upstream).",
+    "provider_key_refused": "An admin sets the provider's key again, or adds credit at the provider; your own key is good.",
     "internal_error": "Do not try again. Look in the log under the request id, and report it.",
     "configuration": "Correct the setting that the message names: [configuration](configuration.md).",
     "unknown_database": "Run the command that the message names; usually `tollkeeper db upgrade`.",
@@ -53,7 +54,8 @@ WHAT_TO_DO = {
 """Code -> what the reader can do. A code without an entry stops the page from being made."""
 
 INTRODUCTION = """\
-Every refusal of Tollkeeper has the shape that OpenAI's clients know. `code` is stable and for programs, `message` is for
+Every refusal of Tollkeeper has the shape that the route's own clients know: on OpenAI's routes and those of the administration
+the one below. `code` is stable and for programs, `message` is for
 people, and `request_id` stands in the header `x-request-id` too; a call that was forwarded is found by it with
 `tollkeeper usage --record`.
 
@@ -62,8 +64,26 @@ people, and `request_id` stands in the header `x-request-id` too; a call that wa
   "request_id": "req_0193…"}}
 ```
 
-An error that the provider answers with is passed on as the provider wrote it, with its status, and is not billed. A
-stream that breaks after its first byte ends with `data: {"error": …}` of the same shape. A request line and headers
+On Anthropic's routes, with `type` in Anthropic's words (`authentication_error`, `not_found_error`, `rate_limit_error` …):
+
+```json
+{"type": "error", "error": {"type": "authentication_error", "message": "Invalid API key.", "code": "invalid_api_key"},
+  "request_id": "req_0193…"}
+```
+
+On Gemini's, where our `code` stands in capitals as `reason` (`API_KEY_INVALID` for every 401), further fields in `metadata`, and a
+wait in a `RetryInfo` besides:
+
+```json
+{"error": {"code": 401, "message": "Invalid API key.", "status": "UNAUTHENTICATED", "details": [
+  {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "tollkeeper",
+   "metadata": {"request_id": "req_0193…"}}]}}
+```
+
+An error that the provider answers with is passed on as the provider wrote it, with its status, and is not billed, once no
+other deployment can serve; only one about our own key at the provider (401, 402) becomes a 502 of ours. A
+stream that breaks after its first byte ends with `data: {"error": …}` of the same shape
+(Anthropic's with `event: error`). A request line and headers
 beyond `server.head_bytes_max` are answered with 431 and the code `invalid_request`."""
 
 WITHOUT_STATUS = """\

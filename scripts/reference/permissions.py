@@ -12,8 +12,14 @@ from tollkeeper.admin.permissions import PUBLIC, declared
 from tollkeeper.domain.access import ADMIN_PERMISSIONS, INFERENCE_PERMISSIONS, PERMISSIONS
 from tollkeeper.domain.permission import LOGIN, MEMBERSHIP
 from tollkeeper.domain.role import PREDEFINED, Role
+from tollkeeper.gateway import files
+from tollkeeper.gateway.model_routes import PERMISSION as MODELS_NEED
+from tollkeeper.gateway.model_routes import ROUTES as MODEL_ROUTES
+from tollkeeper.gateway.stored_responses import METHODS, PREFIX
+from tollkeeper.gateway.token_counts import PERMISSION as COUNTS_NEED
 from tollkeeper.gateway.wire.call import PERMISSIONS as INFERENCE
 from tollkeeper.gateway.wire.parsing import ROUTES
+from tollkeeper.gateway.wire.token_counts import ROUTES as COUNTING_ROUTES
 
 INTRODUCTION = """\
 An API key has permissions; what it lacks is refused with 403 and named in `missing_permission`. A project key has every
@@ -55,7 +61,12 @@ def routes_by_permission() -> dict[str, list[str]]:
     routes: defaultdict[str, list[str]] = defaultdict(list)
     for path, operation in ROUTES.items():
         routes[INFERENCE[operation]].append(f"POST {path}")
-    routes["models:list"] += ["GET /v1/models", "GET /v1/models/{id}"]
+    routes[COUNTS_NEED] += [f"POST {path}" for path in COUNTING_ROUTES]
+    routes[MODELS_NEED] += [f"GET {path}" for path in MODEL_ROUTES]
+    for below, methods in METHODS.items():
+        routes["responses:create"] += [f"{method} {PREFIX}{{id}}{below}" for method in methods]
+    for below, methods in files.METHODS.items():
+        routes[files.PERMISSION] += [f"{method} {files.PATH}{below}" for method in methods]
     nothing = cast("Any", None)  # the routes are read, never called
     for (method, path), permission in sorted(declared(make_app(administration=nothing, authenticator=nothing)).items()):
         routes[permission].append(f"{method} {path}")

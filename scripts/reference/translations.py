@@ -6,12 +6,19 @@ from collections.abc import Mapping
 
 from scripts.reference.markdown import code, page, table
 
-from tollkeeper.gateway.wire import anthropic_to_gemini, anthropic_to_openai, openai_to_anthropic, openai_to_gemini
+from tollkeeper.gateway.wire import (
+    anthropic_to_gemini,
+    anthropic_to_openai,
+    openai_to_anthropic,
+    openai_to_gemini,
+    openai_to_gemini_embeddings,
+)
 from tollkeeper.gateway.wire.translation import FieldRule, Translation
 
 TRANSLATIONS: tuple[tuple[str, Translation], ...] = (
     ("OpenAI chat completions, served by Anthropic", openai_to_anthropic.TRANSLATION),
     ("OpenAI chat completions, served by Gemini", openai_to_gemini.TRANSLATION),
+    ("OpenAI embeddings, served by Gemini", openai_to_gemini_embeddings.FLOATS),
     (
         "Anthropic Messages, served by OpenAI, DeepSeek, xAI and others of OpenAI's dialect",
         anthropic_to_openai.TRANSLATION,

@@ -47,6 +47,7 @@ _TABLE: tuple[tuple[type[errors.TollkeeperError], int, str], ...] = (
     (errors.Conflict, 409, "conflict"),
     (errors.TooManyAttempts, 429, "rate_limit_exceeded"),
     (errors.RateExceeded, 429, "rate_limit_exceeded"),
+    (errors.ProviderKeyRefused, 502, "upstream_error"),
     (errors.LimitRefusal, 429, "quota_exceeded"),
     (errors.LimitsUnavailable, 503, "upstream_error"),
     (errors.DirectoryUnavailable, 503, "upstream_error"),
@@ -71,6 +72,9 @@ def error_headers(error: errors.TollkeeperError, status: int) -> list[tuple[byte
     headers = [(b"content-type", b"application/json")]
     if isinstance(error, errors.RateExceeded):
         headers += error.rate_headers
+    tries = error.fields.get("tries")
+    if tries is not None and len(tries) > 1:
+        headers.append((b"x-tollkeeper-tries", b"%d" % len(tries)))
     wait_s = error.fields.get("retry_after_seconds")
     if wait_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(wait_s)))

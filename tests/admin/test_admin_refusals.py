@@ -16,6 +16,8 @@ from tollkeeper.admin.envelope import without_brackets
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.domain import errors
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.wire.parsing import ROUTES
+from tollkeeper.gateway.wire.token_counts import ROUTES as COUNTS
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
 
@@ -69,6 +71,23 @@ async def test_an_unknown_path_is_not_found_in_our_shape(client: httpx.AsyncClie
         error = answer.json()["error"]
         assert (answer.status_code, error["type"], error["code"]) == (404, "not_found", "not_found")
         assert error["request_id"] == answer.headers["x-request-id"]
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/v1/messages", "end its base URL before /v1"),
+        ("/chat/completions", "lacks /v1"),
+        ("/v1/nothing", "There is no such route. Models"),
+    ],
+)
+async def test_an_unknown_path_is_told_the_routes_and_the_usual_mistakes(
+    client: httpx.AsyncClient, path: str, words: str
+) -> None:
+    message = (await client.post(path)).json()["error"]["message"]
+    assert words in message
+    assert [each for each in (*ROUTES, *COUNTS) if each.rpartition("{model}:")[2] not in message] == []
 
 
 @ONLY_SQLITE

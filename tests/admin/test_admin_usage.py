@@ -9,7 +9,7 @@ import pytest
 from admin_factories import DAY_S, HOUR_S, ONLY_SQLITE, START_S, Acme
 
 from tollkeeper.admin.organization_schemas import CompletionsPage, EmbeddingsPage
-from tollkeeper.control.usage import COMPLETION_OPERATIONS, EMBEDDING_OPERATIONS
+from tollkeeper.control.usage import COMPLETION_OPERATIONS, EMBEDDING_OPERATIONS, OTHER_OPERATIONS
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.gateway.wire.parsing import ROUTES
 
@@ -38,7 +38,7 @@ def completions_of(acme: Acme) -> list[UsageRecord]:
 
 
 def test_every_operation_of_the_gateway_is_reported_somewhere() -> None:
-    assert {*ROUTES.values()} == {*COMPLETION_OPERATIONS, *EMBEDDING_OPERATIONS}
+    assert {*ROUTES.values()} == {*COMPLETION_OPERATIONS, *EMBEDDING_OPERATIONS, *OTHER_OPERATIONS}
 
 
 async def test_completions_count_requests_and_every_kind_of_token(client: httpx.AsyncClient, acme: Acme) -> None:

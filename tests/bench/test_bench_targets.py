@@ -49,11 +49,12 @@ def test_the_answer_has_700_bytes_and_adds_up() -> None:
     assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"]
 
 
-def test_a_stream_has_100_chunks_of_230_bytes_then_usage_then_the_end_mark() -> None:
+def test_a_stream_has_100_chunks_of_230_bytes_then_why_it_ends_then_usage_then_the_end_mark() -> None:
     events = stream_events()
     assert [len(event) for event in events[:100]] == [230] * 100
-    assert json.loads(events[100].removeprefix(b"data: "))["usage"]["completion_tokens"] == 64
-    assert events[101:] == [b"data: [DONE]\n\n"]
+    assert json.loads(events[100].removeprefix(b"data: "))["choices"][0]["finish_reason"] == "stop"
+    assert json.loads(events[101].removeprefix(b"data: "))["usage"]["completion_tokens"] == 64
+    assert events[102:] == [b"data: [DONE]\n\n"]
 
 
 def test_a_whole_answer_passes_the_check_and_others_do_not() -> None:

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
-from tests.live.databases import new_postgres_database, postgres_server
+from tests.live.databases import fresh_database
 from tests.live.kills import kill_again_and_again
 from tests.live.mixed_run import run_mixed_calls
 
@@ -47,7 +44,7 @@ def main() -> int:
 
 def _kill(database: str, kills: int, seed: int) -> int:
     started = time.monotonic()
-    with _fresh(database) as (folder, url):
+    with fresh_database(database) as (folder, url):
         report = kill_again_and_again(folder, url, kills=kills, seed=seed, progress=_progress(database))
     print(
         f"\n{database}: {kills} times kill -9 under streaming load, {time.monotonic() - started:.0f} s\n{report.table()}"
@@ -57,7 +54,7 @@ def _kill(database: str, kills: int, seed: int) -> int:
 
 def _call(database: str, calls: int, seed: int) -> int:
     started = time.monotonic()
-    with _fresh(database) as (folder, url):
+    with fresh_database(database) as (folder, url):
         report = run_mixed_calls(folder, url, calls=calls, seed=seed, progress=_progress(database))
     print(f"\n{database}: {calls:,} mixed calls, {time.monotonic() - started:.0f} s\n{report.table()}")
     print(f"estimated, one by one:\n{report.verdict.estimated_list()}")
@@ -76,18 +73,6 @@ def _progress(database: str) -> Callable[[str], None]:
         print(f"\r{database}: {text}   " if not end else f"{database}: {text}", end=end, flush=True)
 
     return show
-
-
-@contextmanager
-def _fresh(database: str) -> Iterator[tuple[Path, str]]:
-    """Yield a folder and the URL of an empty database, both gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tollkeeper-chaos-") as name:
-        folder = Path(name)
-        if database == "sqlite":
-            yield folder, f"sqlite:///{folder / 'tollkeeper.db'}"
-            return
-        with postgres_server() as server:
-            yield folder, new_postgres_database(server)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def test_show_has_every_date_tier_threshold_and_source() -> None:
     assert rates["input", 272_000]["usd_per_million"] == "4.00"
     assert rates["input", 0]["source"] == "genai-prices 0.2.3 gpt-5.6-sol"
     assert rates["input_audio", 0]["follows"] == "input"
-    assert answer["priced_besides"]
+    assert rates["web_search", 0]["usd_per_million"] == "10000.00"  # ten dollars per 1,000
+    assert answer["priced_besides"] == []
     assert answer["sources"]
 
 
@@ -199,3 +200,16 @@ def test_a_wrong_option_adds_nothing(sqlite_url: str, more: tuple[str, ...]) -> 
     named = ("--provider", "openai", "--model", "gpt-4o", "--dimension", "input", "--usd-per-million", "1")
     refused("prices", "add", *named, *more, "--database", sqlite_url)
     assert found("prices", "list", "--own", "--database", sqlite_url)["data"] == []
+
+
+def test_a_public_name_says_whose_prices_to_ask_for() -> None:
+    Path("tollkeeper.toml").write_text(
+        '[[providers]]\nname = "openai"\nkind = "openai"\napi_key_env = "NONE_HERE"\n'
+        '[[models]]\nname = "smart"\ndeployments = [{ provider = "openai", model = "gpt-4o-mini" }]\n'
+        '[[models]]\nname = "gpt-4o"\ndeployments = [{ provider = "openai", model = "gpt-4o" }]\n'
+    )
+    for asked in (("prices", "show", "smart"), ("estimate", "--model", "smart", "--input", "1", "--output", "1")):
+        refusal = refused(*asked)
+        assert "public name" in refusal.message
+        assert "openai/gpt-4o-mini" in refusal.message
+    assert found("prices", "show", "gpt-4o")["model"] == "gpt-4o"

@@ -11,7 +11,7 @@ from scripts.reference import configuration
 from tollkeeper import config
 from tollkeeper.domain.errors import ConfigurationError
 
-KEYS = {variable: "sk-x" for _, _, _, variable in config.USUAL_PROVIDERS}
+KEYS = {variable: "sk-x" for _, _, _, variable in config.USUAL_PROVIDERS} | {"SIMULATOR_API_KEY": "sk-sim-x"}
 SECTIONS = {name for name, _, _ in configuration.section_types()}
 SETTINGS = {f"{each.section}.{each.name}" for each in configuration.settings()}
 VARIABLES = {each.variable for each in configuration.settings()} | {config.CONFIG_VARIABLE}

@@ -11,6 +11,7 @@ from tests.fakes.ports import (
     FakeBudgets,
     FakeCounter,
     FakeDirectory,
+    FakeFiles,
     FakeLimiter,
     FakePrices,
     FakeRefusals,
@@ -25,12 +26,23 @@ from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.rate_limit import RateRule
 from tollkeeper.gateway.asgi import Gateway
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.backgrounds import Backgrounds
+from tollkeeper.gateway.files import FileRoutes
 from tollkeeper.gateway.holding import Holder
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
 from tollkeeper.gateway.relay import Relay, RelaySettings
+from tollkeeper.gateway.response_ids import ResponseIds
+from tollkeeper.gateway.stored_responses import StoredResponses
+from tollkeeper.gateway.token_counts import TokenCounts
+from tollkeeper.kit.id_seal import IdSeal
 from tollkeeper.kit.secrets import keyed_digest
+from tollkeeper.limits.deployments import LiveDeployments
+from tollkeeper.ports.files import Files
+from tollkeeper.ports.prices import Prices
 from tollkeeper.ports.upstream import Deadlines
+from tollkeeper.prices.book import CompiledBook
+from tollkeeper.prices.known_models import CatalogueModels
 
 PEPPER = b"p" * 32
 PROVIDER_KEY = "sk-provider-secret"
@@ -41,6 +53,9 @@ POWERLESS_KEY = write_key("p" * 12, "P" * 43)
 UNLIMITED_KEY = write_key("u" * 12, "L" * 43)
 UNKNOWN_KEY = write_key("u" * 12, "U" * 43)
 MODEL = "gpt-fake"
+
+
+KNOWN_MODELS = CatalogueModels(CompiledBook.load())
 
 
 class Catalogue:
@@ -61,7 +76,16 @@ ANTHROPIC = Provider("anthropic", "anthropic", "https://provider.test/v1", PROVI
 class FakeGateway:
     """The data plane over fakes, with one provider; `log` is what happened, in order."""
 
-    def __init__(self, provider: Provider = OPENAI, *, routes: Sequence[Route] = (), **relay_changes: Any) -> None:
+    def __init__(
+        self,
+        provider: Provider = OPENAI,
+        *,
+        routes: Sequence[Route] = (),
+        provider_wait_us: int = 0,
+        prices: Prices | None = None,
+        files: Files | None = None,
+        **relay_changes: Any,
+    ) -> None:
         self.log: list[str] = []
         self.ledger = RecordingLedger(self.log)
         self.limiter = FakeLimiter(self.log)
@@ -69,7 +93,8 @@ class FakeGateway:
         self.budgets = FakeBudgets(self.log)
         self.refusals = FakeRefusals()
         self.upstream = FakeUpstream(self.log)
-        self.directory = FakeDirectory(self.log, _keys())
+        self.keys = _keys()
+        self.directory = FakeDirectory(self.log, self.keys)
         settings = {
             "deadlines": Deadlines(),
             "answer_bytes_max": 1_000_000,
@@ -77,21 +102,35 @@ class FakeGateway:
             "drains_max": 2,
             "client_stall_s": 60.0,
         }
-        self.relay = Relay(self.upstream, RelaySettings(**{**settings, **relay_changes}))
+        self.deployments = LiveDeployments()
+        relay_settings = RelaySettings(**{**settings, **relay_changes})
+        self.relay = Relay(self.upstream, relay_settings)
+        self.ids, self.backgrounds = ResponseIds(IdSeal(PEPPER)), Backgrounds(self.upstream)
+        authenticator = Authenticator(self.directory, PEPPER)
         table = RouteTable(list(routes), [provider], Catalogue())
         pipeline = Pipeline(
-            Authenticator(self.directory, PEPPER),
+            authenticator,
             table,
             self.limiter,
             Holder(self.budgets, self.counter),
             self.ledger,
-            FakePrices(),
+            prices or FakePrices(),
             self.relay,
             self.counter,
             self.refusals,
+            self.deployments,
+            self.ids,
+            self.backgrounds,
             100_000,
+            provider_wait_us,
         )
-        self.app = Gateway(pipeline, ModelList(table, created_s=0))
+        stored = StoredResponses(
+            authenticator, table, self.limiter, self.ids, self.backgrounds, self.upstream, relay_settings
+        )
+        models = ModelList(table, FakePrices(), KNOWN_MODELS, created_s=0)
+        file_routes = FileRoutes(pipeline, files or FakeFiles(), self.upstream, relay_settings)
+        counts = TokenCounts(pipeline, self.upstream, Deadlines())
+        self.app = Gateway(pipeline, models, counts, stored=stored, files=file_routes)
 
     def client(self, body: Any = None, *, key: str | None = GOOD_KEY, **options: Any) -> FakeClient:
         """Return a client that is about to ask; a chat call unless told otherwise."""

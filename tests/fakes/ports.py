@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from tollkeeper.domain.access import INFERENCE_PERMISSIONS
 from tollkeeper.domain.api_key import ApiKey, ApiKeyId, KeyKind, KeyStatus
 from tollkeeper.domain.call_decision import RefusedCall
-from tollkeeper.domain.errors import DirectoryUnavailable, LimitsUnavailable, QuotaExceeded
+from tollkeeper.domain.errors import DirectoryUnavailable, LimitsUnavailable, QuotaExceeded, StoreUnavailable
 from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.price import ModelPrices, PriceBook, PriceVersion
+from tollkeeper.domain.provider_file import FileQuestion, ProviderFile
 from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.tenancy import OrganizationId, ProjectId
 from tollkeeper.domain.usage import RateFigure, UsageRecord
 from tollkeeper.ports.budgets import Wanted
 from tollkeeper.ports.directory import Directory
+from tollkeeper.ports.files import Files
 from tollkeeper.ports.ledger import Ledger
 from tollkeeper.ports.limiter import Admission, Headers, Limiter
 from tollkeeper.ports.prices import Prices
@@ -95,6 +98,7 @@ class FakeLimiter:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.held = 0
+        self.asked: list[int] = []
         self.released: list[int | None] = []
         self.refusal: Exception | None = None
         self.shown: Headers = [(b"x-ratelimit-limit-requests", b"60")]
@@ -103,6 +107,7 @@ class FakeLimiter:
         if self.refusal is not None:
             raise self.refusal
         self._log.append("admit")
+        self.asked.append(tokens)
         self.held += 1
         return self
 
@@ -176,6 +181,36 @@ class FakeBudgets:
         return self.held[-1]
 
 
+class FakeFiles:
+    """Keeps the files of all projects in a dictionary. `is_away` makes every question fail."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str, str], ProviderFile] = {}
+        self.is_away = False
+
+    async def add(self, file: ProviderFile) -> bool:
+        self._check()
+        kept = self.kept.setdefault((file.organization_id, file.project_id, file.id), file)
+        return (kept.provider, kept.credential_id) == (file.provider, file.credential_id)
+
+    async def find(self, organization_id: str, project_id: str, file_id: str) -> ProviderFile | None:
+        self._check()
+        return self.kept.get((organization_id, project_id, file_id))
+
+    async def list_files(self, question: FileQuestion) -> list[ProviderFile] | None:
+        self._check()
+        owner = (question.organization_id, question.project_id)
+        return [file for file in self.kept.values() if (file.organization_id, file.project_id) == owner]
+
+    async def remove(self, organization_id: str, project_id: str, file_id: str) -> None:
+        self._check()
+        self.kept.pop((organization_id, project_id, file_id), None)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("The database is out of reach.")
+
+
 class FakeRefusals:
     """Keeps what was refused."""
 
@@ -235,10 +270,14 @@ def make_key(**changes: object) -> ApiKey:
         "name": "a key",
         "kind": KeyKind.SERVICE,
         "status": KeyStatus.ACTIVE,
-        "permissions": frozenset({"chat:create", "embeddings:create", "models:list"}),
+        "permissions": INFERENCE_PERMISSIONS,
         "created_at_us": 0,
     }
     return ApiKey(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _are_files(files: FakeFiles) -> Files:
+    return files
 
 
 def _are_the_ports(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tollkeeper.domain.errors import UpstreamFault
@@ -58,6 +58,11 @@ class FakeExchange:
         if len(body) > bytes_max:
             raise UpstreamFault("too_large", "the provider's answer is too large", sent=True)
         return body
+
+    async def pass_on(self, sink: Callable[[bytes], bool]) -> None:
+        while data := await self.read():
+            if not sink(data):
+                return
 
     def tighten(self, total_s: float) -> None:
         self.tightened.append(total_s)

@@ -14,7 +14,8 @@ from tollkeeper.domain.api_key import write_key
 
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 OTHER_PATHS = (
-    "/", "/v1", "/v1/models", "/v1/models/gpt-4o", "/v1/models/%00", "/v1/models/..%2f..", "/v1/models/" + "m" * 3000, "/healthz",
+    "/", "/v1", "/v1/models", "/v1/models/gpt-4o", "/v1/models/%00", "/v1/models/..%2f..", "/v1beta/models", "/v1beta/models/%00",
+    "/v1beta/models/x:countTokens", "/v1beta/models/x:embedContent", "/v1/messages/count_tokens", "/v1/models/" + "m" * 3000, "/healthz",
     "/v1/chat/completions/", "//v1//chat", "/v1/organization/costs", "/v1/organization/usage/completions?start_time=x", "*",
     "http://other/v1/models", "/%ff%fe", "/v1/models?" + "a=b&" * 500, "/openapi.json", "/v1/chat/completions?x=1#y", "/\u00e9",
 )  # fmt: skip
@@ -81,6 +82,7 @@ class HostileMaker:
             (self._slow, 4),
             (self._strange_json, 12),
             (self._wild_fields, 18),
+            (self._odd_types, 8),
             (self._elsewhere, 8),
             (self._stranger, 10),
             (self._odd_protocol, 5),
@@ -263,6 +265,28 @@ class HostileMaker:
                 return {
                     rng.choice((*NAMES, "role", "content", "include_usage")): self._value(depth - 1) for _ in range(2)
                 }
+
+    def _odd_types(self) -> Shot:
+        """Ask for something usual in which what stands deep inside has a `type` that is no text."""
+        rng = self._random
+        odd: Any = rng.choice(([], {}, ["text"], {"type": "text"}, 7, True, 1.5))
+        part = {
+            "type": odd,
+            rng.choice(("image_url", "input_audio", "source", "file_id", "content")): rng.choice((1, {}, "x")),
+        }
+        asked: dict[str, Any] = {"model": "gpt-4o-mini", "max_tokens": 5}
+        content = {"role": "user", "content": [{"type": "text", "text": "hi"}, part]}
+        result = {"type": "tool_result", "tool_use_id": "t", "content": [part]}
+        choices: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("/v1/chat/completions", {**asked, "messages": [content]}),
+            ("/v1/messages", {**asked, "messages": [content]}),
+            ("/v1/messages", {**asked, "messages": [{"role": "user", "content": [result]}]}),
+            ("/v1/messages/count_tokens", {"model": "gpt-4o-mini", "messages": [content]}),
+            ("/v1/responses", {"model": "gpt-4o-mini", "input": [content]}),
+            ("/v1/responses", {"model": "gpt-4o-mini", "input": [{**content, "type": odd}]}),
+        )
+        path, body = rng.choice(choices)
+        return Shot("odd types", self._post(json.dumps(body).encode(), path=path))
 
     def _elsewhere(self) -> Shot:
         rng = self._random

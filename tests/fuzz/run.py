@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote_to_bytes
 
 from tests.fuzz.hostile import HostileMaker, Shot
 from tests.live.databases import read_records
@@ -33,6 +34,7 @@ _MOVING = (
     "job_lease",
     "login_flow",
     "api_key",
+    "deployment_health",  # what replicas tell each other
     "change",
     "revision",
     "replica",
@@ -42,6 +44,9 @@ _MOVING = (
 )
 """Tables that calls, refused logins and background jobs write; keys note when they were used."""
 ERROR_FIELDS = {"message", "type", "param", "code"}
+OTHER_ERROR_FIELDS = ({"message", "type", "code"}, {"message", "status", "code"})
+"""Of Anthropic's and Gemini's dialects, where a path or a header may ask for them."""
+OTHER_DIALECTS_AT = (b"/v1/models", b"/v1/messages", b"/v1beta/")
 SERVER_ERRORS = {502, 503, 504}
 
 
@@ -163,7 +168,7 @@ class _Gunner:
             report.problems.append(f"a good call was answered {status} {received[:300]!r}")
         if shot.must_be_refused and 200 <= status < 400:
             report.problems.append(f"let in: sent {shot.data[:600]!r}; got {received[:600]!r}")
-        if found := _what_is_wrong(status, head, body):
+        if found := _what_is_wrong(status, head, body, shot.data):
             report.problems.append(f"{shot.kind}: {found}; sent {shot.data[:300]!r}; got {received[:600]!r}")
 
     async def _exchange(self, shot: Shot) -> bytes:
@@ -239,7 +244,7 @@ def _take_apart(received: bytes, *, is_head: bool = False) -> tuple[int, bytes, 
     return int(words[1]), head, body[:size]
 
 
-def _what_is_wrong(status: int, head: bytes, body: bytes) -> str:
+def _what_is_wrong(status: int, head: bytes, body: bytes, sent: bytes) -> str:
     if status == 0:
         return "" if not head else "the answer is not HTTP"
     if b"Traceback" in body or b'File "' in body:
@@ -251,7 +256,9 @@ def _what_is_wrong(status: int, head: bytes, body: bytes) -> str:
     try:
         error = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
-        return "an error that is not in OpenAI's shape"
-    if not isinstance(error, dict) or not error.keys() >= ERROR_FIELDS or not error["message"]:
-        return "an error that is not in OpenAI's shape"
+        return "an error in no dialect's shape"
+    path = unquote_to_bytes(sent.partition(b"\r\n")[0])
+    shapes = (ERROR_FIELDS, *(OTHER_ERROR_FIELDS if any(each in path for each in OTHER_DIALECTS_AT) else ()))
+    if not isinstance(error, dict) or not any(error.keys() >= shape for shape in shapes) or not error["message"]:
+        return "an error that is not in the dialect's shape"
     return ""

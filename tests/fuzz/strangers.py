@@ -19,7 +19,9 @@ PLACES = (
     "/v1/api-keys/service", "/v1/api-keys/admin", "/v1/api-keys/{}", "/v1/api-keys/{}/rotate", "/v1/api-keys/{}/usage", "/v1/usage",
     "/v1/usage/{}", "/v1/providers", "/v1/providers/{}", "/v1/audit-log", "/v1/audit-log/export", "/v1/access/explain", "/v1/account",
     "/v1/account/password", "/v1/account/sessions", "/v1/organization/costs", "/v1/organization/usage/completions", "/v1/models",
-    "/v1/models/gpt-4o", "/v1/chat/completions", "/v1/completions", "/v1/embeddings",
+    "/v1/models/gpt-4o", "/v1/models/openai/gpt-4o", "/v1beta/models", "/v1beta/models/gpt-4o", "/v1/messages/count_tokens",
+    "/v1beta/models/gpt-4o:countTokens", "/v1beta/models/gpt-4o:embedContent", "/v1/models/gpt-4o:batchEmbedContents",
+    "/v1/chat/completions", "/v1/completions", "/v1/embeddings",
 )  # fmt: skip
 OPEN_PLACES = ("/v1/auth/login", "/v1/auth/sign-up", "/v1/auth/verify-email", "/v1/auth/forgot-password", "/v1/auth/reset-password", "/v1/auth/accept-invitation", "/v1/auth/oidc/google/callback")  # fmt: skip
 METHODS = ("GET", "GET", "POST", "POST", "PUT", "DELETE", "GET", "POST", "PATCH", "HEAD", "OPTIONS", "TRACE", "get", "PROPFIND", "GET\t", "X" * 30)  # fmt: skip

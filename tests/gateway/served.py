@@ -73,9 +73,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serve_fakes() -> AsyncIterator[Served]:
+async def serve_fakes(gateway: FakeGateway | None = None) -> AsyncIterator[Served]:
     """Serve until left, on a port that the system chooses."""
-    gateway = FakeGateway()
+    gateway = gateway or FakeGateway()
     config = uvicorn.Config(
         gateway.app, http=_Protocol, lifespan="off", log_config=None, timeout_keep_alive=KEEP_ALIVE_S
     )

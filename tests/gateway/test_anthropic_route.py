@@ -171,13 +171,12 @@ async def test_the_rates_are_told_in_the_dialects_headers_too() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"tools": [{"type": "web_search_20260209", "name": "web_search"}]},
-        {"inference_geo": "us"},
-        {"mcp_servers": [{"type": "url", "url": "https://x.test", "name": "x"}]},
-        {"context_management": {"edits": []}},
+        {"container": "container_1"},
+        {"tools": [{"type": "code_execution_20260521", "name": "code_execution"}]},
+        {"tools": [{"type": "something_20270101", "name": "new"}]},
     ],
 )
-async def test_what_may_cause_fees_without_a_price_is_unpriced(asked: dict[str, Any]) -> None:
+async def test_what_may_cause_fees_that_no_usage_states_is_unpriced(asked: dict[str, Any]) -> None:
     gateway = FakeGateway(ANTHROPIC)
     gateway.will_answer(answer(usage=USAGE))
     await call(gateway, message(**asked))
@@ -202,9 +201,9 @@ async def test_a_whole_answer_without_usage_is_counted() -> None:
 
 async def test_gzip_nobody_asked_for_is_metered_all_the_same() -> None:
     gateway = FakeGateway(ANTHROPIC)
-    body = gzip.compress(msgspec.json.encode(answer(usage=USAGE)))
+    body = msgspec.json.encode(answer(usage=USAGE))
     headers = ((b"content-type", b"application/json"), (b"content-encoding", b"gzip"))
-    gateway.upstream.scripts.append(Script(200, headers=headers, steps=[body]))
+    gateway.upstream.scripts.append(Script(200, headers=headers, steps=[gzip.compress(body)]))
     client = await call(gateway)
     assert (client.body, gateway.ledger.only.quantities) == (body, QUANTITIES)
 

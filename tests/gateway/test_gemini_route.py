@@ -109,6 +109,25 @@ async def test_a_stream_of_events_passes_unchanged_and_its_last_figures_count(si
     assert (record.quantities, record.outcome, record.is_stream) == (QUANTITIES, Outcome.COMPLETE, True)
 
 
+async def test_a_prompt_that_is_refused_for_what_it_says_ends_its_stream_and_is_charged_as_stated() -> None:
+    gateway = FakeGateway(GEMINI)
+    refused = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 1000}}
+    gateway.will_stream(b"data: %b\r\n\r\n" % msgspec.json.encode(refused))
+    await call(gateway, path=STREAM_PATH, query=b"alt=sse")
+    record = gateway.ledger.only
+    assert (record.outcome, record.is_estimated, record.cost_state) == (Outcome.COMPLETE, False, CostState.COMPUTED)
+    assert record.amount_nanos == 1000
+
+
+async def test_a_stream_that_ends_with_an_error_says_so_in_its_record() -> None:
+    gateway = FakeGateway(GEMINI)
+    error = {"error": {"code": 500, "message": "An internal error has occurred.", "status": "INTERNAL"}}
+    gateway.will_stream(FIRST, b"data: %b\r\n\r\n" % msgspec.json.encode(error))
+    await call(gateway, path=STREAM_PATH, query=b"alt=sse")
+    record = gateway.ledger.only
+    assert (record.outcome, record.reason) == (Outcome.BROKEN, "the provider ended the stream with an error")
+
+
 @pytest.mark.parametrize("size", [1, 64, 10_000])
 async def test_without_alt_sse_a_stream_is_an_array(size: int) -> None:
     gateway = FakeGateway(GEMINI)
@@ -181,10 +200,8 @@ async def test_a_wait_is_told_as_retry_info() -> None:
     assert refused["details"][1]["retryDelay"] == "1.500s"
 
 
-@pytest.mark.parametrize(
-    "tool", [{"googleSearch": {}}, {"google_search": {}}, {"codeExecution": {}}, {"urlContext": {}}]
-)
-async def test_tools_of_google_leave_the_call_unpriced(tool: dict[str, Any]) -> None:
+@pytest.mark.parametrize("tool", [{"googleMaps": {}}, {"google_maps": {}}, {"exaAiSearch": {}}])
+async def test_tools_of_google_whose_fees_no_answer_states_leave_the_call_unpriced(tool: dict[str, Any]) -> None:
     gateway = FakeGateway(GEMINI)
     gateway.will_answer(answer())
     await call(gateway, request(tools=[tool]))
@@ -237,3 +254,13 @@ async def test_a_body_nested_too_deeply_is_the_clients_mistake(name: str) -> Non
     gateway = FakeGateway(GEMINI)
     gateway.will_answer(answer())
     assert (await call(gateway, body)).status == 400
+
+
+async def test_one_of_several_answers_that_ends_does_not_end_the_stream() -> None:
+    gateway = FakeGateway(GEMINI)
+    error = b'data: {"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}\r\n\r\n'
+    gateway.will_stream(FIRST, LAST, error)
+    asked = request(generationConfig={"candidateCount": 2, "maxOutputTokens": 9})
+    await call(gateway, asked, path=STREAM_PATH, query=b"alt=sse")
+    record = gateway.ledger.only
+    assert (record.outcome, record.cost_state, record.is_estimated) == (Outcome.BROKEN, "estimated", True)

@@ -18,6 +18,7 @@ from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.usage import Charge, CostState, Usage
 from tollkeeper.gateway import meter as meter_module
 from tollkeeper.gateway.openai_meter import OpenAIMeter
+from tollkeeper.gateway.wire import openai_answer
 
 texts = st.text(max_size=20) | st.sampled_from(
     ['"usage": {', "data: [DONE]", '{"error":1}', "\n\n", "안녕", "\u2028", "é😀"]
@@ -80,7 +81,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(edges) if end > start]
 
 
-def price(usage: Usage) -> Charge:
+def price(usage: Usage, _model: str) -> Charge:
     return Charge(CostState.COMPUTED, usage.input_total + 2 * usage.output_total)
 
 
@@ -178,6 +179,14 @@ def test_usage_in_the_last_content_chunk_stays_there_and_counts() -> None:
     assert meter.usage == Usage({"input": 3, "output": 2})
 
 
+def test_the_end_mark_makes_any_usage_final_and_a_text_like_it_does_not() -> None:
+    stated = b'data: {"choices":[{"delta":{"content":"data: [DONE]"}}],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+    _, meter = run([stated], wants_usage=True)
+    assert (meter.is_usage_final, meter.is_done) == (False, False)
+    _, meter = run([stated, b"data: [DONE]\n\n"], wants_usage=True)
+    assert (meter.is_usage_final, meter.is_done) == (True, True)
+
+
 def test_the_last_of_cumulative_usages_counts() -> None:
     stream = [
         b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":%d}}\n\n' % count
@@ -204,8 +213,54 @@ def test_memory_stays_small_while_text_is_kept_for_counting() -> None:
     event = b'data: {"choices":[{"delta":{"content":"word "}}],"padding":"' + b"x" * 500 + b'"}\n\n'
     for _ in range(2_000):
         meter.feed(event)
-        assert sum(map(len, meter._kept)) <= meter_module.KEPT_BYTES_MAX
+        assert len(meter._kept) <= meter_module.KEPT_BYTES_MAX
     assert "".join(meter.output_texts()) == "word " * 2_000
+
+
+def test_text_beyond_a_bound_is_not_kept_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "TEXT_LENGTH_MAX", 100_000)
+    meter = OpenAIMeter(wants_usage=False, charge=price)
+    event = b'data: {"choices":[{"delta":{"content":"' + b"word " * 1_000 + b'"}}]}\n\n'
+    for _ in range(20):
+        meter.feed(event)
+    assert meter.output_texts() == ["word " * 20_000]
+    assert not meter.is_text_cut
+    for _ in range(200):
+        meter.feed(event)
+        assert sum(map(len, meter._texts)) <= 100_000 + meter_module.KEPT_BYTES_MAX
+    assert meter.output_texts()[0].startswith("word " * 20_000)
+    assert meter.is_text_cut
+
+
+def test_kept_text_is_joined_once_and_not_again_for_every_piece() -> None:
+    meter = OpenAIMeter(wants_usage=False, charge=price)
+    event = b'data: {"choices":[{"delta":{"content":"' + b"w" * 33_000 + b'"}}]}\n\n'
+    for _ in range(50):
+        meter.feed(event)
+    assert max(map(len, meter._texts)) == 33_000
+    assert meter.output_texts() == ["w" * 33_000 * 50]
+    assert meter.output_texts() == ["w" * 33_000 * 50]
+
+
+def test_what_is_left_of_an_unfinished_event_is_never_copied_for_its_next_piece() -> None:
+    meter = OpenAIMeter(wants_usage=False, charge=price)
+    meter.feed(b"data: ")
+    rest = meter._rest
+    for _ in range(100):
+        meter.feed(b"x" * 1_400)
+    assert meter._rest is rest
+    assert meter.feed(b"\n\ny") == b"data: " + b"x" * 140_000 + b"\n\n"
+    assert meter.finish() == b"y"
+
+
+@pytest.mark.parametrize("blank", [b"\n\n", b"\r\n\r\n", b"data:\n\n", b"data: \n\n", b": ping\n\n"])
+def test_events_without_data_are_passed_and_never_parsed(blank: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr(openai_answer, "parse_answer", parsed.append)
+    meter = OpenAIMeter(wants_usage=False, charge=price)
+    assert meter.feed(blank * 10_000) == blank * 10_000
+    assert meter.output_texts() == []
+    assert parsed == []
 
 
 def test_an_event_without_end_is_a_fault_of_the_provider() -> None:
@@ -222,7 +277,7 @@ def test_a_cost_is_never_put_into_another_object_that_is_called_usage() -> None:
         b'data: {"choices":[],"x":{"usage":{"a":1}},"model":"m",'
         b'"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}\n\n'
     )
-    meter = OpenAIMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
+    meter = OpenAIMeter(wants_usage=True, charge=lambda _usage, _model: Charge(CostState.COMPUTED, 123))
     assert meter.feed(event) == event
     assert meter.usage is not None
     assert meter.usage.quantities == {"input": 5, "output": 7}
@@ -230,7 +285,7 @@ def test_a_cost_is_never_put_into_another_object_that_is_called_usage() -> None:
 
 def test_an_event_without_end_takes_no_more_than_linear_time() -> None:
     """Goal: 4 MiB of unfinished event in about the time of 32 times 128 KiB; a quadratic search would take hours."""
-    meter = OpenAIMeter(wants_usage=True, charge=lambda _: Charge(CostState.COMPUTED, 123))
+    meter = OpenAIMeter(wants_usage=True, charge=lambda _usage, _model: Charge(CostState.COMPUTED, 123))
     for _ in range(64):
         assert meter.feed(b"x" * 65_536) == b""
     assert len(meter.finish()) == 64 * 65_536

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from tests.fakes.gateway import DONE, PROVIDER_KEY, USAGE_CHUNK, FakeGateway, answer, chat, chunk
 from tests.fakes.upstream import JSON, Script
@@ -30,7 +32,7 @@ async def test_our_key_is_taken_out_of_a_streams_events(gateway: FakeGateway) ->
     assert b"your key is [redacted]" in client.body
 
 
-@pytest.mark.parametrize("status", [200, 401])
+@pytest.mark.parametrize("status", [200, 403])
 async def test_our_key_is_taken_out_of_headers(gateway: FakeGateway, status: int) -> None:
     headers = (JSON, (b"openai-model", b"for " + SECRET))
     body = b'{"error":{"message":"no"}}' if status != 200 else b"{}"
@@ -40,7 +42,7 @@ async def test_our_key_is_taken_out_of_headers(gateway: FakeGateway, status: int
 
 
 async def test_our_key_is_taken_out_of_a_refusal(gateway: FakeGateway) -> None:
-    gateway.will_answer(b'{"error":{"message":"bad key ' + SECRET + b'"}}', 401)
+    gateway.will_answer(b'{"error":{"message":"bad key ' + SECRET + b'"}}', 403)
     assert (await gateway.call()).body == b'{"error":{"message":"bad key [redacted]"}}'
 
 
@@ -59,3 +61,26 @@ async def test_a_good_answer_passes_unchanged(gateway: FakeGateway, caplog: pyte
     gateway.will_answer(answer())
     assert (await gateway.call()).status == 200
     assert caplog.records == []
+
+
+async def test_our_key_is_taken_out_of_an_answer_and_of_the_request_id_that_is_kept(gateway: FakeGateway) -> None:
+    headers = (JSON, (b"x-request-id", b"req for " + SECRET))
+    gateway.upstream.scripts.append(Script(200, headers, [b'{"id": "' + SECRET + b'"}']))
+    client = await gateway.call()
+    assert client.body == b'{"id": "[redacted]"}'
+    assert gateway.ledger.only.provider_request_id == "req for [redacted]"
+
+
+@pytest.mark.parametrize("status", [200, 403])
+async def test_our_key_is_taken_out_of_what_was_compressed(gateway: FakeGateway, status: int) -> None:
+    body = gzip.compress(b'{"error":{"message":"bad key ' + SECRET + b'"}}')
+    gateway.upstream.scripts.append(Script(status, (JSON, (b"content-encoding", b"gzip")), [body]))
+    client = await gateway.call()
+    assert client.body == b'{"error":{"message":"bad key [redacted]"}}'
+    assert "content-encoding" not in client.headers
+
+
+async def test_a_bomb_of_a_provider_is_a_fault_of_its(gateway: FakeGateway) -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    gateway.upstream.scripts.append(Script(200, (JSON, (b"content-encoding", b"gzip")), [bomb]))
+    assert (await gateway.call()).status == 502

@@ -29,6 +29,7 @@ def assert_nothing_was_done(gateway: FakeGateway) -> None:
     ("key", "status", "code", "words"),
     [
         (None, 401, "invalid_api_key", "No API key"),
+        ("sk-proj-x", 401, "invalid_api_key", "Invalid API key format. Keys of Tollkeeper begin with sk-tk-"),
         ("", 401, "invalid_api_key", "format"),
         ("sk-tk-nonsense", 401, "invalid_api_key", "format"),
         (UNKNOWN_KEY[:-1] + ("0" if UNKNOWN_KEY[-1] != "0" else "1"), 401, "invalid_api_key", "format"),
@@ -137,6 +138,7 @@ async def test_a_client_gone_before_its_request_is_whole_leaves_nothing(gateway:
 async def test_an_unknown_model_is_not_found(gateway: FakeGateway) -> None:
     client = await gateway.call(chat(model="no-such"))
     assert (client.status, client.error["code"]) == (404, "model_not_found")
+    assert "provider/model" in client.error["message"]
     assert_nothing_was_done(gateway)
 
 
@@ -215,3 +217,28 @@ async def test_models_are_listed_only_for_keys_that_may(gateway: FakeGateway) ->
     assert (await gateway.call(b"", method="GET", path="/v1/models/no%2Fsuch")).status == 404
     assert (await gateway.call(b"", method="GET", path="/v1/models", key=POWERLESS_KEY)).status == 403
     assert (await gateway.call(b"", method="POST", path="/v1/models")).status == 405
+
+
+async def test_a_fault_names_the_provider_and_not_its_address(gateway: FakeGateway) -> None:
+    fault = UpstreamFault("connect", "no connection to http://10.1.2.3:8000: refused", sent=False)
+    gateway.upstream.scripts.append(Script(before=[fault]))
+    client = await gateway.call()
+    assert "The provider 'openai' could not be reached" in client.error["message"]
+    assert "10.1.2.3" not in client.body.decode()
+    assert client.error["provider"] == "openai"
+    assert client.error["tries"]
+    assert "10.1.2.3" in gateway.ledger.only.reason
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models/gemini-2.5-flash:generateContentx", "/v1/models/x:nope"])
+async def test_a_method_that_gemini_has_not_is_not_found(gateway: FakeGateway, path: str) -> None:
+    client = await gateway.call(path=path)
+    assert client.status == 404
+    assert "streamGenerateContent" in client.body.decode()
+
+
+async def test_a_call_that_a_route_cannot_make_says_which_can(gateway: FakeGateway) -> None:
+    body = {"contents": [{"parts": [{"text": "x"}]}]}
+    client = await gateway.call(body, path="/v1beta/models/gpt-fake:generateContent")
+    assert client.status == 400
+    assert "/v1/chat/completions" in client.body.decode()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from served import Served, post
 from tests.fakes.gateway import DONE, USAGE_CHUNK, answer, chat, chunk
-from tests.live.raw_http import RawConnection
+from tests.live.raw_http import Manners, RawConnection
 
 from tollkeeper.gateway.server_protocol import ServerProtocol
 
@@ -46,7 +46,7 @@ async def test_a_client_that_hangs_up_in_a_stream_does_not_stop_the_settlement(s
     gate = asyncio.Event()
     served.gateway.will_stream(chunk("four"), gate, chunk("five"), USAGE_CHUNK, DONE)
     connection = RawConnection(served.port)
-    reply = await connection.send(post(chat(stream=True)), leave_after=1)
+    reply = await connection.send(post(chat(stream=True)), Manners(leave_after=1))
     assert reply.did_leave
     async with asyncio.timeout(5):
         while not served.gateway.relay.drains:

@@ -61,7 +61,7 @@ async def test_the_providers_key_goes_out_and_the_clients_does_not(gateway: Fake
     assert b"sk-tk-" not in head
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 302])
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503, 302])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_providers_error_passes_with_status_and_body_and_costs_nothing(
     gateway: FakeGateway, status: int, stream: bool

@@ -10,6 +10,8 @@ from tests.fakes.asgi import FakeClient
 from tests.fakes.gateway import DONE, USAGE_CHUNK, FakeGateway, chat, chunk
 
 from tollkeeper.domain.errors import UpstreamFault
+from tollkeeper.gateway import meter
+from tollkeeper.gateway.relay import FED_BYTES_MAX
 
 
 @pytest.fixture
@@ -52,6 +54,35 @@ async def test_pieces_are_passed_on_before_the_next_has_come(gateway: FakeGatewa
     assert client.body == chunk("four")
     gate.set()
     await task
+
+
+async def test_others_have_their_turn_while_a_large_piece_is_metered(gateway: FakeGateway) -> None:
+    large = chunk("four") * 2_000 + b"\n\n" * 10_000
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    gateway.will_stream(large + USAGE_CHUNK + DONE)
+    task = asyncio.ensure_future(other())
+    client = await gateway.call(chat(stream=True))
+    task.cancel()
+    assert client.body == large + DONE
+    assert gateway.ledger.only.amount_nanos == 30
+    assert turns >= len(large) // FED_BYTES_MAX
+
+
+async def test_text_that_was_not_kept_is_told_in_the_record(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter, "TEXT_LENGTH_MAX", 10)
+    gateway.will_stream(chunk("w" * 40_000), chunk("five"), DONE)
+    await gateway.call(chat(stream=True))
+    assert gateway.ledger.only.is_estimated
+    assert gateway.ledger.only.reason.startswith("the provider stated no usage; only the first ")
 
 
 async def test_a_stream_is_settled_before_its_end_is_sent(gateway: FakeGateway) -> None:
@@ -160,7 +191,7 @@ async def test_an_event_without_end_breaks_the_call_and_not_the_server(
 ) -> None:
     from tollkeeper.gateway import meter
 
-    monkeypatch.setattr(meter, "EVENT_BYTES_MAX", 10_000)
+    monkeypatch.setattr(meter.StreamMeter, "event_bytes_max", 10_000)
     gateway.will_stream(chunk("four"), *[b"data: " + b"x" * 4_000] * 5)
     client = await gateway.call(chat(stream=True))
     error = last_event(client)["error"]

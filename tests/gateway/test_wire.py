@@ -148,9 +148,13 @@ def test_stated_usage_becomes_disjoint_classes(usage: dict[str, Any], expected: 
 
 def test_reasoning_outside_of_the_completion_is_added_where_the_total_says_so() -> None:
     details = answers.CompletionDetails(reasoning_tokens=7)
-    outside = answers.WireUsage(10, 5, total_tokens=22, completion_tokens_details=details)
+    outside = answers.WireUsage(
+        prompt_tokens=10, completion_tokens=5, total_tokens=22, completion_tokens_details=details
+    )
     assert answers.usage_of(outside, None) == Usage({"input": 10, "output": 12}, 7)
-    inside = answers.WireUsage(10, 5, total_tokens=15, completion_tokens_details=details)
+    inside = answers.WireUsage(
+        prompt_tokens=10, completion_tokens=5, total_tokens=15, completion_tokens_details=details
+    )
     assert answers.usage_of(inside, None) == Usage({"input": 10, "output": 5}, 7)
 
 

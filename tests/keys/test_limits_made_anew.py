@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from tests.keys.test_rotation_limits import GRACE, Calls, calls, give, used_of
+from tests.keys.test_rotation_limits import GRACE, Calls, calls, give, other_calls, used_of
 from tests.keys.workshop import Workshop
 from tests.store.store_factories import make_record
 
@@ -13,7 +15,7 @@ from tollkeeper.control.api_keys import NewApiKey
 from tollkeeper.control.budgets import Terms
 from tollkeeper.domain.errors import QuotaExceeded, RateExceeded
 
-__all__ = ["calls"]
+__all__ = ["calls", "other_calls"]
 
 FOUR_A_MONTH = Terms(4, "monthly", unit="requests")
 FOUR_A_DAY = Terms(4, "daily", unit="requests")
@@ -127,3 +129,36 @@ async def test_a_budget_made_anew_with_less_is_what_it_says(workshop: Workshop, 
     await calls.make(key, count=2)
     with pytest.raises(QuotaExceeded):
         await calls.make(key)
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 1.0], ids=["at once", "a second later"])
+async def test_a_budget_made_anew_with_less_lets_nothing_in_by_what_is_still_held_of_the_old_one(
+    workshop: Workshop, calls: Calls, other_calls: Calls, wait_s: float
+) -> None:
+    key = await workshop.service()
+    cent = 10_000_000
+    await give(workshop, key, Terms(1000 * cent, "monthly"))
+    for replica in (calls, other_calls):
+        [held] = await replica.make(key, nanos=100 * cent)
+        await replica.pay(key, held, 100 * cent)
+        [held] = await replica.make(key, nanos=cent)  # which leaves something to draw on
+        await replica.pay(key, held, cent)
+    await take_away(workshop, key, Terms(0, "monthly"))
+    await asyncio.sleep(wait_s)
+    await give(workshop, key, Terms(50 * cent, "monthly"))
+    await asyncio.sleep(1.0)  # in which a budget that is lowered holds everywhere
+    for replica in (calls, other_calls):
+        with pytest.raises(QuotaExceeded):
+            await replica.make(key, nanos=cent)
+
+
+@pytest.mark.parametrize("over_nanos", [0, 1])
+async def test_what_is_free_passes_a_budget_that_is_used_up(workshop: Workshop, calls: Calls, over_nanos: int) -> None:
+    key = await workshop.service()
+    cent = 10_000_000
+    await give(workshop, key, Terms(cent, "monthly"))
+    [held] = await calls.make(key, nanos=cent)
+    await calls.pay(key, held, cent + over_nanos)
+    with pytest.raises(QuotaExceeded):
+        await calls.make(key, nanos=1)
+    await calls.make(key, nanos=0)

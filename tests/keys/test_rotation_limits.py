@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.keys.workshop import PEPPER, Workshop
@@ -32,22 +33,43 @@ class Calls:
     def __init__(self, workshop: Workshop, leased: LeasedBudgets) -> None:
         self._workshop, self._leased = workshop, leased
 
-    async def make(self, made: NewApiKey, *, count: int = 1) -> list[Held]:
-        """Make calls; they go on until the test ends."""
+    async def make(self, made: NewApiKey, *, count: int = 1, nanos: int = 0) -> list[Held]:
+        """Make calls that cost so much at most; they go on until the test ends."""
         key = await self._workshop.held(made)
-        wanted = Wanted(0, 0, 0)
+        wanted = Wanted(nanos, 0, nanos)
         return [
             self._leased.hold(key, ("gpt-4o",), wanted) or await self._leased.wait(key, ("gpt-4o",), wanted)
             for _ in range(count)
         ]
 
+    async def pay(self, made: NewApiKey, held: Held, nanos: int) -> None:
+        """End a call that came to so much, and let the store have its record."""
+        whose = {"organization_id": self._workshop.company.id, "project_id": self._workshop.search.id}
+        record = make_record(
+            **whose, api_key_id=made.record.id, draws=held.settle(nanos, 0), amount_nanos=nanos, lines=()
+        )
+        await self._workshop.store.insert_usage([record], slot="a")
+        self._leased.flushed([record])
+
 
 @pytest.fixture
 async def calls(workshop: Workshop) -> AsyncIterator[Calls]:
+    async with replica(workshop, "a replica") as found:
+        yield found
+
+
+@pytest.fixture
+async def other_calls(workshop: Workshop) -> AsyncIterator[Calls]:
+    async with replica(workshop, "another replica") as found:
+        yield found
+
+
+@asynccontextmanager
+async def replica(workshop: Workshop, name: str) -> AsyncIterator[Calls]:
     def fail(error: BaseException) -> None:
         raise error
 
-    leased = LeasedBudgets(StoreLeases(workshop.store), holder="a replica", on_bug=fail)
+    leased = LeasedBudgets(StoreLeases(workshop.store), holder=name, on_bug=fail)
     await leased.start()
     yield Calls(workshop, leased)
     await leased.aclose(5)

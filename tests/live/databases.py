@@ -16,7 +16,20 @@ from pathlib import Path
 from typing import Any
 
 _numbers = itertools.count()
-_COLUMNS = "call_id, model, status, cost_state, amount_nanos, detail"
+_COLUMNS = "call_id, model, status, cost_state, amount_nanos, detail, provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One failed try; its status is 0, and the reason says why, where no answer came. One that may be billed has a record of
+    its own, `request_id`.
+    """
+
+    provider: str
+    model: str
+    status: int
+    reason: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,9 @@ class Record:
     provider_request_id: str
     labels: dict[str, str]
     reason: str
+    provider: str = ""
+    tries: tuple[Tried, ...] = ()
+    """The deployments that had been tried before the one that the record is of."""
 
 
 def new_postgres_database(server: Callable[[str], str]) -> str:
@@ -56,6 +72,18 @@ def postgres_server() -> Iterator[Callable[[str], str]]:
         server.cleanup()
 
 
+@contextmanager
+def fresh_database(kind: str) -> Iterator[tuple[Path, str]]:
+    """Yield a folder and the URL of an empty database, "sqlite" or "postgres", both gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tollkeeper-live-") as name:
+        folder = Path(name)
+        if kind == "sqlite":
+            yield folder, f"sqlite:///{folder / 'tollkeeper.db'}"
+            return
+        with postgres_server() as server:
+            yield folder, new_postgres_database(server)
+
+
 def read_records(url: str) -> list[Record]:
     """Return every usage record there is, oldest call first."""
     query = f"SELECT {_COLUMNS} FROM usage_record ORDER BY call_id"
@@ -69,7 +97,7 @@ def read_rollups(url: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _record(row: tuple[Any, ...]) -> Record:
-    call_id, model, status, cost_state, amount_nanos, detail = row
+    call_id, model, status, cost_state, amount_nanos, detail, provider = row
     fields = json.loads(detail)
     return Record(
         bytes(call_id).hex(),
@@ -82,6 +110,8 @@ def _record(row: tuple[Any, ...]) -> Record:
         fields.get("provider_request_id", ""),
         fields.get("labels", {}),
         fields.get("reason", ""),
+        provider,
+        tuple(Tried(*each) for each in fields.get("tries", ())),
     )
 
 

@@ -83,7 +83,15 @@ class SimulatorProcess(Process):
 class GatewayProcess:
     """A gateway over the simulator. It can be started, killed and started again on the same database and journal."""
 
-    def __init__(self, folder: Path, simulator: SimulatorProcess, database_url: str, *, extra: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        simulator: SimulatorProcess,
+        database_url: str,
+        *,
+        extra: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder, self.simulator, self.database_url = folder, simulator, database_url
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
@@ -108,7 +116,7 @@ api_key_env = "SIMULATOR_KEY"
 {extra}
 """
         )
-        self.env = {"SIMULATOR_KEY": "sk-sim-gateway-000001"}
+        self.env = {"SIMULATOR_KEY": "sk-sim-gateway-000001", **(env or {})}
         made = json.loads(self.tollkeeper("init", "--org", "acme", "--json"))
         self.organization_id, self.project_id = made["organization_id"], made["project_id"]
         self.admin_key, self.key = made["admin_key"], made["project_key"]

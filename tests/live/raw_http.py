@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,11 +44,46 @@ class _LeftError(Exception):
     """We hung up on purpose."""
 
 
-class RawConnection:
-    """One client connection at a time to a port on this machine; opened when needed, reused while it lasts."""
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a client reads an answer: when it hangs up, counted in bytes of the body (0: before any answer) or in whole events
+    (0: with the head), and how long it rests after each piece of a stream.
+    """
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    leave_after: int | None = None
+    leave_after_events: int | None = None
+    pause_s: float = 0.0
+
+    @property
+    def does_leave(self) -> bool:
+        return self.leave_after is not None or self.leave_after_events is not None
+
+    def check(self, body: bytes) -> None:
+        """Raise _LeftError when enough has come."""
+        if self.leave_after is not None and len(body) >= self.leave_after:
+            raise _LeftError
+        if self.leave_after_events is not None and count_events(body) >= self.leave_after_events:
+            raise _LeftError
+
+
+POLITE = Manners()
+
+
+def count_events(body: bytes) -> int:
+    """Return how many whole events a stream has so far; of Gemini's JSON arrays, how many elements."""
+    if body.startswith(b"["):
+        return body.count(b",\r\n") + (len(body) > 2)
+    return body.replace(b"\r\n", b"\n").count(b"\n\n")
+
+
+class RawConnection:
+    """One client connection at a time to a port on this machine; opened when needed, reused while it lasts.
+
+    `buffer_bytes` bounds what the kernel takes for a client that does not read; 0 leaves it as it is.
+    """
+
+    def __init__(self, port: int, *, buffer_bytes: int = 0) -> None:
+        self._port, self._buffer_bytes = port, buffer_bytes
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -56,19 +92,19 @@ class RawConnection:
     ) -> Reply:
         """POST JSON. With `leave_after`, hang up once so many bytes of the answer's body have come (0: at once)."""
         head = {"authorization": f"Bearer {key}", "content-type": "application/json", **(headers or {})}
-        return await self.send(render(f"POST {path}", head, body), leave_after=leave_after)
+        return await self.send(render(f"POST {path}", head, body), Manners(leave_after))
 
-    async def send(self, request: bytes, *, leave_after: int | None = None) -> Reply:
+    async def send(self, request: bytes, manners: Manners = POLITE) -> Reply:
         """Send bytes and read one answer; never raises for what the network does."""
         reply = Reply()
         try:
             reader, writer = await self._open()
             writer.write(request)
             await writer.drain()
-            if leave_after == 0:
+            if manners.leave_after == 0:
                 raise _LeftError
             async with asyncio.timeout(ANSWER_S):
-                await _read_reply(reader, reply, leave_after)
+                await _read_reply(reader, reply, manners)
         except _LeftError:
             reply.did_leave = True
             self.drop()
@@ -86,7 +122,10 @@ class RawConnection:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._reader is None or self._writer is None or self._reader.at_eof():
             self.drop()
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+            size = self._buffer_bytes or 1 << 20
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=size)
+            if self._buffer_bytes:
+                self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
         return self._reader, self._writer
 
 
@@ -96,7 +135,7 @@ def render(line: str, headers: dict[str, str], body: bytes) -> bytes:
     return ("\r\n".join([*lines, f"content-length: {len(body)}"]) + "\r\n\r\n").encode() + body
 
 
-async def _read_reply(reader: asyncio.StreamReader, reply: Reply, leave_after: int | None) -> None:
+async def _read_reply(reader: asyncio.StreamReader, reply: Reply, manners: Manners) -> None:
     status = 100
     while status < 200:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -106,36 +145,33 @@ async def _read_reply(reader: asyncio.StreamReader, reply: Reply, leave_after: i
     reply.headers = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:]) if value
     }
+    if manners.leave_after_events == 0:
+        raise _LeftError
     if reply.headers.get("transfer-encoding") == "chunked":
-        await _read_chunks(reader, reply, leave_after)
+        await _read_chunks(reader, reply, manners)
     elif "content-length" in reply.headers:
-        await _read_sized(reader, reply, int(reply.headers["content-length"]), leave_after)
+        await _read_sized(reader, reply, int(reply.headers["content-length"]), manners)
     reply.is_complete = True
 
 
-async def _read_sized(reader: asyncio.StreamReader, reply: Reply, size: int, leave_after: int | None) -> None:
+async def _read_sized(reader: asyncio.StreamReader, reply: Reply, size: int, manners: Manners) -> None:
     while len(reply.body) < size:
         piece = await reader.read(min(65_536, size - len(reply.body)))
         if not piece:
             raise asyncio.IncompleteReadError(reply.body, size)
         reply.body += piece
-        _perhaps_leave(reply, leave_after)
+        manners.check(reply.body)
 
 
-async def _read_chunks(reader: asyncio.StreamReader, reply: Reply, leave_after: int | None) -> None:
+async def _read_chunks(reader: asyncio.StreamReader, reply: Reply, manners: Manners) -> None:
     pieces: list[bytes] = []
-    size = 0
     try:
         while length := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
             pieces.append((await reader.readexactly(length + 2))[:-2])
-            size += length
-            if leave_after is not None and size >= leave_after:
-                raise _LeftError
+            if manners.does_leave:
+                manners.check(b"".join(pieces))
+            if manners.pause_s:
+                await asyncio.sleep(manners.pause_s)
         await reader.readuntil(b"\r\n")
     finally:
         reply.body = b"".join(pieces)
-
-
-def _perhaps_leave(reply: Reply, leave_after: int | None) -> None:
-    if leave_after is not None and len(reply.body) >= leave_after:
-        raise _LeftError

@@ -15,30 +15,9 @@ from anthropic import Anthropic
 from google import genai
 from google.genai import types as gemini_types
 from openai import OpenAI
+from tests.live.every_provider import PROVIDERS
 from tests.live.processes import GatewayProcess, SimulatorProcess
 
-PROVIDERS = """
-[[providers]]
-name = "anthropic"
-kind = "anthropic"
-base_url = "{origin}/v1"
-api_key_env = "SIMULATOR_KEY"
-[[providers]]
-name = "gemini"
-kind = "gemini"
-base_url = "{origin}/v1beta"
-api_key_env = "SIMULATOR_KEY"
-[[providers]]
-name = "deepseek"
-kind = "deepseek"
-base_url = "{origin}/v1"
-api_key_env = "SIMULATOR_KEY"
-[[providers]]
-name = "xai"
-kind = "xai"
-base_url = "{origin}/v1"
-api_key_env = "SIMULATOR_KEY"
-"""
 GPT, CLAUDE, GEMINI, DEEPSEEK, GROK = (
     "gpt-4o-mini", "claude-haiku-4-5", "gemini-2.5-flash", "deepseek-flash", "grok-4.7",
 )  # fmt: skip

@@ -15,5 +15,5 @@ def test_hostile_requests_leave_the_server_alive_and_the_books_right(tmp_path: P
     assert report.problems == []
     assert report.requests == REQUESTS
     assert report.good > 20
-    assert len(report.kinds) == 13
+    assert len(report.kinds) == 14
     assert {200, 400, 401, 404, 405} <= report.statuses.keys()

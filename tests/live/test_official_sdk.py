@@ -183,7 +183,6 @@ def test_provider_prefixed_names_resolve(client: OpenAI) -> None:
     ("fault", "error", "status"),
     [
         ("status=400", openai.BadRequestError, 400),
-        ("status=401", openai.AuthenticationError, 401),
         ("status=403", openai.PermissionDeniedError, 403),
         ("status=404", openai.NotFoundError, 404),
         ("status=409", openai.ConflictError, 409),
@@ -209,6 +208,16 @@ def test_provider_errors_keep_status_and_body(
     assert {"message", "type", "param", "code"} <= caught.value.body.keys()
     assert billed(simulator)["amount_nano"] == 0
     assert Decimal(caught.value.response.headers["x-tollkeeper-cost-usd"]) == 0
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_a_refusal_of_the_gateways_own_key_is_not_the_callers_fault(
+    client: OpenAI, simulator: SimulatorProcess, status: int
+) -> None:
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(model=MODEL, messages=message(f"[[sim:status={status}]]"))
+    assert (caught.value.status_code, caught.value.code) == (502, "provider_key_refused")
+    assert billed(simulator)["amount_nano"] == 0
 
 
 def test_our_own_refusals_raise_the_sdks_exceptions(client: OpenAI, gateway: GatewayProcess) -> None:
@@ -237,7 +246,9 @@ def test_a_stream_that_breaks_raises_and_does_not_end_quietly(client: OpenAI) ->
 def test_an_error_event_of_the_provider_reaches_the_client(client: OpenAI) -> None:
     with (
         pytest.raises(openai.APIError, match="server had an error"),
-        client.chat.completions.create(model=MODEL, messages=message("[[sim:error_event]]"), stream=True) as stream,
+        client.chat.completions.create(
+            model=MODEL, messages=message("[[sim:error_event;drip=100,10]]"), stream=True
+        ) as stream,
     ):
         list(stream)
 

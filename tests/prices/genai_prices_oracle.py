@@ -35,11 +35,16 @@ COUNTS = {
     "input_image": ["input_tokens", "input_image_tokens"],
     "cache_read_image": ["input_tokens", "cache_read_tokens", "input_image_tokens", "cache_image_read_tokens"],
     "output_image": ["output_tokens", "output_image_tokens"],
+    "web_search": ["web_searches"],
+    "grounding": ["web_searches"],
+    "file_search": ["storage_searches"],
+    "characters": ["input_characters"],
+    "seconds": ["audio_seconds", "input_audio_seconds"],
 }
 
 
 def their_nanos(provider: str, model: ModelInfo, usage: Usage, at_us: int, tier: str) -> Fraction:
-    """Return the exact price in nano-USD, unrounded, of the tokens alone: fees per request are priced by nobody here."""
+    """Return the exact price in nano-USD, unrounded, but for what no dimension here carries."""
     counts = dict.fromkeys((count for counts in COUNTS.values() for count in counts), 0)  # nothing is left to infer
     for dimension, quantity in usage.quantities.items():
         for count in COUNTS[dimension]:

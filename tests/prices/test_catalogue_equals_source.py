@@ -21,6 +21,7 @@ from genai_prices.types import ModelInfo, ModelPrice, StartDateConstraint, Tiere
 from genai_prices_oracle import CONTEXTS, COUNTS, PROVIDERS, their_nanos
 
 from tollkeeper.domain.price import charge_for
+from tollkeeper.domain.rate_card import Rate
 from tollkeeper.domain.usage import Usage
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.catalogue import PATH
@@ -29,7 +30,8 @@ BOOK = CompiledBook.load()
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compile-prices"
 ROUNDED = {"openrouter", "huggingface_together"}
 WITHOUT_TOKENS = {"requests_kcount", "output_reasoning_mtok", "output_citation_mtok"}
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)  # a Friday: of weekends the data knows nothing (see test_additions)
+ADDED = {"gpt-4o-mini-search-preview", "gpt-5-search-api-2025-10-14", "dall-e-3"}  # models that only the additions have
 THOROUGH = ("anthropic", "deepseek", "google", "groq", "mistral", "moonshotai", "openai", "perplexity", "x-ai", "zai")
 
 
@@ -58,10 +60,10 @@ def test_a_price_finer_than_a_pico_dollar_stops_the_compilation() -> None:
     module = script()
     from decimal import Decimal
 
-    assert module._pico(Decimal("0.138"), is_rounded=False) == 138_000
+    assert module.pico(Decimal("0.138"), 10**6, is_rounded=False) == 138_000
     with pytest.raises(AssertionError):
-        module._pico(Decimal("0.1380001"), is_rounded=False)
-    assert module._pico(Decimal("0.0833333333"), is_rounded=True) == 83_333
+        module.pico(Decimal("0.1380001"), 10**6, is_rounded=False)
+    assert module.pico(Decimal("0.0833333333"), 10**6, is_rounded=True) == 83_333
 
 
 def test_a_variant_that_is_no_known_tier_stops_the_compilation() -> None:
@@ -104,13 +106,22 @@ def usages(model: ModelInfo, chance: random.Random) -> list[Usage]:
     dimensions = [*COUNTS]
     drawn = [
         Usage({d: chance.choice((0, 1, 7, chance.randrange(60_000))) for d in chance.sample(dimensions, 4)})
-        for _ in "ab"
+        for _ in range(5)
     ]
     for start in thresholds(model):
         for total in (start - 1, start, start + 1):
             cached = chance.randrange(total)
             drawn.append(Usage({"input": total - cached, "cache_read": cached, "output": chance.randrange(9000)}))
     return drawn
+
+
+def is_theirs(rate: Rate) -> bool:
+    return rate.source.startswith("genai-prices")
+
+
+def rounding(usage: Usage) -> Fraction:
+    """Return by how much nano-USD the compiled prices may differ: an hour's price has no exact price of a second."""
+    return Fraction(usage.quantities.get("seconds", 0), 2000)
 
 
 @pytest.mark.parametrize("provider", THOROUGH)
@@ -125,13 +136,18 @@ def test_every_charge_equals_genai_prices_at_every_time_tier_and_threshold(provi
                 if rates is None:
                     unsold += 1
                     continue
-                known = {rate.dimension for rate in rates}
+                known = {rate.dimension for rate in rates if is_theirs(rate)}
+                added = {rate.dimension for rate in rates} - known
                 for usage in usages(model, chance):
                     charge = charge_for(prices, usage, at_us=at_us, tier=tier)
-                    if {d for d, quantity in usage.quantities.items() if quantity} <= known:
+                    used = {d for d, quantity in usage.quantities.items() if quantity}
+                    if used & added:
+                        continue
+                    if used <= known:
                         assert charge.amount_nanos is not None
                         exact = sum((Fraction(x.quantity * x.price_pico, 1000) for x in charge.lines), Fraction(0))
-                        assert exact == their_nanos(provider, model, usage, at_us, tier), (model.id, at_us, tier, usage)
+                        theirs = their_nanos(provider, model, usage, at_us, tier)
+                        assert abs(exact - theirs) <= rounding(usage), (model.id, at_us, tier, usage)
                         assert abs(charge.amount_nanos - exact) <= Fraction(len(charge.lines), 2)
                         compared += 1
                     else:
@@ -149,7 +165,8 @@ def test_every_model_of_every_provider_has_the_price_of_the_source_now() -> None
         rates = compiled.prices.rates(at_us, "standard")
         if not rates:  # nothing here has a price per token alone
             continue
-        usage = Usage({dimension: chance.randrange(1, 9_000) for dimension in {rate.dimension for rate in rates}})
+        dimensions = {rate.dimension for rate in rates if is_theirs(rate)}
+        usage = Usage({dimension: chance.randrange(1, 9_000) for dimension in dimensions})
         lines = charge_for(compiled.prices, usage, at_us=at_us, tier="standard").lines
         assert len(lines) == len(usage.quantities)
         ours = sum((Fraction(line.quantity * line.price_pico, 1000) for line in lines), Fraction(0))
@@ -157,7 +174,7 @@ def test_every_model_of_every_provider_has_the_price_of_the_source_now() -> None
         if provider in ROUNDED:
             assert abs(ours - theirs) <= Fraction(usage.input_total + usage.output_total, 2000)  # half a pico-USD each
         else:
-            assert ours == theirs, (provider, model.id)
+            assert abs(ours - theirs) <= rounding(usage), (provider, model.id)
         compared += bool(lines)
     assert compared > 2_100  # the others have no price per token: free models, minutes, characters, pages
 
@@ -172,8 +189,10 @@ def test_a_tier_is_sold_exactly_when_the_source_has_prices_for_it() -> None:
                 for variant in model.price_variants or []
                 if variant.when == context and (variant.constraint is None or variant.constraint.active(NOW))
                 for key in variant.prices.__dict__
-                if key.endswith("_mtok")
+                if key.endswith("_mtok") or (key == "input_audio_hours" and provider != "groq")
             ]
+            if provider == "google" and tier in {"flex", "priority"} and not stated:
+                continue  # see test_additions
             is_sold = compiled.prices.rates(at_us, tier) is not None
             assert is_sold == (context is None or bool(stated)), (provider, model.id, tier)
         assert compiled.prices.rates(at_us, "ultrafast") is None
@@ -217,6 +236,8 @@ def test_every_name_resolves_to_the_model_that_the_source_finds() -> None:
     for provider, name in names():
         theirs = PROVIDERS[provider].find_model(name, all_providers=everybody)
         ours = BOOK.model(provider, name)
+        if ours is not None and ours.id in ADDED:
+            continue
         assert (ours.id if ours else None) == (theirs.id if theirs else None), (provider, name)
         compared += 1
         found_none += theirs is None

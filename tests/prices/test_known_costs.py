@@ -235,7 +235,7 @@ def test_the_time_of_a_call_selects_its_price(provider: str, model: str, when: s
         ("openai", "gpt-5.6-sol", "ultrafast", {"input": 1}),
         ("openai", "gpt-5.6-sol", "nonsense", {"input": 1}),
         ("openai", "gpt-4o", "flex", {"input": 1}),  # not sold as flex
-        ("openai", "gpt-5.6-sol", None, {"input": 1, "cache_write_12h": 1}),  # 2.5x, not the price of 30 minutes
+        ("openai", "gpt-4o", None, {"input": 1, "cache_write_12h": 1}),  # not sold: its writes cost nothing extra
         ("openai", "text-embedding-3-small", None, {"input": 1, "output": 1}),
         ("openai", "whisper-1", None, {"input": 1}),  # sold by the minute
         ("perplexity", "sonar", None, {"input": 1, "output": 1}),  # pays a fee per request besides

@@ -142,7 +142,8 @@ def test_a_tier_of_own_rows_only_is_priced_from_them() -> None:
 
 def test_windows_of_the_catalogue_survive_an_own_price() -> None:
     book = BOOK.with_own_rows([row("output", 5, provider="deepseek", model_pattern="deepseek-flash")])
-    peak, off_peak = NOW_US - 10 * 3_600_000_000, NOW_US
+    friday_us = NOW_US - 24 * 3_600_000_000
+    peak, off_peak = friday_us - 10 * 3_600_000_000, friday_us
     for at_us, expected in ((peak, 300_000), (off_peak, 150_000)):
         assert price(book, "deepseek-flash", provider="deepseek", at_us=at_us) == expected
         assert price(book, "deepseek-flash", "output", provider="deepseek", at_us=at_us) == 5

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from tests.fakes.gateway import MODEL, Catalogue, FakeGateway
+from tests.fakes.gateway import KNOWN_MODELS, MODEL, Catalogue, FakeGateway
+from tests.fakes.ports import FakePrices
 
 from tollkeeper.control.administration import Administration, Secrets, operator
 from tollkeeper.control.live_routes import LiveRoutes
@@ -46,7 +47,7 @@ def gateway_over(routes: LiveRoutes, **changes: object) -> FakeGateway:
     """Return the data plane in process whose keys are of no organization in particular; see `as_organization`."""
     gateway = FakeGateway(**changes)
     gateway.app._pipeline = msgspec.structs.replace(gateway.app._pipeline, routes=routes)
-    gateway.app._models = ModelList(routes, created_s=0)
+    gateway.app._models = ModelList(routes, FakePrices(), KNOWN_MODELS, created_s=0)
     return gateway
 
 

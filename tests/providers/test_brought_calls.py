@@ -171,9 +171,9 @@ async def test_a_secret_that_the_provider_repeats_is_redacted(store: Store) -> N
     organization = await add_organization(store, "Acme")
     await bring(store, organization, FIRST)
     gateway = gateway_over(await live_routes(store))
-    gateway.will_answer({"error": {"message": f"Incorrect API key provided: {FIRST}"}}, 401)
+    gateway.will_answer({"error": {"message": f"Incorrect API key provided: {FIRST}"}}, 403)
     client = await gateway.call(key=as_organization(gateway, organization))
-    assert (client.status, FIRST.encode() in client.body, b"[redacted]" in client.body) == (401, False, True)
+    assert (client.status, FIRST.encode() in client.body, b"[redacted]" in client.body) == (403, False, True)
 
 
 async def test_what_is_ready_to_be_sent_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -355,7 +355,11 @@ async def test_a_new_budget_counts_what_was_used_in_its_window(  # a case and it
         make_record(us("2026-11-22T00:00:00+05:30"), **of, api_key_id=key.id),
         make_record(us("2026-11-22T00:29:59+05:30"), **of, api_key_id=key.id),
         make_record(us("2026-11-22T09:00:00+05:30"), **of),
-        make_record(us("2026-11-22T09:00:00+05:30"), **{**of, "project_id": "proj_x", "model_asked": "gpt-4o"}),
+        make_record(
+            us("2026-11-22T09:00:00+05:30"),
+            **{**of, "project_id": "proj_x", "model_asked": "gpt-4o"},
+            quantities={"input": 1000, "input@o3": 500, "output": 250, "web_search": 7, "image:high:1024x1024": 9},
+        ),
     ]
     await store.insert_usage(records, slot="a")
     scope_id = {"organization": acme.id, "team": team.id, "project": project.id, "api_key": key.id, "member": "mem_1"}

@@ -18,7 +18,9 @@ from tollkeeper.store.schema import charge_rollup, label_rollup, usage_record, u
 from tollkeeper.store.verify import Difference, days_to_verify, verify_days
 
 START_US = 1_763_769_600_000_000  # 2025-11-22 00:00 UTC
-DIMENSIONS = ("input", "cache_read", "output", "output_audio", "output_image")
+INPUTS = {"input", "cache_read", "input@o3"}
+OUTPUTS = {"output", "output_audio", "output_image", "output@o3"}
+DIMENSIONS = (*sorted(INPUTS | OUTPUTS), "web_search", "image:low:256x256")
 
 
 @st.composite
@@ -62,8 +64,8 @@ def recount(records: list[UsageRecord]) -> tuple[Counter[Any], Counter[Any], Cou
         hour = int.from_bytes(record.call_id[:6], "big") // 3_600_000
         call = (record.organization_id, hour, record.project_id, record.api_key_id, record.provider)
         call += (record.model_served, record.operation, record.service_tier)
-        tokens_in = sum(n for d, n in record.quantities.items() if d in {"input", "cache_read"})
-        tokens_out = sum(n for d, n in record.quantities.items() if d in {"output", "output_audio", "output_image"})
+        tokens_in = sum(n for d, n in record.quantities.items() if d in INPUTS)
+        tokens_out = sum(n for d, n in record.quantities.items() if d in OUTPUTS)
         measures = {
             "requests": 1,
             "errors": int(record.status == 0 or record.status >= 400),

@@ -88,7 +88,7 @@ deployments = [{ provider = "local", model = "llama" }, { provider = "openai", m
 """
     (route,) = load(tmp_path, text, OPENAI_API_KEY="sk-1").routes
     assert [(each.provider.name, each.model, each.weight) for each in route.deployments] == [
-        ("local", "llama", 1),
+        ("local", "llama", 0),
         ("openai", "gpt-4o-mini", 3),
     ]
 

@@ -238,14 +238,14 @@ async def test_noise_never_raises_and_never_completes_twice(noise: list[bytes]) 
     ],
     ids=["one header", "one header in pieces", "many small headers", "129 headers", "reason", "trailers", "extension"],
 )
-async def test_a_head_or_trailer_beyond_the_limit_is_too_large(pieces: list[bytes]) -> None:
+async def test_a_head_or_trailer_beyond_the_limit_is_no_answer_that_can_be_read(pieces: list[bytes]) -> None:
     line = Line()
     fed = 0
     for piece in pieces:
         line.feed(piece)
         fed += 0 if line.transport.is_aborted else len(piece)
     assert line.exchange.fault is not None
-    assert line.exchange.fault.kind == "too_large"
+    assert line.exchange.fault.kind == "protocol"
     assert fed <= HEAD_BYTES_MAX + 2_000
     line.end()
 

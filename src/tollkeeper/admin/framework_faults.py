@@ -14,15 +14,34 @@ from tollkeeper.domain import errors
 from tollkeeper.refusals import MethodNotAllowed
 
 _INDEX = re.compile(r"^\d+$")
+_INFERENCE = (
+    "Models are called by POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/moderations, "
+    "/v1/images/generations, /v1/images/edits, /v1/images/variations, /v1/audio/speech, /v1/audio/transcriptions, "
+    "/v1/audio/translations, /v1/messages, /v1/messages/count_tokens and "
+    "/v1beta/models/{model}: with generateContent, streamGenerateContent, countTokens, embedContent or batchEmbedContents, "
+    "and listed by GET /v1/models or /v1beta/models; /openapi.json lists the routes of the administration."
+)
+_AT_ROOT = (
+    "/chat/completions", "/completions", "/responses", "/embeddings", "/moderations", "/images/", "/audio/", "/models",
+)  # fmt: skip
+
+
+def no_route(path: str) -> str:
+    """Say what can be called instead of a path, first of all where it is one of the usual mistakes."""
+    mistake = ""
+    if path.startswith(("/v1/v1/", "/v1/v1beta/", "/v1beta/v1beta/", "/v1beta/v1/")):
+        mistake = " The client adds the version itself: end its base URL before /v1 (Anthropic's and Google's clients)."
+    elif path == "/messages" or path.startswith("/messages/"):
+        mistake = " It stands below /v1: Anthropic's clients add that themselves to the bare address."
+    elif path.startswith(_AT_ROOT):
+        mistake = " The base URL lacks /v1: OpenAI's clients take it as http://host:port/v1."
+    return f"There is no such route.{mistake} {_INFERENCE}"
 
 
 def from_http(error: HTTPException, request: Request) -> errors.TollkeeperError:
     """Turn what the router refuses by itself into a domain error."""
     if error.status_code == 404:
-        return errors.NotFound(
-            "There is no such route. Models are called by POST /v1/chat/completions, /v1/completions and /v1/embeddings and "
-            "listed by GET /v1/models; /openapi.json lists the routes of the administration."
-        )
+        return errors.NotFound(no_route(request.scope["path"]))
     if error.status_code == 405:
         allowed = _allowed_methods(request)
         error.headers = {"Allow": allowed}

@@ -12,26 +12,37 @@ import msgspec
 
 from tollkeeper import config
 from tollkeeper.domain.errors import ConfigurationError
+from tollkeeper.domain.model_card import KnownModels
 from tollkeeper.gateway.asgi import Gateway
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.backgrounds import Backgrounds
+from tollkeeper.gateway.files import FileRoutes
 from tollkeeper.gateway.holding import Holder
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
 from tollkeeper.gateway.relay import Relay, RelaySettings
+from tollkeeper.gateway.response_ids import ResponseIds
+from tollkeeper.gateway.stored_responses import StoredResponses
+from tollkeeper.gateway.token_counts import TokenCounts
 from tollkeeper.journal.ledger import JournaledLedger, open_ledger
 from tollkeeper.journal.settings import JournalSettings
 from tollkeeper.journal.writer import exit_process
 from tollkeeper.kit import clock
 from tollkeeper.kit.address_guard import AddressGuard
+from tollkeeper.kit.id_seal import IdSeal
 from tollkeeper.limits.budgets import LeasedBudgets
+from tollkeeper.limits.deployments import LiveDeployments
+from tollkeeper.limits.health_sharing import HealthSharing
 from tollkeeper.limits.rates import Rates
 from tollkeeper.limits.refusal_log import BatchedRefusalLog
 from tollkeeper.limits.shares import Shares
 from tollkeeper.ports.prices import Prices
 from tollkeeper.ports.routes import Routes
 from tollkeeper.ports.upstream import Deadlines
+from tollkeeper.store.deployment_health import StoreHealthReports
 from tollkeeper.store.engine import Store
 from tollkeeper.store.leases import StoreLeases
+from tollkeeper.store.provider_files import StoreFiles
 from tollkeeper.store.rate_demands import StoreRateDemands
 from tollkeeper.store.refused_calls import RefusedCalls
 from tollkeeper.tokens.worker import TokenCounterProcess
@@ -54,13 +65,22 @@ class DataPlane(msgspec.Struct, frozen=True):
     ledger: JournaledLedger
 
 
-async def make_data_plane(
+class Tables(msgspec.Struct, frozen=True):
+    """What calls are looked up in; all of it is in memory."""
+
+    routes: Routes
+    prices: Prices
+    known: KnownModels
+
+
+async def make_data_plane(  # what a replica has put together
     configuration: config.Configuration,
     store: Store,
     authenticator: Authenticator,
-    routes: Routes,
-    prices: Prices,
+    tables: Tables,
     closers: Closers,
+    *,
+    seal: IdSeal,
 ) -> DataPlane:
     """Open the journal and wire everything; what needs closing is added to `closers`.
 
@@ -78,17 +98,9 @@ async def make_data_plane(
     closers.append(counter.aclose)
     client = _upstream_client(configuration)
     closers.append(client.aclose)
-    upstream = settings.upstream
-    relay = Relay(
-        client,
-        RelaySettings(
-            deadlines=Deadlines(upstream.connect_s, upstream.first_byte_s, upstream.idle_s, upstream.total_s),
-            answer_bytes_max=upstream.answer_bytes_max,
-            drain_s=upstream.drain_s,
-            drains_max=upstream.drains_max,
-            client_stall_s=settings.server.client_stall_s,
-        ),
-    )
+    relay_settings = _relay_settings(settings.upstream, client_stall_s=settings.server.client_stall_s)
+    relay = Relay(client, relay_settings)
+    ids, backgrounds = ResponseIds(seal), Backgrounds(client)
     rates = Rates()
     shares = Shares(
         rates,
@@ -102,22 +114,56 @@ async def make_data_plane(
     refusals = BatchedRefusalLog(RefusedCalls(store))
     refusals.start()
     closers.append(refusals.aclose)
+    deployments = _open_deployments(store, ledger.holder, lambda: budgets.replicas, closers)
     pipeline = Pipeline(
         authenticator,
-        routes,
+        tables.routes,
         rates,
         Holder(budgets, counter),
         ledger,
-        prices,
+        tables.prices,
         relay,
         counter,
         refusals,
+        deployments,
+        ids,
+        backgrounds,
         settings.server.body_bytes_max,
+        int(settings.upstream.wait_s * 1_000_000),
         configuration.trusted_proxies,
     )
-    gateway = Gateway(pipeline, ModelList(routes, created_s=clock.now_us() // 1_000_000))
+    closers.append(backgrounds.aclose)  # which settles: after the limits' parts are there, before they are closed
+    stored = StoredResponses(
+        authenticator, tables.routes, rates, ids, backgrounds, client, relay_settings, configuration.trusted_proxies
+    )
+    models = ModelList(tables.routes, tables.prices, tables.known, created_s=clock.now_us() // 1_000_000)
+    files = FileRoutes(pipeline, StoreFiles(store), client, relay_settings)
+    counts = TokenCounts(pipeline, client, relay_settings.deadlines)
+    gateway = Gateway(pipeline, models, counts, stored=stored, files=files)
     closers.append(lambda: _wait_for_calls(gateway))
     return DataPlane(gateway, ledger)
+
+
+def _open_deployments(store: Store, holder: str, replicas: Callable[[], int], closers: Closers) -> LiveDeployments:
+    deployments = LiveDeployments(replicas)
+    sharing = HealthSharing(deployments, StoreHealthReports(store), holder=holder, replicas=replicas)
+    sharing.start()
+    closers.append(sharing.aclose)
+    return deployments
+
+
+def _deadlines(upstream: config.Upstream) -> Deadlines:
+    return Deadlines(upstream.connect_s, upstream.first_byte_s, upstream.idle_s, upstream.total_s)
+
+
+def _relay_settings(upstream: config.Upstream, *, client_stall_s: float) -> RelaySettings:
+    return RelaySettings(
+        deadlines=_deadlines(upstream),
+        answer_bytes_max=upstream.answer_bytes_max,
+        drain_s=upstream.drain_s,
+        drains_max=upstream.drains_max,
+        client_stall_s=client_stall_s,
+    )
 
 
 async def _open_ledger(journal: config.Journal, store: Store, leases: StoreLeases) -> JournaledLedger:

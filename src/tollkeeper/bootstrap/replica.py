@@ -12,7 +12,7 @@ from tollkeeper import config
 from tollkeeper.admin.envelope import Envelope
 from tollkeeper.admin.probes import Probes
 from tollkeeper.bootstrap.control_plane import make_people, make_schedule
-from tollkeeper.bootstrap.data_plane import Closers, DataPlane, make_data_plane
+from tollkeeper.bootstrap.data_plane import Closers, DataPlane, Tables, make_data_plane
 from tollkeeper.bootstrap.late_administration import App, LateAdministration
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.control.installation import check_pepper, load_pepper
@@ -27,6 +27,7 @@ from tollkeeper.gateway.server_protocol import Bounds, ServerProtocol, sweep_for
 from tollkeeper.kit.tasks import TaskGroup
 from tollkeeper.observability import logging as observability
 from tollkeeper.prices.book import CompiledBook
+from tollkeeper.prices.known_models import CatalogueModels
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
 
@@ -113,7 +114,10 @@ class Replica:
         await routes.reload()
         authenticator = Authenticator(directory, secrets.pepper)
         if settings.server.role != "control":
-            self._data_plane = await make_data_plane(configuration, store, authenticator, routes, prices, self._closers)
+            tables = Tables(routes, prices, CatalogueModels(catalogue))
+            self._data_plane = await make_data_plane(
+                configuration, store, authenticator, tables, self._closers, seal=secrets.id_seal
+            )
             self._tasks.start(sweep_forever(), "sweep of client connections")
         administration = Administration(store, secrets)
         self._probes = Probes(administration, self._readiness)

@@ -41,6 +41,10 @@ COMMANDS: dict[str, Entry] = {
     "credits": Entry("credits:app", "Grant, list, show and void credit, and say what is left of it."),
     "access": Entry("access:app", "Say who may do what, and why."),
     "providers": Entry("providers:app", "Set, list and delete the providers that an organization brings."),
+    "models": Entry(
+        "models:models",
+        "List the models that can be called, with limits, kinds of content, prices in USD per 1M units and providers.",
+    ),
     "prices": Entry("prices:app", "List and show prices; add own ones over the catalogue's."),
     "usage": Entry("usage:usage", "Show requests, tokens and their cost; the last 30 days unless said otherwise."),
     "costs": Entry("costs:costs", "Show costs and each part's share; this month unless said otherwise."),

@@ -11,9 +11,8 @@ import typer
 
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, OrganizationOption, print_json
 from tollkeeper.cli.price_tables import UNPRICED, new_table, wide_console
-from tollkeeper.cli.prices import own_book
+from tollkeeper.cli.prices import find_priced, own_book
 from tollkeeper.cli.request_file import CountedRequest, count_request
-from tollkeeper.control.prices import find_model
 from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd, format_usd_per_million, parse_usd
@@ -68,7 +67,7 @@ def estimate(
     name = model or (counted.model if counted is not None else None)
     if name is None:
         raise InvalidRequest("Say which --model, or --compare them.", param="model")
-    price_list, priced_name = find_model(book, name)
+    price_list, priced_name = find_priced(book, name, config, database)
     one = price_volume(book, price_list, priced_name, volume, tier=chosen, at_us=now_us())
     _print_one(one, volume, rate=rate, as_json=as_json)
 

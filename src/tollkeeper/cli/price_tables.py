@@ -21,6 +21,7 @@ from tollkeeper.prices.estimates import direct_providers, model_names
 
 SHOWN = ("input", "cache_read", "output")
 UNPRICED = "unpriced"
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -143,9 +144,9 @@ def model_tables(described: dict[str, Any]) -> Iterable[RenderableType]:
     window = described["context_window"]
     yield f"{described['provider']}/{described['model']}" + (f"  context window {window:,} tokens" if window else "")
     for version in described["versions"]:
-        windows = ", ".join(f"{each['from']}–{each['to']} UTC" for each in version["windows"])
+        windows = ", ".join(f"{each['days'] or 'daily'} {each['from']}–{each['to']} UTC" for each in version["windows"])
         yield f"\n{'from ' + version['valid_from'] if version['valid_from'] else 'at first'}" + (
-            f", daily {windows}" if windows else ""
+            f", {windows}" if windows else ""
         )
         yield _version_table(version["tiers"])
     if described["priced_besides"]:
@@ -198,7 +199,10 @@ def _version_table(tiers: dict[str, list[dict[str, Any]]]) -> RenderableType:
 def _describe_version(version: PriceVersion, tier: str | None) -> dict[str, Any]:
     return {
         "valid_from": moment(version.valid_from_us) if version.valid_from_us else None,
-        "windows": [{"from": _clock(window.from_s), "to": _clock(window.to_s)} for window in version.windows],
+        "windows": [
+            {"from": _clock(window.from_s), "to": _clock(window.to_s), "days": _days(window.weekdays)}
+            for window in version.windows
+        ],
         "tiers": {
             name: [_describe_rate(rate) for rate in rates]
             for name, rates in version.tiers.items()
@@ -215,6 +219,12 @@ def _describe_rate(rate: Rate) -> dict[str, Any]:
         "source": rate.source,
         "follows": rate.follows or None,
     }
+
+
+def _days(weekdays: int) -> str:
+    """Return the days of a set of bits, "" for all of them."""
+    names = [name for bit, name in enumerate(_DAYS) if weekdays >> bit & 1]
+    return "" if len(names) == len(_DAYS) else "Mon–Fri" if names == _DAYS[:5] else ", ".join(names)
 
 
 def _clock(second: int) -> str:

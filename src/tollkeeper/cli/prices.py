@@ -83,7 +83,7 @@ def show(
 ) -> None:
     """Show every price of a model: all dates, tiers and sources, in USD per 1M units."""
     book = own_book(config, database, org)
-    provider, name = find_model(book, model)
+    provider, name = find_priced(book, model, config, database)
     described = describe_model(
         book, provider, name, at_us=parse_moment(at) if at else None, tier=price_tier(tier, None) if tier else None
     )
@@ -189,6 +189,25 @@ def _rows(config: Path | None, database: str | None, org: str | None) -> list[Pr
         return await list_own_prices(store, (await organization_of(store, org)).id if org else "")
 
     return with_store(load(config, database), work)
+
+
+def find_priced(book: CompiledBook, name: str, config: Path | None, database: str | None) -> tuple[str, str]:
+    """Return (provider, model) of a model's name; see `find_model`.
+
+    Raises:
+        InvalidRequest: it is a public name of the settings, which has no prices itself, or several providers have it.
+        NotFound: nobody has it.
+    """
+    route = next((each for each in load(config, database).routes if each.name == name), None)
+    if route is not None and name not in {each.model for each in route.deployments}:
+        priced = dict.fromkeys(
+            f"{each.provider.catalogue or each.provider.name}/{each.model}" for each in route.deployments
+        )
+        raise InvalidRequest(
+            f"'{name}' is a public name of yours; what serves it has the price. Ask for: {', '.join(priced)}",
+            param="model",
+        )
+    return find_model(book, name)
 
 
 def own_book(config: Path | None, database: str | None, org: str | None) -> CompiledBook:

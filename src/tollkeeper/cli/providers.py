@@ -22,10 +22,12 @@ from tollkeeper.cli.context import (
     print_json,
     with_store,
 )
+from tollkeeper.cli.listing import print_list, print_table, shown_time
 from tollkeeper.cli.operator import operator_of
 from tollkeeper.config import Configuration
 from tollkeeper.control import provider_credentials as providers
 from tollkeeper.control.administration import Action, Administration, Caller
+from tollkeeper.control.deployment_status import DeploymentStatus, read_deployment_status
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.provider_credential import ProviderCredential
@@ -113,6 +115,28 @@ def list_(
     Console(highlight=False, markup=False).print(table)
 
 
+@app.command("status")
+def status(
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how the servers find each deployment that was called within the last hour, of all organizations."""
+    configuration = load(config, database)
+    found = with_store(configuration, read_deployment_status)
+    if as_json:
+        print_list(found, _shown_status)
+    elif not found:
+        typer.echo("No deployment was called within the last hour.")
+    else:
+        rows = [_status_row(each) for each in found]
+        print_table(
+            ("provider", "model", "state", "served", "failed", "last failure", "servers"),
+            rows,
+            numbers=("served", "failed", "servers"),
+        )
+
+
 @app.command("delete")
 def delete(
     provider: Annotated[str, typer.Argument(help="The provider's name or id.")],
@@ -163,6 +187,29 @@ def _read_stdin() -> str:
         return raw.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise InvalidRequest("What standard input holds is not UTF-8.", param="secret") from None
+
+
+def _shown_status(status: DeploymentStatus) -> dict[str, Any]:
+    return {
+        "provider": status.provider,
+        "provider_id": status.credential_id or None,
+        "model": status.model,
+        "is_left_alone": status.is_resting,
+        "left_alone_until": shown_time(status.rests_until_us) if status.is_resting else None,
+        "served": status.served,
+        "failures": status.failures,
+        "last_failure_at": shown_time(status.failed_at_us) if status.failed_at_us else None,
+        "last_failure": status.last_failure or None,
+        "servers": status.replicas,
+    }
+
+
+def _status_row(status: DeploymentStatus) -> tuple[str, ...]:
+    provider = f"{status.provider} ({status.credential_id})" if status.credential_id else status.provider
+    state = f"left alone until {shown_time(status.rests_until_us)}" if status.is_resting else "in use"
+    last = f"{shown_time(status.failed_at_us)}: {status.last_failure}" if status.failed_at_us else ""
+    counts = f"{status.served:,}", f"{status.failures:,}"
+    return provider, status.model, state, *counts, last, str(status.replicas)
 
 
 def _shown(credential: ProviderCredential) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from tollkeeper.config.secrets import Secrets
-from tollkeeper.config.sections import ProviderEntry, Settings
+from tollkeeper.config.sections import DeploymentEntry, ProviderEntry, Settings
 from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS, Deployment, Provider, ProviderKind, Route
 from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.kit.secret_sources import SecretSource
@@ -43,7 +43,15 @@ def resolve_providers(settings: Settings, environment: Mapping[str, str], secret
             source = SecretSource(setting, default_variable)
         api_key = secrets.read(source) if source.is_given else ""
         catalogue = entry.catalogue or CATALOGUE_PROVIDERS.get(entry.kind, "")
-        found[entry.name] = Provider(entry.name, entry.kind, base_url, api_key, catalogue)
+        found[entry.name] = Provider(
+            entry.name,
+            entry.kind,
+            base_url,
+            api_key,
+            catalogue,
+            reports_cost=entry.reports_cost,
+            key_header=entry.key_header,
+        )
     for name, kind, url, variable in USUAL_PROVIDERS:
         if name not in found and environment.get(variable):
             api_key = secrets.read(SecretSource(f"provider '{name}': api_key", variable))
@@ -69,9 +77,23 @@ def resolve_routes(settings: Settings, providers: tuple[Provider, ...]) -> tuple
             provider = by_name.get(entry.provider)
             if provider is None:
                 raise ConfigurationError(f"model '{model.name}': there is no provider '{entry.provider}'")
-            deployments.append(Deployment(provider, entry.model, entry.weight))
+            deployments.append(_deployment(provider, entry))
+        if all(each.is_for_long_context for each in deployments):
+            raise ConfigurationError(f"model '{model.name}': one deployment must be without for_long_context")
         routes[model.name] = Route(model.name, tuple(deployments))
     return tuple(routes.values())
+
+
+def _deployment(provider: Provider, entry: DeploymentEntry) -> Deployment:
+    return Deployment(
+        provider,
+        entry.model,
+        entry.weight,
+        concurrent_calls=entry.concurrent_calls,
+        requests_per_minute=entry.requests_per_minute,
+        tokens_per_minute=entry.tokens_per_minute,
+        is_for_long_context=entry.for_long_context,
+    )
 
 
 def _check_base_url(entry: ProviderEntry, base_url: str) -> None:

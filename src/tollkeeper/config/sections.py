@@ -70,6 +70,8 @@ class Upstream(Section, frozen=True):
     """How long an answer is read on for its usage after its client left."""
     drains_max: Annotated[int, msgspec.Meta(ge=0)] = 256
     """How many such answers at once, per process; the tokens of more are counted by tokenizer."""
+    wait_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 10.0
+    """How long a call may wait in all for a provider at its limit, by its `retry-after` or a deployment's own limits."""
     ca_file: str = ""
     """Further certificate authorities, a PEM file."""
     private_networks: tuple[str, ...] = ()
@@ -222,6 +224,11 @@ class ProviderEntry(Section, frozen=True):
     """The catalogue's provider whose list prices hold. The kind's own when left out; `openai_compatible` has none."""
     insecure_http: bool = False
     """Allow http:// beyond this machine: its key then travels readable."""
+    key_header: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """The header that carries the bare key, such as `api-key`. The kind's own when left out; Azure's hosts are known."""
+    reports_cost: bool | None = None
+    """Whether the cost that its answers state (`usage.cost` in dollars, `usage.cost_in_usd_ticks`) is what it bills, and so the
+    amount. Left out: yes for `xai` and at openrouter.ai, no for all others."""
 
 
 class DeploymentEntry(Section, frozen=True):
@@ -231,8 +238,16 @@ class DeploymentEntry(Section, frozen=True):
     """The name of a provider."""
     model: str
     """The model as the provider names it."""
-    weight: int = 1
-    """Its share of the calls. Not used yet: the first deployment of a model serves."""
+    weight: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Its share of the calls among the neighbours in the list that state a weight too. Without one it serves in its turn."""
+    concurrent_calls: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    """How many calls the provider takes at once, over all replicas. What is beyond goes elsewhere or waits."""
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=RATE_MAX)] | None = None
+    """How many requests a minute the provider takes."""
+    tokens_per_minute: Annotated[int, msgspec.Meta(ge=1, le=RATE_MAX)] | None = None
+    """How many tokens a minute."""
+    for_long_context: bool = False
+    """Asked only when another deployment of the model refuses a call because it is too long."""
 
 
 class ModelEntry(Section, frozen=True):
@@ -241,7 +256,7 @@ class ModelEntry(Section, frozen=True):
     name: str
     """What clients send as `model`."""
     deployments: tuple[DeploymentEntry, ...]
-    """What is behind it, in order; see below. The first one serves."""
+    """What is behind it, in order; see below. The next one serves when the first cannot."""
 
 
 class TierEntry(Section, frozen=True):

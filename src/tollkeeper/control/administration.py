@@ -18,6 +18,7 @@ from tollkeeper.domain.audit import AuditEvent, shown_json, without_secrets
 from tollkeeper.domain.errors import Conflict, IdempotencyMismatch, InvalidApiKey
 from tollkeeper.domain.tenancy import Place
 from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.id_seal import IdSeal
 from tollkeeper.kit.ids import new_id
 from tollkeeper.kit.vault import Vault, derive
 from tollkeeper.store import api_keys, audit, idempotency, members
@@ -37,11 +38,12 @@ class Secrets(msgspec.Struct, frozen=True):
     pepper: bytes
     audit_key: bytes
     vault: Vault
+    id_seal: IdSeal
 
     @classmethod
     def of(cls, pepper: bytes) -> Secrets:
         """Derive everything from the pepper."""
-        return cls(pepper, derive(pepper, "audit"), Vault(pepper))
+        return cls(pepper, derive(pepper, "audit"), Vault(pepper), IdSeal(derive(pepper, "ids")))
 
     def __repr__(self) -> str:
         return "Secrets(…)"

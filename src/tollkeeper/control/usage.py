@@ -22,8 +22,13 @@ from tollkeeper.store.usage_reports import CostRow, Report, UsageRow
 
 __all__ = ["CostRow", "Names", "Report", "UsageLine", "UsageRow"]
 
-COMPLETION_OPERATIONS = ("chat.completions", "completions", "messages", "generate_content")
+COMPLETION_OPERATIONS = ("chat.completions", "completions", "messages", "generate_content", "responses")
 EMBEDDING_OPERATIONS = ("embeddings",)
+OTHER_OPERATIONS = (
+    "moderations", "images.generations", "images.edits", "images.variations", "audio.speech", "audio.transcriptions",
+    "audio.translations",
+)  # fmt: skip
+"""What has no page among those of OpenAI's usage API here: `GET /v1/usage` and the costs have it as everything else."""
 
 _CALL_ID = re.compile(r"(?:req_)?([0-9a-f]{32})")
 T = TypeVar("T")

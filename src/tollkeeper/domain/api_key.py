@@ -144,7 +144,9 @@ def check_format(key: bytes) -> None:
         InvalidApiKey: wrong form, or the checksum does not fit.
     """
     if _KEY.fullmatch(key) is None or checksum(key[:-CHECKSUM_LENGTH]).encode() != key[-CHECKSUM_LENGTH:]:
-        message = "Invalid API key format."
+        message = (
+            "Invalid API key format. Keys of Tollkeeper begin with sk-tk-; a provider's own key is not taken here."
+        )
         raise InvalidApiKey(message)
 
 

@@ -168,6 +168,16 @@ class StoreUnavailable(TollkeeperError):
         return "The database is out of reach or busy; nothing was changed. Try again."
 
 
+class DeploymentsBusy(TooManyAttempts):
+    """Too much in a short time, or too many at once; `retry_after_seconds` says when the next one counts."""
+
+
+class ProviderKeyRefused(TollkeeperError):
+    """The provider does not take the key, or has no credit left, that Tollkeeper calls it with: not the caller's fault."""
+
+    code = "provider_key_refused"
+
+
 class Overloaded(TollkeeperError):
     """The process has as many calls as it may hold, or is shutting down."""
 
@@ -182,23 +192,66 @@ FaultKind = Literal[
     "idle_timeout",
     "total_timeout",
     "closed",  # the provider hung up before the answer was complete
-    "protocol",  # what came is not HTTP/1.1
-    "too_large",  # head or body beyond the limits
+    "protocol",  # what came is not HTTP/1.1, or its head is beyond the limits
+    "too_large",  # the body is beyond the limits
+    "error_event",  # a stream's first events say an error
 ]
+
+
+_FAULT_WORDS: dict[FaultKind, str] = {
+    "connect": "could not be reached",
+    "connect_timeout": "could not be reached in time",
+    "tls": "could not be reached over TLS",
+    "first_byte_timeout": "did not begin to answer in time",
+    "idle_timeout": "fell silent in the middle of its answer",
+    "total_timeout": "did not finish its answer in time",
+    "closed": "hung up before its answer was complete",
+    "protocol": "sent an answer that cannot be read",
+    "too_large": "sent an answer that is too large",
+    "error_event": "broke off its answer with an error",
+}
+_AGAIN = "Try again, or call another model"
 
 
 class UpstreamFault(TollkeeperError):
     """The provider could not be reached or did not answer properly.
 
-    `sent` is False only when it is certain that the provider saw nothing of the request that it could act on.
+    `sent` is False only when it is certain that the provider saw nothing of the request that it could act on. `message` may
+    name the provider's address; `advice` is for callers, where it is not enough for them to try again.
     """
 
     code = "provider_unavailable"
 
-    def __init__(self, kind: FaultKind, message: str, *, sent: bool) -> None:
+    def __init__(self, kind: FaultKind, message: str, *, sent: bool, advice: str = "") -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
         self.sent = sent
+        self._advice = advice
+        self._is_free = False
+        self._model = ""
+
+    def tell(self, provider: str, tries: list[str], model: str = "", *, is_free: bool = False) -> None:
+        """Let the answer say which provider it was, for which model, and everything that was tried; and, unless what was
+        asked `is_free`, that it may be billed.
+        """
+        self._is_free = is_free
+        self.fields["provider"] = provider
+        self.fields["tries"] = tries
+        self._model = model
+
+    @property
+    def public_message(self) -> str:
+        name = self.fields.get("provider")
+        provider = f"The provider '{name}'" if name else "The provider"
+        model = f" for model '{self._model}'" if self._model else ""
+        if self._advice:
+            return f"{provider} could not be asked{model}: {self._advice}."
+        billed = (
+            "; what was sent may have been billed, as the usage record says"
+            if name and self.sent and not self._is_free
+            else ""
+        )
+        return f"{provider} {_FAULT_WORDS[self.kind]}{model}. {_AGAIN}{billed}."
 
     @property
     def is_timeout(self) -> bool:

@@ -54,7 +54,7 @@ class LeaseBook:
             node = self.nodes.get(limit.budget_id)
             if node is None:
                 node = self.nodes[limit.budget_id] = LocalNode(organization_id, limit, now_s=now_s)
-            node.limit, node.is_hard, node.is_gone = limit, limit.is_hard, False
+            node.limit, node.is_hard, node.is_gone, node.named_s = limit, limit.is_hard, False, now_s
             found.append(node)
         return tuple(found)
 
@@ -206,7 +206,7 @@ class LeaseBook:
             if ask.exact and not has_grown:  # calls wait for another node, and this one has nothing more for them
                 node.ask_at_s = asked_at_s + DENIED_PAUSE_S
         else:
-            node.is_gone |= answer.outcome == "gone"
+            node.is_gone |= answer.outcome == "gone" and asked_at_s >= node.named_s  # it may be back since
             lease.is_lost |= answer.outcome == "lost"
             lease.let_go()
         if ask.is_closing:

@@ -87,6 +87,7 @@ class LocalNode:
         "is_turn_of_first",
         "lease",
         "limit",
+        "named_s",
         "old",
         "organization_id",
         "unit",
@@ -99,7 +100,8 @@ class LocalNode:
         self.is_hard = limit.is_hard
         self.lease: LocalLease | None = None
         self.old: list[LocalLease] = []  # of windows that have ended, until the last call on them is in the database
-        self.is_gone = False  # the store has no such budget any more: nothing is held to it
+        self.named_s = now_s  # when a key last named it
+        self.is_gone = False  # the store has had no such budget any more since then: nothing is held to it
         self.waiting: dict[Waiter, None] = {}  # calls that could not draw on it, in the order they came
         self.is_turn_of_first = False  # the first that waits is asked for next, whoever needs less
         self.denial: Denial | None = None

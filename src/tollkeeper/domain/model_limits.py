@@ -76,6 +76,13 @@ _LISTED: tuple[tuple[str, ModelLimits], ...] = (
     ("gpt-5.4 gpt-5.4-pro gpt-5.5 gpt-5.5-pro", ModelLimits(1_050_000, 128_000, _NEWER)),
     ("gpt-5.6 gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna", ModelLimits(1_050_000, 128_000, _NEWER)),
     ("gpt-6-astra gpt-6-sol gpt-6-luna gpt-6.1-sol gpt-6.1-terra", ModelLimits(1_050_000, 128_000, _NEWER)),
+    # What listens and speaks: opentranscription.io/blog/gpt-4o-transcribe-profile.html (as its page says), read 2026-11-22. What is
+    # billed by the second, the character or the picture has no tokens: 4,096 characters are the most that is spoken at once.
+    ("gpt-4o-transcribe gpt-4o-mini-transcribe gpt-4o-transcribe-diarize", ModelLimits(16_000, 2_000)),
+    ("whisper-1 tts-1 tts-1-hd dall-e-2 dall-e-3", ModelLimits(4_096, 4_096)),
+    # A picture: what the dearest one costs by what a token costs (developers.openai.com/api/docs/models/gpt-image-1-mini, read
+    # 2026-11-22: $0.052, $8 per million, which is 6,500), and 100 for each of three partial pictures; rounded up.
+    ("gpt-image-1 gpt-image-1-mini gpt-image-1.5", ModelLimits(_MILLION, 8_192)),
     ("gpt-oss-120b gpt-oss-20b", ModelLimits(131_072, 131_072)),
     # Anthropic: platform.claude.com/docs/en/models/overview and each model's page, read 2026-11-22; windows and answers are
     # the largest that a beta header opens. Its largest image has 4,784 tokens (…/docs/en/build-with-claude/vision).
@@ -118,7 +125,13 @@ def limits_of(model: str) -> ModelLimits | None:
     A listed name also stands for its dated snapshots, for fine-tuned models (`ft:NAME:…`) and behind a vendor's name
     (`openai/NAME`), and for nothing else: a newer model whose name begins like an older one's may write more.
     """
+    name, plain = listed_names(model)
+    return _LIMITS.get(name) or _LIMITS.get(plain)
+
+
+def listed_names(model: str) -> tuple[str, str]:
+    """Return the names that a model may be listed by: its own, and that of which it is a snapshot."""
     name = model.lower().rsplit("/", 1)[-1]
     if name.startswith("ft:"):
         name = name.split(":")[1]
-    return _LIMITS.get(name) or _LIMITS.get(_SNAPSHOT.sub("", name))
+    return name, _SNAPSHOT.sub("", name)

@@ -6,19 +6,21 @@ never another tier's price.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from tollkeeper.domain.money import amount_nanos
-from tollkeeper.domain.rate_card import Rate, card_of
-from tollkeeper.domain.usage import Charge, ChargeLine, CostState, Usage
+from tollkeeper.domain.money import PICOS_PER_NANO, amount_nanos
+from tollkeeper.domain.rate_card import Rate, at_percent, card_of
+from tollkeeper.domain.usage import REPORTED, Charge, ChargeLine, CostState, Usage, is_token
 
 STANDARD_TIER = "standard"
 BATCH_TIER = "batch"
 PRICE_TIERS = (STANDARD_TIER, BATCH_TIER, "flex", "priority", "ultrafast", "fast_mode")
 """The tiers that a catalogue may price. `fast_mode` is Anthropic's `speed: fast`, which is not its priority tier."""
 
+_WHOLE = 100  # percent
 _TIER_OF_WORD = {"": STANDARD_TIER, "default": STANDARD_TIER, "auto": STANDARD_TIER, "fast": "priority"}
 
 
@@ -107,11 +109,18 @@ def price_tier(served: str | None, requested: str | None, *, is_batch: bool = Fa
     return _TIER_OF_WORD.get(word, word)
 
 
-def charge_for(prices: ModelPrices | None, usage: Usage, *, at_us: int, tier: str) -> Charge:
+def charge_for(
+    prices: ModelPrices | None,
+    usage: Usage,
+    *,
+    at_us: int,
+    tier: str,
+    find: Callable[[str], ModelPrices | None] | None = None,
+) -> Charge:
     """Price a usage line by line.
 
     `tier` is one of the price book's tiers; a tier, or a dimension with a quantity, that has no rate makes the whole
-    charge unpriced: half a price would pass for the whole.
+    charge unpriced: half a price would pass for the whole. `find` returns the prices of other models that took part.
     """
     if prices is None:
         return Charge(CostState.UNPRICED, None, reason="no price is known for this model")
@@ -124,14 +133,22 @@ def charge_for(prices: ModelPrices | None, usage: Usage, *, at_us: int, tier: st
     for dimension, quantity in usage.quantities.items():
         if not quantity:
             continue
-        rate = picked.get(dimension)
+        rate = picked.get(dimension) or _other_rate(dimension, picked, usage, find=find, at_us=at_us, tier=tier)
         if rate is None:
             return Charge(CostState.UNPRICED, None, reason=f"no price is known for '{dimension}'")
+        if usage.percent != _WHOLE and is_token(dimension):
+            rate = at_percent(rate, usage.percent)
         amount = amount_nanos(quantity, rate.price_pico)
         total += amount
         lines.append(ChargeLine(dimension, quantity, rate.price_pico, amount, rate.source))
     state = CostState.ESTIMATED if usage.is_estimated else CostState.COMPUTED
     return Charge(state, total, tuple(lines))
+
+
+def charge_reported(nanos: int, provider: str) -> Charge:
+    """Return the charge of a call whose provider says what it bills for it: one line, fees and discounts included."""
+    line = ChargeLine(REPORTED, 1, nanos * PICOS_PER_NANO, nanos, f"reported by {provider}")
+    return Charge(CostState.REPORTED, nanos, (line,))
 
 
 def price_ceiling(
@@ -140,6 +157,27 @@ def price_ceiling(
     """Return nano-USD that no charge for at most so many tokens exceeds; None when the tier has no price."""
     rates = prices.rates(at_us, tier)
     return None if rates is None else card_of(rates).ceiling_nanos(input_tokens_max, output_tokens_max)
+
+
+def _other_rate(
+    dimension: str,
+    picked: dict[str, Rate],
+    usage: Usage,
+    *,
+    find: Callable[[str], ModelPrices | None] | None,
+    at_us: int,
+    tier: str,
+) -> Rate | None:
+    """Return the rate of what has none under its own name: an image of any size, or another model's tokens by its prices."""
+    name, at, model = dimension.partition("@")
+    if not at:
+        return picked.get(dimension.partition(":")[0])
+    prices = find(model) if find is not None else None
+    rates = prices.rates(at_us, tier) if prices is not None else None
+    if rates is None:
+        return None
+    own = {each.removesuffix(f"@{model}"): n for each, n in usage.quantities.items() if each.endswith(f"@{model}")}
+    return card_of(rates).pick(Usage(own)).get(name)
 
 
 def _within(windows: tuple[DailyWindow, ...], at_us: int) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tollkeeper.domain.money import AMOUNT_NANOS_MAX, PICOS_PER_NANO
-from tollkeeper.domain.usage import INPUT_DIMENSIONS, Dimension, Usage
+from tollkeeper.domain.usage import INPUT_DIMENSIONS, OUTPUT_DIMENSIONS, TOKEN_DIMENSIONS, Usage, is_token
 
 _CARDS_MAX = 4096
-_ROUNDINGS_MAX = len(Dimension)  # each line is rounded once, by half a nano at most
+_ROUNDINGS_MAX = len(TOKEN_DIMENSIONS)  # each line is rounded once, by half a nano at most
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True):
@@ -31,13 +33,16 @@ class RateCard:
     `others`, of another tier that may serve as well, count for what a call costs at most and for nothing else.
     """
 
-    __slots__ = ("_by_dimension", "_dearest", "_steps", "others", "rates")
+    __slots__ = ("_at_percent", "_by_dimension", "_dearest", "_is_free", "_steps", "others", "rates")
 
     def __init__(self, rates: tuple[Rate, ...], others: tuple[Rate, ...] = ()) -> None:
         self.rates, self.others = rates, others
+        self._at_percent: dict[int, RateCard] = {}
         has_thresholds = any(rate.context_over for rate in rates)
         self._by_dimension = None if has_thresholds else {rate.dimension: rate for rate in reversed(rates)}
         self._dearest = _dearest_to(0, rates + others)
+        of_tokens = [rate.price_pico for rate in rates + others if is_token(rate.dimension)]
+        self._is_free = bool(of_tokens) and not any(of_tokens)  # no rate at all is unknown, and not free
         thresholds = {rate.context_over for rate in rates + others if rate.context_over}
         self._steps = [(over, *_dearest_to(over, rates + others)) for over in sorted(thresholds, reverse=True)]
 
@@ -56,18 +61,39 @@ class RateCard:
                 picked[rate.dimension] = rate
         return picked
 
+    def at_percent(self, percent: int) -> RateCard:
+        """Return the card with every token at so many percent, prepared once."""
+        card = self._at_percent.get(percent)
+        if card is None:
+            rates, others = (tuple(at_percent(each, percent) for each in some) for some in (self.rates, self.others))
+            card = self._at_percent[percent] = RateCard(rates, others)
+        return card
+
+    def fees_nanos(self, fees: Mapping[str, int]) -> int | None:
+        """Return nano-USD that no charge for at most so many uses of tools exceeds; None when one has no price."""
+        total = 0
+        for dimension, uses in fees.items():
+            prices = [rate.price_pico for rate in self.rates + self.others if rate.dimension == dimension]
+            if not prices:
+                return None
+            total += -(-uses * max(prices) // PICOS_PER_NANO)
+        return total
+
     def ceiling_nanos(self, input_tokens_max: int, output_tokens_max: int) -> int:
         """Return nano-USD that no charge for at most so many tokens exceeds.
 
         Every input token is taken at the dearest input rate (a cache write, say) of any threshold that the input may
-        pass, every output token at the dearest output rate; rounded up, with one nano for the rounding of each line.
+        pass, every output token at the dearest output rate; rounded up, with one nano for the rounding of each line. What
+        is free is 0, which fits into a budget that is used up.
         """
         dearest_input, dearest_output = self._dearest_for(input_tokens_max) if self._steps else self._dearest
         picos = input_tokens_max * dearest_input + output_tokens_max * dearest_output
-        return -(-picos // PICOS_PER_NANO) + _ROUNDINGS_MAX
+        return 0 if self._is_free else -(-picos // PICOS_PER_NANO) + _ROUNDINGS_MAX
 
     def output_tokens_within(self, nanos: int, input_tokens_max: int) -> int:
         """Return the most output for which `ceiling_nanos` is at most `nanos`; 0 when the input alone is more."""
+        if self._is_free:
+            return AMOUNT_NANOS_MAX
         dearest_input, dearest_output = self._dearest_for(input_tokens_max)
         left = (nanos - _ROUNDINGS_MAX) * PICOS_PER_NANO - input_tokens_max * dearest_input
         if left < 0:
@@ -85,8 +111,16 @@ class RateCard:
 def _dearest_to(context_over: int, rates: tuple[Rate, ...]) -> tuple[int, int]:
     """Return the dearest input and output rate, pico-USD, among those with at most this threshold."""
     inputs = [rate for rate in rates if rate.dimension in INPUT_DIMENSIONS and rate.context_over <= context_over]
-    outputs = [rate for rate in rates if rate.dimension not in INPUT_DIMENSIONS and rate.context_over <= context_over]
+    outputs = [rate for rate in rates if rate.dimension in OUTPUT_DIMENSIONS and rate.context_over <= context_over]
     return max((rate.price_pico for rate in inputs), default=0), max((rate.price_pico for rate in outputs), default=0)
+
+
+def at_percent(rate: Rate, percent: int) -> Rate:
+    """Return a token's rate at so many percent, to the nearest pico-USD, whose source says so; any other's as it is."""
+    if not is_token(rate.dimension):
+        return rate
+    price = (rate.price_pico * percent + 50) // 100
+    return Rate(rate.dimension, price, rate.context_over, f"{rate.source} at {percent} %", rate.follows)
 
 
 _cards: dict[int | tuple[int, int], RateCard] = {}

@@ -10,7 +10,11 @@ from tollkeeper.domain.lease import Draw
 
 
 class Dimension(StrEnum):
-    """A billable class of units. Classes are disjoint: a unit is counted in exactly one."""
+    """A billable class of units. Classes are disjoint: a unit is counted in exactly one.
+
+    The first ones are tokens. Those behind them are counted per use of a tool of the provider, and the last ones per unit
+    of what a call sends or gets: they are no tokens, and count towards nothing that is held to tokens.
+    """
 
     INPUT = "input"
     CACHE_READ = "cache_read"
@@ -26,9 +30,47 @@ class Dimension(StrEnum):
     CACHE_READ_IMAGE = "cache_read_image"
     OUTPUT_IMAGE = "output_image"
 
+    WEB_SEARCH = "web_search"
+    FILE_SEARCH = "file_search"
+    GROUNDING = "grounding"
+    CODE_SESSION = "code_session"
 
-INPUT_DIMENSIONS = frozenset(d.value for d in Dimension if not d.value.startswith("output"))
+    CHARACTERS = "characters"
+    SECONDS = "seconds"
+    IMAGE = "image"
+
+
+FEE_DIMENSIONS = frozenset(
+    {Dimension.WEB_SEARCH.value, Dimension.FILE_SEARCH.value, Dimension.GROUNDING.value, Dimension.CODE_SESSION.value}
+)
+"""Those counted per use of a tool of the provider."""
+UNIT_DIMENSIONS = frozenset({Dimension.CHARACTERS.value, Dimension.SECONDS.value, Dimension.IMAGE.value})
+"""Those counted per unit. An image may be of a quality and a size, `image:high:1024x1024`, each with its own price."""
+TOKEN_DIMENSIONS = frozenset(d.value for d in Dimension) - FEE_DIMENSIONS - UNIT_DIMENSIONS
+INPUT_DIMENSIONS = frozenset(d for d in TOKEN_DIMENSIONS if not d.startswith("output"))
 """Every dimension that counts towards a long-context threshold: the whole input, cached or not."""
+OUTPUT_DIMENSIONS = TOKEN_DIMENSIONS - INPUT_DIMENSIONS
+REPORTED = "reported"
+"""The dimension of the one line of a charge that the provider stated: the whole call, once."""
+
+
+def is_token(dimension: str) -> bool:
+    """Tell whether a quantity is of tokens. `DIMENSION@MODEL` is what another model than the one called used."""
+    if dimension in TOKEN_DIMENSIONS:
+        return True
+    name = dimension.partition("@")[0].partition(":")[0]
+    return name not in FEE_DIMENSIONS and name not in UNIT_DIMENSIONS
+
+
+def tokens_of(quantities: dict[str, int]) -> tuple[int, int]:
+    """Return the input and the output tokens of a usage, those of other models included."""
+    inputs = outputs = 0
+    for dimension, quantity in quantities.items():
+        if dimension in INPUT_DIMENSIONS or dimension.partition("@")[0] in INPUT_DIMENSIONS:
+            inputs += quantity
+        elif is_token(dimension):
+            outputs += quantity
+    return inputs, outputs
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -37,16 +79,20 @@ class Usage(msgspec.Struct, frozen=True):
     `quantities` holds only dimensions that were stated, zero included: an explicit zero is known to be zero.
     `reasoning_tokens` is a part of the output, kept for information and never priced by itself.
     `service_tier` is the tier that served, in the provider's word; None when it did not say.
+    `reported_nanos` is what the provider says that it bills for the whole call, fees included; None when it does not say.
+    `percent` is what its tokens cost of their list price where that is not all: a region's surcharge.
     """
 
     quantities: dict[str, int]
     reasoning_tokens: int = 0
     service_tier: str | None = None
     is_estimated: bool = False
+    reported_nanos: int | None = None
+    percent: int = 100
 
     @property
     def input_total(self) -> int:
-        """All input tokens, cached ones included: what selects a long-context price."""
+        """All input tokens of the model, cached ones included: what selects a long-context price."""
         total = 0
         for dimension, count in self.quantities.items():
             if dimension in INPUT_DIMENSIONS:
@@ -55,7 +101,18 @@ class Usage(msgspec.Struct, frozen=True):
 
     @property
     def output_total(self) -> int:
-        return sum(count for dimension, count in self.quantities.items() if dimension not in INPUT_DIMENSIONS)
+        return sum(count for dimension, count in self.quantities.items() if dimension in OUTPUT_DIMENSIONS)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, also those of other models: what quotas of tokens count."""
+        if self.quantities.keys() <= TOKEN_DIMENSIONS:  # the usual case, on the path of every call
+            return sum(self.quantities.values())
+        total = 0
+        for dimension, count in self.quantities.items():
+            if dimension in TOKEN_DIMENSIONS or is_token(dimension):
+                total += count
+        return total
 
 
 class CostState(StrEnum):
@@ -74,12 +131,15 @@ class Outcome(StrEnum):
     COMPLETE = "complete"
     PROVIDER_ERROR = "provider_error"  # an answer outside 2xx
     BROKEN = "broken"  # the provider's answer broke off or never came
-    CLIENT_GONE = "client_gone"  # the client left; the answer was drained or counted
+    CLIENT_GONE = "client_gone"  # the client left; the answer was drained or counted, or no further deployment asked
     CRASHED = "crashed"  # the gateway died; found again in the journal
 
 
 class ChargeLine(msgspec.Struct, frozen=True, array_like=True):
-    """One priced dimension: `amount_nanos` = `quantity` × `price_pico`, rounded once."""
+    """One priced dimension: `amount_nanos` = `quantity` × `price_pico`, rounded once.
+
+    What the provider stated is one line of one unit.
+    """
 
     dimension: str
     quantity: int
@@ -109,13 +169,15 @@ class RateFigure(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Try(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A deployment that was tried before the one that the record is of, and did not serve.
 
-    `status` is its HTTP status; 0 when none came, and then `reason` is the kind of the fault.
+    `status` is its HTTP status; 0 when none came, and then `reason` is the kind of the fault. A try that may be billed has
+    a usage record of its own: `request_id` is that one's.
     """
 
     provider: str
     model: str
     status: int
     reason: str = ""
+    request_id: str = ""
 
 
 class UsageRecord(msgspec.Struct, array_like=True):
@@ -129,7 +191,7 @@ class UsageRecord(msgspec.Struct, array_like=True):
     organization_id: str
     project_id: str
     api_key_id: str
-    operation: str  # chat.completions | completions | embeddings | messages | generate_content
+    operation: str  # as `gateway.wire.call.Operation` names them
     model_asked: str
     model_served: str
     provider: str

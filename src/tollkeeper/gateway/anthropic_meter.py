@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tollkeeper.gateway.meter import StreamMeter, data_of, events_of
+from tollkeeper.gateway.meter import StreamMeter
 from tollkeeper.gateway.wire import anthropic_answer as wire
+from tollkeeper.gateway.wire.translation_reading import event_data
 
 
 class AnthropicMeter(StreamMeter):
@@ -18,16 +19,16 @@ class AnthropicMeter(StreamMeter):
 
     def _pass(self, block: bytes) -> bytes:
         self._keep(block)
-        if b"message_" in block or b'"error"' in block:
-            for event in events_of(block):
-                self._note(event)
+        if block.find(b"message_") >= 0 or block.find(b'"error"') >= 0:
+            for data in event_data(block):
+                self._note(data)
         return block
 
-    def _note(self, event: bytes) -> None:
-        is_of_message = b'"message_' in event
-        if not is_of_message and b'"error"' not in event:
+    def _note(self, data: bytes) -> None:
+        is_of_message = data.find(b'"message_') >= 0
+        if not is_of_message and data.find(b'"error"') < 0:
             return
-        found = wire.parse_event(data_of(event))
+        found = wire.parse_event(data)
         if found is None:
             return
         if found.type == "message_start" and found.message is not None:

@@ -5,29 +5,37 @@ from __future__ import annotations
 import logging
 
 from tollkeeper.domain.errors import TollkeeperError, UnsupportedContentType
+from tollkeeper.gateway import model_routes
 from tollkeeper.gateway.client import Client, Receive, Scope, Send
-from tollkeeper.gateway.key_use import key_in_use
+from tollkeeper.gateway.files import FileRoutes
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
-from tollkeeper.gateway.wire.parsing import asked_of, query_value
+from tollkeeper.gateway.stored_responses import PREFIX, StoredResponses
+from tollkeeper.gateway.token_counts import TokenCounts
+from tollkeeper.gateway.wire.media_body import FORM_OPERATIONS
+from tollkeeper.gateway.wire.multipart import is_form
+from tollkeeper.gateway.wire.parsing import Asked, asked_of, query_value
+from tollkeeper.gateway.wire.token_counts import count_asked
 from tollkeeper.refusals import InternalError, MethodNotAllowed
 
 _log = logging.getLogger(__name__)
-
-_MODELS, _MODEL_PREFIX = "/v1/models", "/v1/models/"
-_JSON = [(b"content-type", b"application/json")]
 
 
 class Gateway:
     """The data plane as an ASGI application; `in_flight` counts the calls under way."""
 
-    def __init__(self, pipeline: Pipeline, models: ModelList) -> None:
-        self._pipeline, self._models = pipeline, models
+    def __init__(
+        self, pipeline: Pipeline, models: ModelList, counts: TokenCounts, *, stored: StoredResponses, files: FileRoutes
+    ) -> None:
+        self._pipeline, self._models, self._counts = pipeline, models, counts
+        self._stored, self._files = stored, files
         self.in_flight = 0
 
     def owns(self, path: str) -> bool:
         """Tell whether a path belongs to the data plane."""
-        return path == _MODELS or path.startswith(_MODEL_PREFIX) or asked_of(path) is not None
+        if asked_of(path) is not None or path.startswith(PREFIX) or self._files.owns(path):
+            return True
+        return model_routes.owns(path) or count_asked(path) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = asked_of(scope["path"])
@@ -35,8 +43,8 @@ class Gateway:
         self.in_flight += 1
         try:
             if asked is None:
-                await self._list_models(client)
-            elif (refusal := _check_head(client)) is not None:
+                await self._serve_free(client)
+            elif (refusal := _check_head(client, asked)) is not None:
                 await client.refuse(refusal)
             else:
                 _take_key_of_query(client)
@@ -47,21 +55,24 @@ class Gateway:
         finally:
             self.in_flight -= 1
 
-    async def _list_models(self, client: Client) -> None:
+    async def _serve_free(self, client: Client) -> None:
+        """Answer what is no call: responses and files that lie at providers, counts of tokens, and models."""
         path: str = client.scope["path"]
-        try:
-            if client.scope["method"] not in {"GET", "HEAD"}:
-                raise MethodNotAllowed("This route takes GET only.")
-            found = await self._pipeline.authenticator.authenticate(client.headers)
-            key = key_in_use(found, client, "models:list", self._pipeline.trusted_proxies)
-            if path in {_MODELS, _MODEL_PREFIX}:
-                body = self._models.render(key.organization_id, key.terms)
-            else:
-                body = self._models.render_one(path.removeprefix(_MODEL_PREFIX), key.organization_id, key.terms)
-        except TollkeeperError as error:
-            await client.refuse(error)
+        if path.startswith(PREFIX):
+            await self._stored.handle(client)
+            return
+        if self._files.owns(path):
+            await self._files.handle(client)
+            return
+        counted = count_asked(path)
+        client.dialect = model_routes.dialect_of(path, client.headers) if counted is None else counted.dialect
+        _take_key_of_query(client)
+        if counted is None:
+            await model_routes.answer_models(client, self._pipeline, self._models)
+        elif (refusal := _check_head(client, None)) is not None:
+            await client.refuse(refusal)
         else:
-            await client.reply(200, _JSON, body)
+            await self._counts.handle(client, counted)
 
 
 def _take_key_of_query(client: Client) -> None:
@@ -73,10 +84,14 @@ def _take_key_of_query(client: Client) -> None:
             client.headers[b"x-goog-api-key"] = key.encode("latin-1", "replace")
 
 
-def _check_head(client: Client) -> TollkeeperError | None:
+def _check_head(client: Client, asked: Asked | None) -> TollkeeperError | None:
     if client.scope["method"] != "POST":
         return MethodNotAllowed("This route takes POST only.")
     content_type = client.headers.get(b"content-type", b"application/json")
-    if content_type[:16].lower() != b"application/json":
-        return UnsupportedContentType("The content type must be application/json.")
-    return None
+    if content_type[:16].lower() == b"application/json":
+        return None
+    takes_forms = asked is not None and asked.operation in FORM_OPERATIONS
+    if takes_forms and is_form(content_type):
+        return None
+    wanted = " or multipart/form-data" if takes_forms else ""
+    return UnsupportedContentType(f"The content type must be application/json{wanted}.")

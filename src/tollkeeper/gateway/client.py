@@ -25,6 +25,9 @@ DIRECT_WRITER = "tollkeeper.direct_writer"
 class DirectWriter(Protocol):
     """Writes straight to the client's connection; see `gateway.server_protocol`."""
 
+    @property
+    def is_gone(self) -> bool: ...
+
     def body(self) -> bytes | None: ...
 
     def answer(self, headers: Iterable[Header], body: bytes) -> None: ...
@@ -33,7 +36,7 @@ class DirectWriter(Protocol):
 
 
 class ClientGoneError(Exception):
-    """The client hung up before its request was complete: there is nobody to answer."""
+    """The client hung up before its request was complete, or between two tries: there is nobody to answer."""
 
 
 class Client:
@@ -59,7 +62,7 @@ class Client:
         self.started_us = clock.now_us()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.call_id = uuid7()
+        self.call_id = uuid7(self.started_us)
         self.dialect = dialect
         self.status = 0  # of the answer begun; 0 before
         self.is_gone = False
@@ -67,6 +70,10 @@ class Client:
         extensions = scope.get("extensions")
         self._direct: DirectWriter | None = extensions.get(DIRECT_WRITER) if extensions else None
         self._watch: ClientWatch | None = None
+
+    def renew_id(self) -> None:
+        """Go on under another id: the one so far belongs to a try that may be billed."""
+        self.call_id = uuid7()
 
     @property
     def request_id(self) -> str:
@@ -104,6 +111,15 @@ class Client:
             raise ClientGoneError
         return b"".join(parts)
 
+    def require_there(self) -> None:
+        """Pass while somebody waits for the answer.
+
+        Raises:
+            ClientGoneError: the client hung up, as far as our own server has seen.
+        """
+        if self.is_gone or (self._direct is not None and self._direct.is_gone):
+            raise ClientGoneError
+
     async def reply(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Answer in one piece."""
         self.status = status
@@ -133,11 +149,20 @@ class Client:
         headers = [*headers, *request_id_headers(self.dialect, b"req_" + self.call_id.hex().encode())]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether pieces can be written without waiting, as long as the client keeps up."""
+        return self._direct is not None
+
+    def write_now(self, data: bytes) -> bool:
+        """Send a piece if that needs no waiting, and tell whether it did; once the client is gone, all is well."""
+        return self.is_gone or (self._direct is not None and self._direct.piece(data))
+
     async def write(self, data: bytes) -> None:
         """Send a piece, waiting while the client does not keep up; nothing once it is gone."""
         if not data:
             return  # a chunk of no bytes would end the answer, before it is settled
-        if self.is_gone or (self._direct is not None and self._direct.piece(data)):
+        if self.write_now(data):
             return
         if self._watch is not None:
             self._watch.writing_since_ns = clock.monotonic_ns()

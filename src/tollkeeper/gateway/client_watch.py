@@ -29,14 +29,16 @@ class ClientWatch:
         self._is_cut_off = False
         loop = asyncio.get_running_loop()
         self._writer = asyncio.current_task()
-        self._hang_up = loop.create_task(self._wait_for_hang_up(), name="client watch")
-        self._look_again = loop.call_later(stall_s / 2, self._look)
+        self._hang_up: asyncio.Task[None] | None = loop.create_task(self._wait_for_hang_up(), name="client watch")
+        self._look_again: asyncio.TimerHandle | None = loop.call_later(stall_s / 2, self._look)
 
     def stop(self) -> None:
-        """Stop watching."""
-        self._hang_up.cancel()
-        self._look_again.cancel()
-        self._on_gone = None
+        """Stop watching. Nothing is kept: a task that was cancelled refers to whom it was of, in a circle."""
+        if self._hang_up is not None:
+            self._hang_up.cancel()
+        if self._look_again is not None:
+            self._look_again.cancel()
+        self._hang_up = self._look_again = self._on_gone = None
 
     def take_cut_off(self) -> bool:
         """Tell, once, whether it was the watch that cancelled the writer; if so the call itself goes on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.usage import Usage
+from tollkeeper.gateway.body_reader import read_aside
 from tollkeeper.gateway.passage import Passage
 from tollkeeper.ports.tokens import TokenCounter
 
@@ -14,7 +15,7 @@ async def count_usage(passage: Passage, counter: TokenCounter) -> None:
     """Count input and output by tokenizer and let the passage use the estimate."""
     call = passage.call
     try:
-        texts, numbers = call.input_texts()
+        texts, numbers = await read_aside(call.body, call.input_texts)
     except InvalidRequest:  # the provider read it, we cannot: its text is in there somewhere
         texts, numbers = [call.body.decode("utf-8", "replace")], 0
     output = "".join(passage.output_texts) if call.has_output else ""  # vectors are no output tokens
@@ -25,4 +26,5 @@ async def count_usage(passage: Passage, counter: TokenCounter) -> None:
         quantities = {"input": sum(counts[:-1]) + numbers + framing, "output": counts[-1]}
     else:  # the provider stated its input before it broke off
         quantities = {**known.quantities, "output": max(counts[-1], known.quantities.get("output", 0))}
-    passage.use(Usage(quantities, service_tier=known.service_tier if known else None, is_estimated=True))
+    tier, percent = (known.service_tier, known.percent) if known else (None, 100)
+    passage.use(Usage(quantities, service_tier=tier, is_estimated=True, percent=percent))

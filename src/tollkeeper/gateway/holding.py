@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -11,8 +12,10 @@ from tollkeeper.domain.deployment import Route
 from tollkeeper.domain.errors import PriceUnknown, QuotaExceeded
 from tollkeeper.domain.limit import Limit
 from tollkeeper.domain.price import PriceBook
+from tollkeeper.gateway.body_reader import read_aside
 from tollkeeper.gateway.ceiling import OUTPUT_TOKENS_MIN, Ceiling, ceiling_of, limit_unrefused
-from tollkeeper.gateway.wire.call import Call
+from tollkeeper.gateway.wire.call import Call, Operation
+from tollkeeper.gateway.wire.unseen import Unseen
 from tollkeeper.ports.budgets import Budgets, Held, Wanted
 from tollkeeper.ports.limiter import Admission
 from tollkeeper.ports.tokens import TokenCounter
@@ -23,6 +26,13 @@ COUNTED_PERCENT = 110
 """What counted tokens of OpenAI's models are raised to: their vocabularies are known."""
 COUNTED_PERCENT_GUESSED = 200
 """And those of all others, which are counted by the nearest vocabulary that is known."""
+_NO_BOUND = "Nothing in such a call can bound it."
+_BOUNDS: dict[Operation, str] = {
+    "messages": "State how often each tool may be used: `max_uses` bounds Anthropic's web tools.",
+    "responses": "State `max_tool_calls`: it bounds OpenAI's web search, file search and code interpreter.",
+    "generate_content": "Gemini's search cannot be bounded, but up to Gemini 2.5 it costs one fee for each prompt and is allowed.",
+}
+"""How a call says how often the provider's tools may be used."""
 
 
 class Holding(msgspec.Struct, gc=False):
@@ -58,9 +68,9 @@ class Holder:
         models = route.model_names
         if ceiling.nanos is None and _is_money_limited(key.limits, models):
             raise PriceUnknown(_why_unpriced(call, route))
-        wanted = Wanted(ceiling.nanos or 0, ceiling.tokens, ceiling.nanos or 0)
-        held = self._budgets.hold(key, models, wanted)
-        return None if held is None else Holding(held, ceiling.tokens)
+        nanos, tokens = ceiling.nanos or 0, ceiling.tokens
+        held = self._budgets.hold(key, models, Wanted(nanos, tokens, nanos))
+        return None if held is None else Holding(held, tokens)
 
     async def hold(
         self, key: ApiKey, call: Call, route: Route, ceiling: Ceiling, *, book: PriceBook, at_us: int
@@ -77,10 +87,10 @@ class Holder:
         except QuotaExceeded as refusal:
             if refusal.fields.get("unit") == "requests" or len(call.body) < COUNTED_FROM_BYTES:
                 raise
-            counted = await self._count(call, route)
+            counted = await self._count(call, route, ceiling.unseen)
             if counted is None:
                 raise
-            closer = ceiling_of(route, call, book, at_us=at_us, text_tokens=counted)
+            closer = ceiling_of(route, call, book, at_us=at_us, text_tokens=counted, unseen=ceiling.unseen)
             if closer.input_tokens >= ceiling.input_tokens:
                 raise
             return await self._wait(key, models, call, route, closer)
@@ -96,9 +106,9 @@ class Holder:
         fits = ceiling.output_within(held.nanos) // call.choices
         return Holding(held, ceiling.tokens, min(fits, limit_unrefused(route, ceiling)))
 
-    async def _count(self, call: Call, route: Route) -> int | None:
+    async def _count(self, call: Call, route: Route, unseen: Unseen) -> int | None:
         """Return a bound of the texts' tokens that is closer than their bytes; None when they cannot be told for sure."""
-        material = call.count_material()
+        material = await read_aside(call.body, partial(call.count_material, unseen))
         if material is None:
             return None
         texts, rest = material
@@ -121,10 +131,15 @@ def _why_unpriced(call: Call, route: Route) -> str:
             "how long that content is cannot be known beforehand. Send it within the call, or use a key that nothing limits."
         )
     if any(call.may_cause_fees(each.model) for each in route.deployments):
+        if call.operation in {"audio.transcriptions", "audio.translations"}:
+            return (
+                "How long this recording plays cannot be told from its bytes, and this API key is under a budget or needs "
+                "credit. Send it as MP3 or as plain WAV, or use a key that nothing limits."
+            )
         return (
-            "This call asks for a search or another tool of the provider that costs a fee for each use, and this API key "
-            "is under a budget or needs credit: such fees are not known beforehand. Make the call without that tool, or "
-            "with a key that nothing limits."
+            "This call asks for a search or another tool that the provider runs, as often as it likes, and this API key "
+            "is under a budget or needs credit: nothing says how much that comes to. "
+            f"{_BOUNDS.get(call.operation, _NO_BOUND)} Else make the call without it, or with a key that nothing limits."
         )
     return (
         f"The model '{call.model}' has no price here, and this API key is under a budget or needs credit: what is unknown "

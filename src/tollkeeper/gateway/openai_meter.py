@@ -10,19 +10,22 @@ from collections.abc import Callable
 
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.usage import Charge, Usage
-from tollkeeper.gateway.meter import StreamMeter, data_of, events_of
+from tollkeeper.gateway.meter import StreamMeter
 from tollkeeper.gateway.wire import openai_answer as wire
+from tollkeeper.gateway.wire.server_events import data_of, events_of
+from tollkeeper.gateway.wire.translation_reading import event_data
 
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
+_DONE = re.compile(rb"^data: \[DONE\]", re.MULTILINE)
 _ERROR_OBJECT = re.compile(rb'^data:\s*\{\s*"error"\s*:', re.MULTILINE)
 
 
 class OpenAIMeter(StreamMeter):
-    """`charge` prices a usage, for the cost in the client's usage chunk."""
+    """`charge` prices a usage of the model that served, for the cost in the client's usage chunk."""
 
     needs_end = False  # some servers of the dialect state a usage and leave out `[DONE]`
 
-    def __init__(self, *, wants_usage: bool, charge: Callable[[Usage], Charge]) -> None:
+    def __init__(self, *, wants_usage: bool, charge: Callable[[Usage, str], Charge]) -> None:
         super().__init__()
         self._wants_usage = wants_usage
         self._charge = charge
@@ -34,7 +37,7 @@ class OpenAIMeter(StreamMeter):
     def _pass(self, block: bytes) -> bytes:
         if not self.model_served:
             self._learn_model(block)
-        if b'"usage"' in block and _USAGE_OBJECT.search(block) is not None:
+        if block.find(b'"usage"') >= 0 and _USAGE_OBJECT.search(block) is not None:
             return b"".join([self._pass_event(event) for event in events_of(block)])
         self._keep(block)
         self._notice(block)
@@ -57,21 +60,21 @@ class OpenAIMeter(StreamMeter):
         return self._with_cost(event, found.end())
 
     def _with_cost(self, event: bytes, at: int) -> bytes:
-        amount = self._charge(self.usage).amount_nanos if self.usage is not None else None
+        amount = self._charge(self.usage, self.model_served).amount_nanos if self.usage is not None else None
         if amount is None or b'"cost"' in event or _USAGE_OBJECT.search(event, at) is not None:
             return event  # which of two is the usage, only a parser could say
         return b'%b"cost":%b,%b' % (event[:at], format_usd(amount).encode(), event[at:])
 
     def _learn_model(self, block: bytes) -> None:
-        for event in events_of(block):
-            answer = wire.parse_answer(data_of(event))
+        for data in event_data(block):
+            answer = wire.parse_answer(data)
             if answer is not None and answer.model:
                 self.model_served = answer.model
                 self._service_tier = answer.service_tier
                 return
 
     def _notice(self, block: bytes) -> None:
-        if b"data: [DONE]" in block:
-            self.is_done = True
-        if b'"error"' in block and _ERROR_OBJECT.search(block) is not None:
+        if block.find(b"data: [DONE]") >= 0 and _DONE.search(block) is not None:  # a model can write the same words
+            self.is_done = self.is_usage_final = True
+        if block.find(b'"error"') >= 0 and _ERROR_OBJECT.search(block) is not None:
             self.has_error = True

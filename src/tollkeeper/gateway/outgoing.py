@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tollkeeper.domain.deployment import Deployment
@@ -22,6 +24,24 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     translation: Translation | None = None
 
 
+def first_outgoing(
+    call: Call, deployments: Iterable[Deployment], output_tokens: int | None
+) -> tuple[Deployment, Outgoing]:
+    """Return the first deployment that can be asked for the call, and what goes out to it; see `outgoing_of`.
+
+    Raises:
+        InvalidRequest: none of them can; it is the first one's.
+    """
+    refusal: InvalidRequest | None = None
+    for deployment in deployments:
+        try:
+            return deployment, outgoing_of(call, deployment, output_tokens)
+        except InvalidRequest as error:
+            refusal = refusal or error
+    assert refusal is not None, "a route has a deployment"
+    raise refusal
+
+
 def outgoing_of(call: Call, deployment: Deployment, output_tokens: int | None) -> Outgoing:
     """Return what goes out; `output_tokens` is the limit of each answer when no more is paid for.
 
@@ -34,7 +54,7 @@ def outgoing_of(call: Call, deployment: Deployment, output_tokens: int | None) -
     translation = find_translation(call, kind)
     if translation is None:
         raise InvalidRequest(
-            f"The model '{call.model}' is served by a provider of kind '{kind}', which this route cannot call.",
+            f"The model '{call.model}' is served by a provider of kind '{kind}', which this route cannot call. {_other_route(call)}",
             param="model",
         )
     if call.is_ambiguous:
@@ -46,3 +66,12 @@ def outgoing_of(call: Call, deployment: Deployment, output_tokens: int | None) -
         return Outgoing(_encode(fields), translation)
     except (UnicodeError, OverflowError, RecursionError):  # half a surrogate pair, say
         raise InvalidRequest("The body holds a text or a number that JSON cannot carry.") from None
+
+
+def _other_route(call: Call) -> str:
+    """Say what can be asked instead."""
+    if call.operation == "generate_content":
+        return "Gemini's route reaches models of Gemini; call this one by POST /v1/chat/completions or /v1/messages."
+    if call.operation in {"responses", "completions"}:
+        return "Call it by POST /v1/chat/completions or /v1/messages."
+    return "Name a model of another provider; GET /v1/models lists them."

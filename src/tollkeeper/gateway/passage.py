@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tollkeeper.domain.deployment import Deployment
+from tollkeeper.domain.deployment_health import Failure
 from tollkeeper.domain.errors import UpstreamFault
 from tollkeeper.domain.lease import Draw
-from tollkeeper.domain.price import PriceBook, charge_for, price_tier
+from tollkeeper.domain.price import PriceBook, charge_for, charge_reported, price_tier
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Try, Usage, UsageRecord
 from tollkeeper.gateway.holding import Admitted
@@ -13,6 +16,7 @@ from tollkeeper.gateway.outgoing import Outgoing
 from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call
 from tollkeeper.gateway.wire.provider_api import api_of
 from tollkeeper.gateway.wire.texts import printable
+from tollkeeper.gateway.wire.unseen import PLAIN
 from tollkeeper.kit import clock
 from tollkeeper.ports.upstream import Exchange
 
@@ -33,7 +37,12 @@ class Passage:
         "_rates",
         "_sent_ns",
         "_started_ns",
+        "_stated",
+        "_tier_asked",
+        "_tokens",
+        "_tokens_before",
         "_usage",
+        "_waited_ns",
         "admission",
         "body",
         "call",
@@ -76,12 +85,16 @@ class Passage:
         self.input_usage: Usage | None = None  # what is known of the input when the output must be counted
         self.output_texts: list[str] = []  # what came, in case it must be counted
         self.reason = ""
-        self.tier = price_tier(None, call.service_tier)  # until it is known which tier served
+        self.tier = self._tier_asked = price_tier(None, call.service_tier)  # until it is known which tier served
         self._book = book
         self._usage: Usage | None = None
+        self._stated: Usage | None = None  # before what no answer states
         self._charge: Charge | None = None
         self._started_ns = started_ns
         self._sent_ns = self._first_byte_ns = self._answered_ns = 0
+        self._waited_ns = 0  # of tries before, and for limits
+        self._tokens: int | None = None  # once they have been counted up
+        self._tokens_before: int | None = 0  # of a lost try
 
     def sending(self) -> None:
         """Note that the request goes out now."""
@@ -108,20 +121,44 @@ class Passage:
         """What each answer may have at most because no more is paid for; None when nothing is to be said."""
         return None if self._holding is None else self._holding.output_tokens
 
-    def move_on(self, deployment: Deployment, outgoing: Outgoing, fault: UpstreamFault | None) -> None:
-        """Leave a deployment that did not serve, which is not billed, for another one; a `fault` says why, else its status."""
-        last = self.deployment
-        reason = "" if fault is None else fault.kind
-        self.tries.append(Try(last.provider.name, printable(last.model, MODEL_NAME_LENGTH_MAX), self.status, reason))
+    def turn_to(self, deployment: Deployment, outgoing: Outgoing, failure: Failure | None) -> None:
+        """Go to another deployment; `failure` is what was met at the last one, which is not billed. None: it was not asked."""
+        if failure is not None:
+            self.tries.append(_try(self, failure.reason))
+            self.wait((clock.monotonic_ns() - self._sent_ns) // 1000)
+            self.outcome, self.status, self.is_sent, self.reason = Outcome.BROKEN, 0, False, ""
+            self.model_served = self.provider_request_id = ""
+            self._sent_ns = self._first_byte_ns = self._answered_ns = 0
         self.deployment, self.body, self.translation = deployment, outgoing.body, outgoing.translation
-        self.outcome, self.status, self.is_sent, self.reason = Outcome.BROKEN, 0, False, ""
-        self.model_served = self.provider_request_id = ""
-        self._sent_ns = self._first_byte_ns = self._answered_ns = 0
+
+    def follow(self, lost: Passage, fault: UpstreamFault) -> None:
+        """Come after a try that may be billed, and so has a record of its own."""
+        self.tries = [*lost.tries, _try(lost, fault.kind, lost.request_id)]
+        self._tokens_before = lost.tokens_of_all_tries
+        self._started_ns = clock.monotonic_ns()
+
+    @property
+    def request_id(self) -> str:
+        """The call's id as people and headers have it."""
+        return f"req_{self.reservation.call_id.hex()}"
+
+    def shown_tries(self, reason: str) -> list[str]:
+        """Return every try, for people; `reason` is what the last one met."""
+        tries = [*self.tries, _try(self, reason)]
+        return [f"{each.provider}/{each.model}: {each.status or each.reason}" for each in tries]
+
+    def wait(self, wait_us: int) -> None:
+        """Note that so long was waited for a provider: it is no overhead."""
+        self._waited_ns += wait_us * 1000
 
     @property
     def path(self) -> str:
         """Where the call goes, below the provider's base URL."""
         return api_of(self.deployment.provider.kind).path_for(self.call, self.deployment.model)
+
+    @property
+    def content_type(self) -> bytes:
+        return self.call.content_type
 
     @property
     def is_billed(self) -> bool:
@@ -135,13 +172,38 @@ class Passage:
     @property
     def tokens_used(self) -> int | None:
         """All tokens of the call; None when nobody knows."""
-        return None if self._usage is None else sum(self._usage.quantities.values())
+        if self._tokens is None and self._usage is not None:
+            self._tokens = self._usage.tokens
+        return self._tokens
+
+    @property
+    def tokens_of_all_tries(self) -> int | None:
+        """Those of tries before that may be billed included; None when nobody knows."""
+        if self._usage is None or self._tokens_before is None or not self._usage.quantities:
+            return None
+        tokens = self.tokens_used
+        return None if tokens is None else self._tokens_before + tokens
 
     def use(self, usage: Usage) -> Charge:
         """Take a usage as the call's own and return its charge, at the tier that served, else at the one asked for."""
-        if usage is not self._usage or self._charge is None:
-            self._usage, self._charge = usage, self._price(usage)
+        if usage is not self._stated or self._charge is None:
+            self._stated = self._usage = usage
+            self._tokens = None
+            if fees := self.call.certain_fees(self.deployment.model):
+                self._usage = msgspec.structs.replace(usage, quantities={**usage.quantities, **fees})
+            self._charge = self._price(self._usage)
         return self._charge
+
+    def use_of(self, usage: Usage, model_served: str) -> Charge:
+        """Do as `use` does with a usage of the model that served."""
+        self.model_served = model_served
+        return self.use(usage)
+
+    def use_reserved(self) -> None:
+        """Take what was reserved for the call's cost, because nobody can know it; as an estimate."""
+        nanos, self._usage, self._tokens = self.reservation.ceiling_nanos, Usage({}, is_estimated=True), None
+        state = CostState.UNPRICED if nanos is None else CostState.ESTIMATED
+        self._charge = Charge(state, nanos, reason=self.reason)
 
     @property
     def charge(self) -> Charge:
@@ -155,9 +217,11 @@ class Passage:
     def record(self) -> UsageRecord:
         """Put the usage record together."""
         held, charge = self.reservation, self.charge
-        usage = (self._usage if self.is_billed else None) or _NOTHING
+        usage = _NOTHING if charge is _UNBILLED else self._usage or _NOTHING
         latency_ns = clock.monotonic_ns() - self._started_ns
-        waited_ns = (self._answered_ns or clock.monotonic_ns()) - self._sent_ns if self._sent_ns else 0
+        waited_ns = self._waited_ns
+        if self._sent_ns:
+            waited_ns += (self._answered_ns or clock.monotonic_ns()) - self._sent_ns
         return UsageRecord(
             call_id=held.call_id,
             organization_id=held.organization_id,
@@ -198,7 +262,7 @@ class Passage:
         if self._holding is None:
             return ()
         held = self._holding.held
-        if not self.is_billed:
+        if charge is _UNBILLED:
             return held.settle(0, 0)
         is_open = self._is_end_unknown
         nanos, tokens = charge.amount_nanos, self.tokens_used
@@ -209,20 +273,45 @@ class Passage:
 
     @property
     def _is_end_unknown(self) -> bool:
-        """The provider stated no usage, and the answer was not read to its end: only what came could be counted."""
-        is_stated = self._usage is not None and not self._usage.is_estimated
-        return not is_stated and self.outcome is not Outcome.COMPLETE
+        """The provider stated no usage, and what came could not all be counted: it was not read to its end, or the call has
+        more than text, or tools of the provider that add to it.
+        """
+        if self._usage is not None and not self._usage.is_estimated:
+            return False
+        call = self.call
+        return (
+            self.outcome is not Outcome.COMPLETE
+            or call.is_uncountable
+            or call.unseen() is not PLAIN
+            or call.reads_max(self.deployment.model) > 0
+        )
 
     def _price(self, usage: Usage) -> Charge:
-        if self.call.may_cause_fees(self.deployment.model):
-            return Charge(CostState.UNPRICED, None, reason="it may have caused fees that have no price")
-        price_list, model = self.deployment.provider.price_list, self.deployment.model
+        provider = self.deployment.provider
+        if usage.reported_nanos is not None and not usage.is_estimated and provider.is_cost_believed:
+            self.tier = self._tier_of(usage)
+            return charge_reported(usage.reported_nanos, provider.name)
+        price_list, model = provider.price_list, self.deployment.model
+        if self.call.has_uncounted_fees(model):
+            return Charge(CostState.UNPRICED, None, reason="it may have caused fees that its answer does not state")
         prices = self._book.find(price_list, self.model_served) if self.model_served not in {"", model} else None
         prices = prices or self._book.find(price_list, model)
-        self.tier = price_tier(usage.service_tier, self.call.service_tier)
-        return charge_for(prices, usage, at_us=self.reservation.started_at_us, tier=self.tier)
+        self.tier = self._tier_of(usage)
+        at_us = self.reservation.started_at_us
+        return charge_for(
+            prices, usage, at_us=at_us, tier=self.tier, find=lambda other: self._book.find(price_list, other)
+        )
+
+    def _tier_of(self, usage: Usage) -> str:
+        return price_tier(usage.service_tier, self.call.service_tier) if usage.service_tier else self._tier_asked
 
 
 def tries_headers(passage: Passage) -> list[tuple[bytes, bytes]]:
     """Return the header that says how many deployments were tried, when it was more than one."""
     return [(_TRIES, b"%d" % (len(passage.tries) + 1))] if passage.tries else []
+
+
+def _try(passage: Passage, reason: str, request_id: str = "") -> Try:
+    """Describe where a passage is, which did not serve."""
+    at = passage.deployment
+    return Try(at.provider.name, printable(at.model, MODEL_NAME_LENGTH_MAX), passage.status, reason, request_id)

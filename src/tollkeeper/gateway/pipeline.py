@@ -7,16 +7,20 @@ environment by itself, and nothing touches SQL: a warm call needs only memory, t
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from tollkeeper.domain.api_key import ApiKey
-from tollkeeper.domain.call_decision import RefusedCall
-from tollkeeper.domain.deployment import Route
-from tollkeeper.domain.errors import LimitRefusal, ModelNotFound, TollkeeperError, UpstreamFault
+from tollkeeper.domain.deployment import Deployment, Route
+from tollkeeper.domain.errors import DeploymentsBusy, TollkeeperError, UpstreamFault
 from tollkeeper.domain.rate_limit import estimate_tokens
 from tollkeeper.domain.reservation import Reservation
+from tollkeeper.domain.usage import Outcome
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.gateway.backgrounds import Backgrounds
+from tollkeeper.gateway.candidates import Candidates
 from tollkeeper.gateway.ceiling import ceiling_of
 from tollkeeper.gateway.client import Client, ClientGoneError
 from tollkeeper.gateway.counting import count_usage
@@ -25,13 +29,18 @@ from tollkeeper.gateway.failover import pass_through_any
 from tollkeeper.gateway.holding import Admitted, Holder
 from tollkeeper.gateway.key_use import key_in_use
 from tollkeeper.gateway.labels import read_labels
-from tollkeeper.gateway.outgoing import outgoing_of
+from tollkeeper.gateway.outgoing import first_outgoing
 from tollkeeper.gateway.passage import Passage, tries_headers
+from tollkeeper.gateway.refused import refused_call
 from tollkeeper.gateway.relay import Relay
+from tollkeeper.gateway.response_ids import ResponseIds
+from tollkeeper.gateway.routing import find_route
 from tollkeeper.gateway.wire.call import PERMISSIONS, Call
 from tollkeeper.gateway.wire.parsing import Asked, parse
+from tollkeeper.gateway.wire.responses import ResponsesCall
 from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
+from tollkeeper.ports.deployments import Deployments
 from tollkeeper.ports.ledger import Ledger
 from tollkeeper.ports.limiter import Admission, AdmitAll, Limiter
 from tollkeeper.ports.prices import Prices
@@ -56,7 +65,11 @@ class Pipeline(msgspec.Struct, frozen=True):
     relay: Relay
     counter: TokenCounter
     refusals: RefusalLog
+    deployments: Deployments
+    ids: ResponseIds
+    backgrounds: Backgrounds
     body_bytes_max: int
+    provider_wait_us: int
     trusted_proxies: Networks = Networks()
 
     async def handle(self, client: Client, asked: Asked) -> None:
@@ -66,42 +79,52 @@ class Pipeline(msgspec.Struct, frozen=True):
             found = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
             key = key_in_use(found, client, PERMISSIONS[asked.operation], self.trusted_proxies)  # 401, 403
             body = await client.body(self.body_bytes_max)  # 413
-            call = parse(asked, body, client.scope.get("query_string", b""))  # 400
-            route = self._find_route(key.organization_id, call.model)  # 404
+            call = parse(asked, body, client.scope.get("query_string", b""), client.headers)  # 400
+            route = find_route(self.routes, key.organization_id, call.model)  # 404
+            if call.names_ids:
+                route = self._bind_ids(call, key, route)  # 400
             if key.terms is not None:
                 key.terms.check_model(call.model, route.deployments)  # 403
             admission = self._admit(key, call, route)  # 429
             try:
-                passage = await self._reserve(client, key, call, route, admission)  # 429, 503
+                ordered = self.deployments.order(route, client.call_id)
+                passage = await self._reserve(client, key, call, route, ordered, admission)  # 429, 503
+                candidates = Candidates(client, self.deployments, route, ordered, self.provider_wait_us)
             finally:
                 if passage is None:
                     admission.release(0)
-            await self._forward(client, passage, route)  # 502, 504
+            await self._forward(client, key, passage, route, candidates)  # 429, 502, 504
         except TollkeeperError as error:
             await client.refuse(error)
             if key is not None and passage is None:
-                self.refusals.note(_refused(client, key, call, error))
+                self.refusals.note(refused_call(client, key, "" if call is None else call.model, error))
         except ClientGoneError:
             return
 
-    def _find_route(self, organization_id: str, model: str) -> Route:
-        route = self.routes.of(organization_id).resolve(model)
-        if route is None:
-            raise ModelNotFound(
-                f"The model '{model}' does not exist here or no provider is configured for it; "
-                "GET /v1/models lists what there is."
-            )
-        return route
+    def _bind_ids(self, call: Call, key: ApiKey, route: Route) -> Route:
+        """Return the route of a call that may name what lies at a provider: only where that is."""
+        assert isinstance(call, ResponsesCall), "no other call names such ids"
+        if call.is_background:
+            self.backgrounds.check_room(key.organization_id)
+        return self.ids.bind(call, key, route)
 
     def _admit(self, key: ApiKey, call: Call, route: Route) -> Admission:
         if not key.rates:
             return _UNLIMITED
-        tokens = estimate_tokens(len(call.body), call.output_limit("openai"))
+        tokens = estimate_tokens(call.readable_bytes, call.output_limit("openai"))
         return self.limiter.admit(key, route.model_names, tokens)
 
-    async def _reserve(self, client: Client, key: ApiKey, call: Call, route: Route, admission: Admission) -> Passage:
+    async def _reserve(
+        self,
+        client: Client,
+        key: ApiKey,
+        call: Call,
+        route: Route,
+        ordered: Sequence[Deployment],
+        admission: Admission,
+    ) -> Passage:
         """Hold the most that the call can cost at any of its deployments, durably, before anything goes out."""
-        deployment, book = route.deployments[0], self.prices.of(key.organization_id)
+        book = self.prices.of(key.organization_id)
         labels = read_labels(client.headers.get(b"x-tollkeeper-labels"), call.metadata)
         if key.terms is not None:
             labels = key.terms.complete_labels(labels)
@@ -111,24 +134,24 @@ class Pipeline(msgspec.Struct, frozen=True):
             holding = self.holder.hold_now(key, call, route, ceiling)
             if holding is None:
                 holding = await self.holder.hold(key, call, route, ceiling, book=book, at_us=client.started_us)
-        reservation = Reservation(
-            call_id=client.call_id,
-            organization_id=key.organization_id,
-            project_id=key.project_id,
-            api_key_id=key.id,
-            operation=call.operation,
-            model_asked=call.model,
-            model=deployment.model,
-            provider=deployment.provider.name,
-            is_stream=call.is_stream,
-            started_at_us=client.started_us,
-            ceiling_nanos=ceiling.nanos if holding is None or ceiling.nanos is None else holding.held.nanos,
-            end_user=call.end_user,
-            labels=labels,
-            draws=() if holding is None else holding.held.draws,
-        )
         try:
-            outgoing = outgoing_of(call, deployment, None if holding is None else holding.output_tokens)
+            deployment, outgoing = first_outgoing(call, ordered, None if holding is None else holding.output_tokens)
+            reservation = Reservation(
+                call_id=client.call_id,
+                organization_id=key.organization_id,
+                project_id=key.project_id,
+                api_key_id=key.id,
+                operation=call.operation,
+                model_asked=call.model,
+                model=deployment.model,
+                provider=deployment.provider.name,
+                is_stream=call.is_stream,
+                started_at_us=client.started_us,
+                ceiling_nanos=ceiling.nanos if holding is None or ceiling.nanos is None else holding.held.nanos,
+                end_user=call.end_user,
+                labels=labels,
+                draws=() if holding is None else holding.held.draws,
+            )
             await self.ledger.reserve(reservation)
         except BaseException:
             if holding is not None:
@@ -144,45 +167,85 @@ class Pipeline(msgspec.Struct, frozen=True):
             started_ns=client.started_ns,
         )
 
-    async def _forward(self, client: Client, passage: Passage, route: Route) -> None:
-        """Forward the call, meter what comes back, and settle before the client has the end of its answer."""
+    async def _forward(
+        self, client: Client, key: ApiKey, passage: Passage, route: Route, candidates: Candidates
+    ) -> None:
+        """Forward the call, meter what comes back, and settle before the client has the end of its answer.
+
+        A try that broke may be billed. Where another deployment can serve, it is settled by itself, and the call goes on
+        under a reservation of its own.
+        """
+        following = answer = None
         try:
-            answer = await pass_through_any(self.relay, client, passage, route.deployments[1:])
+            answer = await pass_through_any(self.relay, client, passage, candidates)
         except UpstreamFault as fault:
             passage.failed(fault)
+            fault.tell(passage.deployment.provider.name, passage.shown_tries(fault.kind), passage.call.model)
+            _log.warning("provider '%s': %s", passage.deployment.provider.name, fault.message)
+            if fault.sent and not client.status and fault.kind != "too_large":  # which it would be elsewhere, too
+                following = await candidates.following(passage)
+            if following is None:
+                raise
+            lost = fault
+        except DeploymentsBusy as busy:
+            passage.ended(Outcome.BROKEN, busy.message)
+            raise
+        except ClientGoneError:
+            passage.ended(Outcome.CLIENT_GONE, "the client left before the next try")
             raise
         finally:
-            await self._settle(passage)
-        if answer is None:
+            await self._settle(passage, is_last=following is None)
+        if following is not None:
+            again = await self._reserve_again(client, key, passage, route, following, lost)
+            await self._forward(client, key, again, route, candidates)
+        elif answer is None:
             await client.end()
         else:
             rates = rate_headers(client.dialect, passage.admission.headers(), client.started_us)
             headers = [*answer.headers_with_cost(passage.charge), *tries_headers(passage), *rates]
             await client.reply(answer.status, headers, answer.body)
 
-    async def _settle(self, passage: Passage) -> None:
-        """End the reservation with what the call cost, counting tokens first when the provider did not state them."""
+    async def _reserve_again(
+        self, client: Client, key: ApiKey, lost: Passage, route: Route, deployment: Deployment, fault: UpstreamFault
+    ) -> Passage:
+        """Reserve once more for a call whose last try may be billed.
+
+        Raises:
+            UpstreamFault: the last one's, when the key's limits have no room for another.
+            ClientGoneError: the client left while the last one was settled.
+        """
+        client.renew_id()
+        try:
+            client.require_there()
+            again = await self._reserve(client, key, lost.call, route, (deployment,), lost.admission)
+        except BaseException as error:
+            lost.admission.release(lost.tokens_of_all_tries)
+            if isinstance(error, TollkeeperError):
+                raise fault from None
+            raise
+        again.follow(lost, fault)
+        return again
+
+    async def _settle(self, passage: Passage, *, is_last: bool) -> None:
+        """End the reservation with what the call cost, counting tokens first when the provider did not state them.
+
+        A response that goes on in the background keeps its reservation until it has ended.
+        """
+        is_ending = True
         try:
             if passage.needs_counting:
-                await run_shielded(count_usage(passage, self.counter), timeout_s=COUNTING_S)
+                if passage.call.pending_id:
+                    is_ending = False
+                    self.backgrounds.follow(passage, partial(self._settle, is_last=is_last))
+                else:
+                    await run_shielded(count_usage(passage, self.counter), timeout_s=COUNTING_S)
         except TimeoutError:  # the call stays unpriced; its answer is paid for and still the client's
             _log.warning("the tokens of request req_%s could not be counted in time", passage.reservation.call_id.hex())
+        except BaseException:
+            is_last = True  # nothing follows any more
+            raise
         finally:
-            self.ledger.settle(passage.record())
-            passage.admission.release(passage.tokens_used)
-
-
-def _refused(client: Client, key: ApiKey, call: Call | None, error: TollkeeperError) -> RefusedCall:
-    """Return what is kept of a call that was refused before it went out."""
-    return RefusedCall(
-        call_id=client.call_id,
-        organization_id=key.organization_id,
-        project_id=key.project_id,
-        api_key_id=key.id,
-        model="" if call is None else call.model,
-        at_us=client.started_us,
-        status=client.status,
-        code=error.code,
-        message=error.public_message,
-        looked_at=error.looked_at if isinstance(error, LimitRefusal) else (),
-    )
+            if is_ending:
+                self.ledger.settle(passage.record())
+            if is_ending and is_last:
+                passage.admission.release(passage.tokens_of_all_tries)

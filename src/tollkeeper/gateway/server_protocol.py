@@ -45,6 +45,11 @@ class DirectWriter:
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has hung up; not seen while requests wait behind this one, for then nothing is read."""
+        return bool(self._cycle.disconnected)
+
     def body(self) -> bytes | None:
         """Return the request's body if it has come whole, as it usually has; None when it must be waited for."""
         cycle = self._cycle

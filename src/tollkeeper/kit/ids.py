@@ -15,12 +15,12 @@ _tails: list[bytes] = []
 os.register_at_fork(after_in_child=_tails.clear)
 
 
-def uuid7() -> bytes:
-    """Return a new UUID version 7 (RFC 9562): 48 bits of milliseconds, then 74 random bits."""
+def uuid7(at_us: int | None = None) -> bytes:
+    """Return a new UUID version 7 (RFC 9562): 48 bits of milliseconds, of now if no time is given, then 74 random bits."""
     if not _tails:
         random = os.urandom(2560)
         _tails.extend(_marked(random[at : at + 10]) for at in range(0, 2560, 10))
-    return (now_us() // 1000).to_bytes(6, "big") + _tails.pop()
+    return ((now_us() if at_us is None else at_us) // 1000).to_bytes(6, "big") + _tails.pop()
 
 
 def _marked(random: bytes) -> bytes:

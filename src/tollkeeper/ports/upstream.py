@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -61,6 +61,16 @@ class Exchange(Protocol):
 
         Raises:
             UpstreamFault: the answer broke off, was not HTTP, or a deadline passed.
+        """
+        ...
+
+    async def pass_on(self, sink: Callable[[bytes], bool]) -> None:
+        """Give `sink` what has arrived, and what arrives from now on in the very moment, until the body has ended or it
+        says False. What comes after that is read, or passed on again.
+
+        Raises:
+            UpstreamFault: as `read`.
+            Exception: whatever `sink` raises, which is not called again.
         """
         ...
 

@@ -38,6 +38,7 @@ class CatalogueHeader(msgspec.Struct, frozen=True):
     licence: str
     source: str
     data_sha256: str
+    additions_sha256: str
     models_sha256: str
     providers: dict[str, CatalogueProvider]
 
@@ -62,7 +63,7 @@ class _MatchLine(msgspec.Struct):
 class _VersionLine(msgspec.Struct, rename={"valid_from": "from"}):
     tiers: dict[str, dict[str, list[Any]]]
     valid_from: str = ""
-    windows: list[tuple[int, int]] = []
+    windows: list[list[int]] = []
 
 
 class _ModelLine(msgspec.Struct):
@@ -74,6 +75,7 @@ class _ModelLine(msgspec.Struct):
     is_deprecated: bool = False
     is_resold: bool = False
     fees: list[str] = []
+    sources: dict[str, str] = {}
 
 
 class CatalogueFile:
@@ -149,7 +151,7 @@ class CatalogueFile:
 
 
 def _model(line: _ModelLine, source: str) -> CatalogueModel:
-    versions = tuple(_version(version, source) for version in line.versions)
+    versions = tuple(_version(version, source, line.sources) for version in line.versions)
     return CatalogueModel(
         provider=line.provider,
         id=line.id,
@@ -162,22 +164,22 @@ def _model(line: _ModelLine, source: str) -> CatalogueModel:
     )
 
 
-def _version(line: _VersionLine, source: str) -> PriceVersion:
+def _version(line: _VersionLine, source: str, sources: dict[str, str]) -> PriceVersion:
     valid_from_us = 0
     if line.valid_from:
         valid_from_us = int(datetime.fromisoformat(line.valid_from).replace(tzinfo=UTC).timestamp()) * 1_000_000
-    tiers = {tier: _rates(groups, source) for tier, groups in line.tiers.items()}
-    return PriceVersion(valid_from_us, tiers, tuple(DailyWindow(from_s, to_s) for from_s, to_s in line.windows))
+    tiers = {tier: _rates(groups, sources.get(f"{tier} tier", source), sources) for tier, groups in line.tiers.items()}
+    return PriceVersion(valid_from_us, tiers, tuple(DailyWindow(*window) for window in line.windows))
 
 
-def _rates(groups: dict[str, list[Any]], source: str) -> tuple[Rate, ...]:
+def _rates(groups: dict[str, list[Any]], source: str, sources: dict[str, str]) -> tuple[Rate, ...]:
     rates: list[Rate] = []
     for key, (base, *thresholds) in groups.items():
         heads, _, followers = key.partition(" > ")
         dimensions = [(name, "") for name in heads.split()] + [(name, heads) for name in followers.split()]
         for name, follows in dimensions:
-            dimension = _DIMENSIONS[name]
-            said = f"{source} (as {follows})" if follows else source
+            dimension = _DIMENSIONS.get(name, name)  # an image's has its quality and size
+            said = f"{source} (as {follows})" if follows else sources.get(name, source)
             rates.append(Rate(dimension, base, 0, said, follows))
             rates += [Rate(dimension, price, over, said, follows) for over, price in thresholds]
     return tuple(rates)

@@ -15,13 +15,15 @@ from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import PICOS_PER_USD, parse_usd
 from tollkeeper.domain.price import PriceRow, price_tier
-from tollkeeper.domain.usage import Dimension
+from tollkeeper.domain.usage import Dimension, is_token
 from tollkeeper.kit.ids import new_id
 
 PRICE_PICO_MAX = PICOS_PER_USD  # a dollar a token
+PRICE_PICO_MAX_EACH = 1_000 * PICOS_PER_USD  # a thousand dollars an image, a session
 CONTEXT_OVER_MAX = 10**9
 ROWS_MAX = 10_000
 _NAME = re.compile(r"[^\s*\x00-\x1f\x7f]{1,256}")
+_DETAIL = re.compile(r"[a-z0-9:_-]{1,64}")  # an image's quality and size, a container's memory
 _TIER = re.compile(r"[a-z0-9_]{1,32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -147,7 +149,9 @@ def _row(draft: PriceDraft, *, now_us: int, organization_id: str, created_at_us:
         f"'{draft.model}' is not a model's name, nor a beginning of names with * at its end",
     )
     known = [dimension.value for dimension in Dimension]
-    _require(draft.dimension in known, "dimension", f"'{draft.dimension}' is none of {', '.join(known)}")
+    kind, _, detail = draft.dimension.partition(":")
+    is_known = draft.dimension in known or (kind in known and not is_token(kind) and _DETAIL.fullmatch(detail))
+    _require(is_known, "dimension", f"'{draft.dimension}' is none of {', '.join(known)}")
     _require(_TIER.fullmatch(tier), "tier", f"'{draft.tier}' is not a tier such as standard, batch, flex or priority")
     _require(0 <= draft.context_over <= CONTEXT_OVER_MAX, "context_over", "context_over is a number of input tokens")
     return PriceRow(
@@ -158,22 +162,20 @@ def _row(draft: PriceDraft, *, now_us: int, organization_id: str, created_at_us:
         dimension=draft.dimension,
         tier=tier,
         context_over=draft.context_over,
-        price_pico=_price_pico(draft.usd_per_million),
+        price_pico=_price_pico(draft.usd_per_million, PRICE_PICO_MAX if is_token(kind) else PRICE_PICO_MAX_EACH),
         valid_from_us=parse_moment(draft.valid_from) if draft.valid_from else now_us,
         note=draft.note,
         created_at_us=created_at_us,
     )
 
 
-def _price_pico(usd_per_million: str) -> int:
+def _price_pico(usd_per_million: str, price_max: int) -> int:
     try:
         price = parse_usd(usd_per_million, unit_per_usd=PICOS_PER_USD // 10**6)
     except ValueError:
         text = f"'{usd_per_million}' is not a price in USD per 1M units with at most 6 decimals, such as 0.15"
         raise InvalidRequest(text, param="usd_per_million") from None
-    _require(
-        0 <= price <= PRICE_PICO_MAX, "usd_per_million", f"a price of {usd_per_million} USD per 1M is out of range"
-    )
+    _require(0 <= price <= price_max, "usd_per_million", f"a price of {usd_per_million} USD per 1M is out of range")
     return price
 
 

@@ -140,8 +140,8 @@ async def delete_budgets_of(connection: AsyncConnection, organization_id: str, s
 
 
 async def _delete(connection: AsyncConnection, organization_id: str, *conditions: ColumnElement[bool]) -> bool:
-    """Delete budgets, end their windows and keep their ids: calls under way still draw on them, and what is made anew
-    before those end must know of it. Tells whether there were any.
+    """Delete budgets, end their windows, recall what is held of them, and keep their ids: calls under way still draw on
+    them, and what is made anew before those end must know of it. Tells whether there were any.
     """
     deleted = delete(budget).where(*conditions).returning(*_POSITION, budget.c.id)
     gone = [dict(row._mapping) for row in await connection.execute(deleted)]
@@ -150,7 +150,13 @@ async def _delete(connection: AsyncConnection, organization_id: str, *conditions
     at_us = now_us()
     is_running = or_(budget_node.c.window_end_us.is_(None), budget_node.c.window_end_us > at_us)
     of_gone = budget_node.c.organization_id == organization_id, budget_node.c.budget_id.in_([row["id"] for row in gone])
-    ended = {"window_end_us": at_us, "carried": 0, "stopped_at_us": None, "updated_at_us": at_us}
+    ended = {
+        "window_end_us": at_us,
+        "recalled_at_us": at_us,
+        "carried": 0,
+        "stopped_at_us": None,
+        "updated_at_us": at_us,
+    }
     await connection.execute(update(budget_node).where(*of_gone, is_running).values(**ended))
     keys = [(organization_id, *(row[column.name] for column in _POSITION)) for row in gone]
     await connection.execute(*_FORMER_SAME.of(connection, keys))  # one that moved here with a key

@@ -215,7 +215,9 @@ class Exchange:
         if grant.amount is None:
             is_useful = others > 0 and head + others >= ask.need
             return self._now_us if is_useful and not node.recalled_at_us else None
-        is_over = node.recalled_at_us and lease_grants.is_ample(ask, head, self._replicas)
+        # Of a window that has ended everything is wanted back: a budget that was deleted may come back with less.
+        has_ended = node.window_end_us is not None and node.window_end_us <= self._now_us
+        is_over = node.recalled_at_us and not has_ended and lease_grants.is_ample(ask, head, self._replicas)
         return 0 if is_over else None
 
     def _answer(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _BATCH = 200
 _FORGOTTEN_AFTER_US = 7 * 86_400_000_000
+_HEARD_WITHIN_US = 60_000_000
+"""Longer than any living replica goes without hearing of a recall; a budget that was deleted may be back by then."""
 
 
 class Reaped(msgspec.Struct, frozen=True):
@@ -183,7 +185,8 @@ async def _forget(connection: AsyncConnection) -> None:
     now_us = await database_now_us(connection)
     is_living = exists().where(lease.c.holder == replica.c.holder, lease.c.state != LeaseState.CLOSED.value)
     await connection.execute(delete(replica).where(replica.c.heard_at_us < now_us - _FORGOTTEN_AFTER_US, ~is_living))
-    is_past = and_(budget_node.c.recalled_at_us > 0, budget_node.c.window_end_us < now_us)
+    was_us = now_us - _HEARD_WITHIN_US
+    is_past = and_(budget_node.c.recalled_at_us.between(1, was_us), budget_node.c.window_end_us < was_us)
     await connection.execute(update(budget_node).where(is_past).values(recalled_at_us=0))
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Numeric, and_, bindparam, case, cast, func, literal, or_,
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tollkeeper.domain.lease import LeaseState
+from tollkeeper.domain.usage import FEE_DIMENSIONS, UNIT_DIMENSIONS
 from tollkeeper.store.columns import Int
 from tollkeeper.store.many_keys import ByKeys
 from tollkeeper.store.schema import usage_record, usage_rollup
@@ -40,6 +41,7 @@ _LATE_WINDOWS = ByKeys(
     _NODE.organization_id,
     _NODE.budget_id,
 )
+_NO_TOKENS = sorted(FEE_DIMENSIONS | UNIT_DIMENSIONS)  # with what is behind a name, such as an image's size
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = MS_PER_DAY * 1000
 
@@ -218,14 +220,17 @@ def _model_asked(*, is_sqlite: bool) -> ColumnElement[str]:
 
 
 def _tokens(*, is_sqlite: bool) -> ColumnElement[int]:
-    """Return the sum of a record's quantities."""
+    """Return the sum of a record's quantities that are tokens."""
     detail = usage_record.c.detail
     if is_sqlite:
-        each = func.json_each(detail, "$.quantities").table_valued("value")
-        return select(func.sum(each.c.value)).correlate(usage_record).scalar_subquery()
-    quantities = func.jsonb_extract_path(cast(detail, JSONB), "quantities")
-    each = func.jsonb_each_text(quantities).table_valued("key", "value")
-    return cast(select(func.sum(cast(each.c.value, Numeric))).correlate(usage_record).scalar_subquery(), Int)
+        each = func.json_each(detail, "$.quantities").table_valued("key", "value")
+        summed = select(func.sum(each.c.value))
+    else:
+        quantities = func.jsonb_extract_path(cast(detail, JSONB), "quantities")
+        each = func.jsonb_each_text(quantities).table_valued("key", "value")
+        summed = select(func.sum(cast(each.c.value, Numeric)))
+    are_tokens = and_(*(func.substr(each.c.key, 1, len(name)) != name for name in _NO_TOKENS))
+    return cast(summed.where(are_tokens).correlate(usage_record).scalar_subquery(), Int)
 
 
 def _lowest_call_id(at_us: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tollkeeper.domain.usage import INPUT_DIMENSIONS
+from tollkeeper.domain.usage import tokens_of
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.schema import charge_rollup, label_rollup, usage_rollup
 from tollkeeper.store.usage_rows import MS_PER_HOUR
@@ -114,7 +114,7 @@ class _Group:
     def add_to(self, rollups: Rollups, key: tuple[Any, ...]) -> None:
         *call, cost_state, labels = key
         calls = self.calls
-        calls[2:4] = _tokens(self.quantities)
+        calls[2:4] = tokens_of(self.quantities)
         _increase(rollups.usage, (*call, cost_state), calls)
         quantities, unpriced, amounts = self.quantities, self.unpriced_quantities, self.amounts
         _count(quantities, self.quantities_of_lines)
@@ -130,16 +130,6 @@ class _Group:
         for label in labels:
             by = (calls[0], calls[5], calls[4], calls[2], calls[3])
             _increase(rollups.labels, (organization_id, hour, project_id, model, *label), by)
-
-
-def _tokens(quantities: dict[str, int]) -> tuple[int, int]:
-    """Return input and output tokens."""
-    input_tokens = total = 0
-    for dimension, quantity in quantities.items():
-        total += quantity
-        if dimension in INPUT_DIMENSIONS:
-            input_tokens += quantity
-    return input_tokens, total - input_tokens
 
 
 def _count(into: dict[str, int], by: dict[str, int]) -> None:

@@ -190,6 +190,26 @@ rate_demand = Table(
 )
 """How much of a rate each replica needs: what they divide it by."""
 
+deployment_health = Table(
+    "deployment_health",
+    metadata,
+    text_("holder"),
+    text_("credential_id"),
+    text_("provider"),
+    text_("model"),
+    int_("served"),  # since the replica's start, as all counts
+    int_("failures"),
+    int_("rests_until_us"),
+    int_("failed_at_us"),
+    int_("last_status"),  # 0 when no answer came
+    text_("last_reason"),
+    int_("told_at_us"),
+    PrimaryKeyConstraint("holder", "credential_id", "provider", "model"),
+    sqlite_strict=True,
+)
+"""How each replica finds the deployments that it calls: what they warn each other by."""
+
+Index("ix_deployment_health_rests_until_us", deployment_health.c.rests_until_us)
 Index("ix_budget_organization_id_scope_id", budget.c.organization_id, budget.c.scope_id)
 Index("ix_budget_increase_organization_id_budget_id", budget_increase.c.organization_id, budget_increase.c.budget_id)
 Index(

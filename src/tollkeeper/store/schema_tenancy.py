@@ -1,4 +1,4 @@
-"""The tables of who there is and who may do what: organizations, teams, projects, accounts, members, roles, api keys."""
+"""The tables of who there is and who may do what: organizations, teams, projects, people, roles, api keys; files."""
 
 from __future__ import annotations
 
@@ -210,6 +210,25 @@ provider_credential = Table(
 )
 """An organization's own access to a provider, used instead of the operator's."""
 
+provider_file = Table(
+    "provider_file",
+    metadata,
+    text_("organization_id"),
+    text_("project_id"),
+    text_("id"),  # the provider's own
+    text_("provider"),
+    text_("credential_id"),
+    text_("purpose"),
+    int_("bytes"),
+    text_("filename"),
+    int_("created_at_us"),
+    int_("expires_at_us", nullable=True),
+    PrimaryKeyConstraint("organization_id", "project_id", "id"),
+    ForeignKeyConstraint(["organization_id", "project_id"], ["project.organization_id", "project.id"]),
+    sqlite_strict=True,
+)
+"""Whose the files are that lie at providers."""
+
 Index("ix_api_key_organization_id_created_at_us_id", api_key.c.organization_id, api_key.c.created_at_us, api_key.c.id)
 Index(
     "ix_api_key_organization_id_project_id_created_at_us_id",
@@ -238,3 +257,11 @@ Index(
     api_key.c.id,
 )
 Index("ix_api_key_organization_id_name", api_key.c.organization_id, api_key.c.name)
+Index(
+    "ix_provider_file_organization_id_project_id_created_at_us_id",
+    provider_file.c.organization_id,
+    provider_file.c.project_id,
+    provider_file.c.created_at_us,
+    provider_file.c.id,
+)
+Index("ix_provider_file_expires_at_us", provider_file.c.expires_at_us)

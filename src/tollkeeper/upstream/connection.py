@@ -226,8 +226,12 @@ class Connection(asyncio.Protocol):
                 self._is_read_paused = True
                 self._transport.pause_reading()
         elif self._silent_bytes > HEAD_BYTES_MAX:
-            self._fail(exchange, faults.too_large("headers, chunk extensions or trailers", HEAD_BYTES_MAX, self.origin))
+            self._fail(
+                exchange, faults.head_too_large("headers, chunk extensions or trailers", HEAD_BYTES_MAX, self.origin)
+            )
             return
+        if exchange.sink is not None and exchange.parts:
+            exchange.deliver()
         if exchange.waiter is not None and exchange.status and (received > exchange.wake_above or exchange.complete):
             exchange.wake()
 
@@ -281,7 +285,7 @@ class Connection(asyncio.Protocol):
         if len(headers) > HEADERS_MAX:
             raise faults.too_many_headers(HEADERS_MAX, self.origin)
         if self._silent_bytes > HEAD_BYTES_MAX and _size(headers) > HEAD_BYTES_MAX:
-            raise faults.too_large("headers", HEAD_BYTES_MAX, self.origin)
+            raise faults.head_too_large("headers", HEAD_BYTES_MAX, self.origin)
         if not self._served and self._parser.get_http_version() not in {"1.1", "1.0"}:
             raise faults.not_http("another version of HTTP", self.origin)
         exchange.status = status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tollkeeper.domain.errors import FaultKind, UpstreamFault
@@ -45,6 +46,8 @@ class Exchange:
         "parts",
         "pause_above",
         "received",
+        "sink",
+        "sink_error",
         "status",
         "total_at",
         "waiter",
@@ -63,6 +66,8 @@ class Exchange:
         self.pause_above = BUFFER_BYTES_MAX
         self.wake_above = -1
         self.waiter: asyncio.Future[None] | None = None
+        self.sink: Callable[[bytes], bool] | None = None  # while it is passed on: who takes what arrives
+        self.sink_error: BaseException | None = None
         # time: absolute, by the loop's clock
         self.deadlines = deadlines
         self.total_at = total_at
@@ -76,20 +81,27 @@ class Exchange:
                 return b""
             if self.fault is not None:
                 raise self.fault
-            self.wake_above = self.received
-            waiter = self.waiter = self._live_line().loop.create_future()
+            await self._wait(wake_above=self.received)
+        return self._take()
+
+    async def pass_on(self, sink: Callable[[bytes], bool]) -> None:
+        while True:
+            while self.parts:
+                if not sink(self._take()):
+                    return
+            if self.complete:
+                return
+            if self.fault is not None:
+                raise self.fault
+            self.sink = sink
             try:
-                await waiter
-            except BaseException:  # cancelled: the rest of the answer has no reader
-                self.close()
-                raise
-        parts = self.parts
-        piece = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        self.pause_above = self.received + BUFFER_BYTES_MAX
-        if self._line is not None:
-            self._line.resume_reading()
-        return piece
+                await self._wait(wake_above=_NEVER_WAKE)
+            finally:
+                has_enough, self.sink = self.sink is None, None
+            if self.sink_error is not None:
+                raise self.sink_error
+            if has_enough:
+                return
 
     async def read_all(self, bytes_max: int) -> bytes:
         if not self.complete:
@@ -116,6 +128,17 @@ class Exchange:
             self.wake()
 
     # ---- for the connection -----------------------------------------------------------------------------------------
+
+    def deliver(self) -> None:
+        """Give what has arrived to the sink that there is; wake who passes on when it wants no more."""
+        assert self.sink is not None
+        try:
+            wants_more = self.sink(self._take())
+        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is passed on, not in a callback of the loop
+            self.sink_error, wants_more = error, False
+        if not wants_more:
+            self.sink = None
+            self.wake()
 
     def due(self, progress_at: float, *, is_paused: bool) -> tuple[float, FaultKind]:
         """Return when, and as what, this exchange is overdue if nothing happens after `progress_at`."""
@@ -144,6 +167,25 @@ class Exchange:
 
     # ---- private ----------------------------------------------------------------------------------------------------
 
+    def _take(self) -> bytes:
+        """Return what has arrived, and let more come."""
+        parts = self.parts
+        piece = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.pause_above = self.received + BUFFER_BYTES_MAX
+        if self._line is not None:
+            self._line.resume_reading()
+        return piece
+
+    async def _wait(self, *, wake_above: int) -> None:
+        self.wake_above = wake_above
+        waiter = self.waiter = self._live_line().loop.create_future()
+        try:
+            await waiter
+        except BaseException:  # cancelled: the rest of the answer has no reader
+            self.close()
+            raise
+
     async def _collect(self, bytes_max: int) -> None:
         """Wait until the body is whole, broken off, or larger than allowed; not once for every piece."""
         announced = next((value for name, value in self.headers if name == b"content-length"), None)
@@ -153,12 +195,7 @@ class Exchange:
         if self._line is not None:
             self._line.resume_reading()
         while not self.complete and self.fault is None and self.received <= bytes_max:
-            waiter = self.waiter = self._live_line().loop.create_future()
-            try:
-                await waiter
-            except BaseException:
-                self.close()
-                raise
+            await self._wait(wake_above=bytes_max)
 
     def _refuse_size(self, bytes_max: int) -> UpstreamFault:
         self.close()

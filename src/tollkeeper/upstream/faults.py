@@ -73,9 +73,10 @@ def not_http(reason: str, origin: Origin) -> UpstreamFault:
     )
 
 
-def too_large(what: str, bytes_max: int, origin: Origin) -> UpstreamFault:
-    return UpstreamFault("too_large", f"{place(origin)} answered with {what} of more than {bytes_max} bytes", sent=True)
+def head_too_large(what: str, bytes_max: int, origin: Origin) -> UpstreamFault:
+    """Map more than HTTP needs: the server's fault, not that of a call whose answer is long."""
+    return UpstreamFault("protocol", f"{place(origin)} answered with {what} of more than {bytes_max} bytes", sent=True)
 
 
 def too_many_headers(count_max: int, origin: Origin) -> UpstreamFault:
-    return UpstreamFault("too_large", f"{place(origin)} answered with more than {count_max} headers", sent=True)
+    return UpstreamFault("protocol", f"{place(origin)} answered with more than {count_max} headers", sent=True)

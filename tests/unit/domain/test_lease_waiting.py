@@ -184,3 +184,24 @@ def test_a_window_that_ends_while_a_call_waits_for_another_budget_is_followed_by
     book.asks(1.95)
     assert book.draw(waiter.path, waiter.need, 2.1) is None, "the first window has ended"
     assert [ask.budget_id for ask in book.asks(2.1) if ask.need] == [BUDGET.budget_id]
+
+
+def test_an_answer_from_before_a_budget_came_back_lets_nothing_in() -> None:
+    replica = Replica()
+    replica.wait(10)
+    replica.now_s += DENIED_PAUSE_S
+    [ask] = replica.book.asks(replica.now_s)
+    asked_at_s = replica.now_s
+    replica.now_s += 1.0
+    path = replica.path  # a key names it again, since it was made anew
+    replica.book.answered(ask, Answer(ask.lease_id, "gone"), asked_at_s=asked_at_s)
+    assert replica.book.draw(path, (10, 1, 1, 1), replica.now_s) is None
+
+
+def test_a_budget_that_is_gone_holds_nothing_back() -> None:
+    replica = Replica()
+    replica.wait(10)
+    replica.now_s += DENIED_PAUSE_S
+    [ask] = replica.book.asks(replica.now_s)
+    replica.book.answered(ask, Answer(ask.lease_id, "gone"), asked_at_s=replica.now_s)
+    assert replica.book.draw(replica.waiters[0].path, (10, 1, 1, 1), replica.now_s) is not None

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import re
-
-import msgspec
+from collections.abc import Mapping
+from typing import Any
 
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.gateway.wire import anthropic_input
 from tollkeeper.gateway.wire.anthropic_body import MessagesBody, read_fields
+from tollkeeper.gateway.wire.anthropic_tools import NO_TOOLS, ProviderTools, read_tools
 from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, Call
 from tollkeeper.gateway.wire.decisive_names import is_stated
-from tollkeeper.gateway.wire.json_body import load, with_model
+from tollkeeper.gateway.wire.json_body import load, with_model, written
 from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.gateway.wire.unseen import Unseen
 
 _OPEN_TIERS = frozenset({"", "auto"})
 _STANDARD_TIER = "standard_only"
-_CLIENTS_TOOLS = re.compile(r"(?:custom|(?:bash|text_editor|computer|memory)_\d{8})?")
-"""What the client runs itself (platform.claude.com/docs/en/agents-and-tools/tool-use/overview, read 2026-11-22); every other
-type is a tool of the provider, some of which are paid for."""
-
-
-class _Tool(msgspec.Struct):
-    type: str | None = None
-
-
-_decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 
 
 class AnthropicCall(Call):
     """A call in this dialect; `fields` are those that are consulted."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_provider_tools", "fields")
     dialect = "anthropic"
     operation = "messages"
 
     def __init__(self, body: bytes, fields: MessagesBody, *, is_ambiguous: bool) -> None:
         self.body, self.fields = body, fields
+        self._provider_tools = None if fields.tools else NO_TOOLS
         self.model = fields.model
         self.is_stream = fields.stream is True
         self.choices = 1
@@ -78,26 +68,45 @@ class AnthropicCall(Call):
         return False
 
     def may_cause_fees(self, model: str) -> bool:  # noqa: ARG002  # it is the call that has the tools
-        """See `Call`. A place in the United States costs a tenth more, which no price here says."""
+        """See `Call`. Servers and edits of the context run the model as often as they like."""
         fields = self.fields
-        if fields.inference_geo is not None and fields.inference_geo.strip().lower() not in {"", "global"}:
-            return True
         if is_stated(fields.mcp_servers) or is_stated(fields.container) or is_stated(fields.context_management):
             return True
-        return bool(fields.tools) and is_stated(fields.tools) and _has_provider_tools(fields.tools)
+        return self._tools.is_unbounded
+
+    def has_uncounted_fees(self, model: str) -> bool:  # noqa: ARG002
+        """See `Call`. A container runs code, which is billed by the hour."""
+        return is_stated(self.fields.container) or self._tools.has_uncounted
+
+    def fees_max(self, model: str) -> Mapping[str, int]:  # noqa: ARG002
+        return {"web_search": self._tools.searches_max}
+
+    def reads_max(self, model: str) -> int:  # noqa: ARG002
+        return self._tools.reads_max
+
+    @property
+    def _tools(self) -> ProviderTools:
+        if self._provider_tools is None:
+            self._provider_tools = read_tools(self.fields.tools)
+        return self._provider_tools
+
+    @property
+    def may_be_placed(self) -> bool:  # type: ignore[override]  # which is never set
+        place = self.fields.inference_geo
+        return place is None or place.strip().lower() != "global"
 
     def unseen(self) -> Unseen:
         return anthropic_input.unseen_of(self)
 
-    def input_texts(self) -> tuple[list[str], int]:
-        return anthropic_input.input_texts(self)
+    def texts_in(self, fields: dict[str, Any]) -> tuple[list[str], int]:
+        return anthropic_input.texts_in(fields)
 
     def upstream_body(self, model: str, kind: ProviderKind, *, output_tokens: int | None = None) -> bytes:  # noqa: ARG002
         assert output_tokens is None, "every call of this dialect states a limit"
         if model == self.model:
             return self.body
         if self.is_ambiguous:
-            return json.dumps({**load(self.body), "model": model}, separators=(",", ":")).encode()
+            return written({**load(self.body), "model": model})
         return with_model(self.body, model)
 
 
@@ -119,10 +128,3 @@ def _tier_of(fields: MessagesBody) -> str | None:
     if tier in _OPEN_TIERS:
         return None
     return "standard" if tier == _STANDARD_TIER else tier
-
-
-def _has_provider_tools(tools: msgspec.Raw) -> bool:
-    try:
-        return any(_CLIENTS_TOOLS.fullmatch(tool.type or "") is None for tool in _decode_tools(tools))
-    except msgspec.DecodeError:  # no list of tools: the provider will refuse it, or read it differently
-        return True

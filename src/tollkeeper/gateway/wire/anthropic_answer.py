@@ -7,6 +7,7 @@ thinking. A stream's usage is cumulative: the last figure that is not null count
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -16,7 +17,14 @@ from tollkeeper.gateway.wire.openai_answer import Tokens
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX, collect_texts, printable
 
 OTHER_MODELS = "other_models"
-"""What other models than the one asked for wrote or read in the same call: no price here is theirs."""
+"""What other models than the one asked for wrote or read in the same call, if nobody says which: no price is theirs."""
+PLACED_PERCENT = 110
+"""What tokens of all classes cost of their list price where only the United States will do (platform.claude.com/docs/en/
+about-claude/pricing, `inference_geo`; read 2026-11-22)."""
+_PLACES = {"us": PLACED_PERCENT}
+_ANYWHERE = frozenset({"", "global", "not_available"})
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_OTHER_MODELS_MAX = 8
 _NOT_OUTPUT = frozenset({"type", "id", "name", "signature", "index", "tool_use_id"})
 
 
@@ -29,10 +37,15 @@ class OutputDetails(msgspec.Struct):
     thinking_tokens: Tokens | None = None
 
 
+class ServerToolUse(msgspec.Struct):
+    web_search_requests: Tokens | None = None
+
+
 class Iteration(msgspec.Struct):
     """One of several runs behind an answer: those that are no `message` are not in the usage's own figures."""
 
     type: str = ""
+    model: str = ""
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     cache_read_input_tokens: Tokens | None = None
@@ -49,8 +62,10 @@ class WireUsage(msgspec.Struct):
     cache_creation_input_tokens: Tokens | None = None
     cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerToolUse | None = None
     service_tier: str | None = None
     speed: str | None = None
+    inference_geo: str | None = None
     iterations: list[Iteration] | None = None
 
     def update(self, later: WireUsage) -> None:
@@ -100,22 +115,41 @@ def usage_of(wire: WireUsage) -> Usage:
     """Bring a stated usage into disjoint classes: they are so on the wire, but for the two lives of a cache write."""
     quantities = {"input": 0, "output": 0}
     _add(quantities, wire)
-    for iteration in wire.iterations or ():
-        if iteration.type == "compaction":  # by the same model, and not in the figures of the whole
-            _add(quantities, iteration)
-        elif iteration.type not in {"", "message"}:
-            others = (iteration.input_tokens or 0) + (iteration.output_tokens or 0)
-            quantities[OTHER_MODELS] = quantities.get(OTHER_MODELS, 0) + max(others, 1)
+    if wire.server_tool_use is not None and wire.server_tool_use.web_search_requests:
+        quantities["web_search"] = wire.server_tool_use.web_search_requests
+    if wire.iterations:
+        _add_iterations(quantities, wire.iterations)
     details = wire.output_tokens_details
-    tier = "fast_mode" if wire.speed == "fast" else wire.service_tier
+    tier, percent = "fast_mode" if wire.speed == "fast" else wire.service_tier, 100
+    if wire.inference_geo and wire.inference_geo not in _ANYWHERE:
+        percent = _PLACES.get(wire.inference_geo, 0)
+        if not percent:  # a place that has no price here
+            tier, percent = f"{tier or 'standard'} in {wire.inference_geo}", 100
     return Usage(
         quantities,
         (details.thinking_tokens or 0) if details is not None else 0,
         printable(tier, SERVICE_TIER_LENGTH_MAX) if tier else None,
+        percent=percent,
     )
 
 
-def _add(quantities: dict[str, int], wire: WireUsage | Iteration) -> None:
+def _add_iterations(quantities: dict[str, int], iterations: list[Iteration]) -> None:
+    """Add what the figures of the whole do not have: a compaction by the same model, an advisor by its own."""
+    models: set[str] = set()
+    for iteration in iterations:
+        if iteration.type == "compaction":
+            _add(quantities, iteration)
+        elif iteration.type == "advisor_message" and _MODEL_NAME.fullmatch(iteration.model):
+            models.add(iteration.model)
+            _add(
+                quantities, iteration, f"@{iteration.model}" if len(models) <= _OTHER_MODELS_MAX else f"@{OTHER_MODELS}"
+            )
+        elif iteration.type not in {"", "message"}:
+            others = (iteration.input_tokens or 0) + (iteration.output_tokens or 0)
+            quantities[OTHER_MODELS] = quantities.get(OTHER_MODELS, 0) + max(others, 1)
+
+
+def _add(quantities: dict[str, int], wire: WireUsage | Iteration, suffix: str = "") -> None:
     written = wire.cache_creation_input_tokens or 0
     for_an_hour = min(written, (wire.cache_creation and wire.cache_creation.ephemeral_1h_input_tokens) or 0)
     for name, count in (
@@ -126,7 +160,7 @@ def _add(quantities: dict[str, int], wire: WireUsage | Iteration) -> None:
         ("output", wire.output_tokens),
     ):
         if count:
-            quantities[name] = quantities.get(name, 0) + count
+            quantities[name + suffix] = quantities.get(name + suffix, 0) + count
 
 
 def delta_texts(data: bytes) -> list[str]:

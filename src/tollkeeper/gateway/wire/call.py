@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tollkeeper.domain.deployment import ProviderKind
-from tollkeeper.gateway.wire.json_body import load_unambiguous
+import msgspec
+
+from tollkeeper.domain.deployment import Deployment, ProviderKind
+from tollkeeper.gateway.wire.json_body import load, load_unambiguous
 from tollkeeper.gateway.wire.texts import text_size
 from tollkeeper.gateway.wire.translation import Dialect
 from tollkeeper.gateway.wire.unseen import Unseen
 
-Operation = Literal["chat.completions", "completions", "embeddings", "messages", "generate_content"]
+if TYPE_CHECKING:
+    from tollkeeper.gateway.wire.answers import Stated
+
+Operation = Literal[
+    "chat.completions", "completions", "embeddings", "messages", "generate_content", "responses", "moderations",
+    "images.generations", "images.edits", "images.variations", "audio.speech", "audio.transcriptions",
+    "audio.translations",
+]  # fmt: skip
 """What is asked for, as usage records name it."""
 PERMISSIONS: dict[Operation, str] = {
+    "responses": "responses:create",
+    "moderations": "moderations:create",
+    "images.generations": "images:create",
+    "images.edits": "images:create",
+    "images.variations": "images:create",
+    "audio.speech": "audio:create",
+    "audio.transcriptions": "audio:create",
+    "audio.translations": "audio:create",
     "chat.completions": "chat:create",
     "completions": "chat:create",
     "embeddings": "embeddings:create",
@@ -22,6 +39,7 @@ PERMISSIONS: dict[Operation, str] = {
     "generate_content": "chat:create",
 }
 MODEL_NAME_LENGTH_MAX = 256
+NO_FEES: Mapping[str, int] = {}
 END_USER_LENGTH_MAX = 256
 OUTPUT_TOKENS_MAX = 10_000_000  # that a request may allow; more than any model writes
 
@@ -46,6 +64,14 @@ class Call(ABC):
 
     is_array = False
     """Whether a stream goes to the client as a JSON array and not as events."""
+    names_ids = False
+    """Whether it may name, and its answer has, ids of what lies at the provider; see `gateway.response_ids`."""
+    content_type = b""
+    """Of its body, where that is no JSON."""
+    is_read_whole = False
+    """Whether an answer that comes as events is one piece for the client, and so read to its end first."""
+    pending_id = ""
+    """The provider's id of what goes on in the background, when that is all that is known of the answer."""
 
     # ---- of itself --------------------------------------------------------------------------------------------------
 
@@ -63,7 +89,17 @@ class Call(ABC):
     def metadata(self) -> dict[str, str]:
         """The body's metadata, as far as it is text."""
 
+    @property
+    def gemini_method(self) -> str:
+        """Which method of Gemini's serves it, or its translation."""
+        if self.operation == "embeddings":
+            return "batchEmbedContents"
+        return "streamGenerateContent?alt=sse" if self.is_stream else "generateContent"
+
     # ---- of its cost ------------------------------------------------------------------------------------------------
+
+    may_be_placed: bool = True
+    """Whether it may run where tokens cost more, because it does not say where it runs."""
 
     @abstractmethod
     def output_limit(self, kind: ProviderKind) -> int | None:
@@ -80,6 +116,11 @@ class Call(ABC):
         """Whether no limit can be added to the call."""
 
     @property
+    def readable_bytes(self) -> int:
+        """How many bytes of its body can be text."""
+        return len(self.body)
+
+    @property
     @abstractmethod
     def extra_output_tokens(self) -> int:
         """The most tokens that are billed as output for each answer beyond the answer itself."""
@@ -88,6 +129,11 @@ class Call(ABC):
     def has_output(self) -> bool:
         """Whether output tokens are paid for."""
         return True
+
+    @property
+    def is_uncountable(self) -> bool:
+        """Whether its tokens are those of pictures or sound, so that no count of texts comes near them."""
+        return False
 
     @property
     def is_chat(self) -> bool:
@@ -111,24 +157,46 @@ class Call(ABC):
 
     @abstractmethod
     def may_cause_fees(self, model: str) -> bool:
-        """Tell whether the call of a model may cause fees that are not per token and have no price here."""
+        """Tell whether the call of a model may cause costs that nothing in it bounds: tools that the provider runs."""
+
+    def has_uncounted_fees(self, model: str) -> bool:
+        """Tell whether some of these are fees that the answer does not state, so that nobody can price the call."""
+        return self.may_cause_fees(model)
+
+    def fees_max(self, model: str) -> Mapping[str, int]:  # noqa: ARG002  # mostly there are none
+        """Return how often the provider's tools can be used at most, by dimension, where the call bounds that."""
+        return NO_FEES
+
+    def certain_fees(self, model: str) -> Mapping[str, int]:  # noqa: ARG002
+        """Return the fees that an answered call of a model has caused and its answer does not state, by dimension."""
+        return NO_FEES
+
+    def reads_max(self, model: str) -> int:  # noqa: ARG002
+        """Return how often a model may be run over its window, and write an answer, where the provider adds to the input what
+        its tools found; 0 when the input is what the call has.
+        """
+        return 0
 
     @abstractmethod
     def unseen(self) -> Unseen:
         """Return what its input has besides text; PLAIN, itself, when that is nothing."""
 
-    @abstractmethod
     def input_texts(self) -> tuple[list[str], int]:
         """Return every text of the input, and how many tokens came as numbers already.
 
         Raises:
             InvalidRequest: the body cannot be read as a whole.
         """
+        return self.texts_in(load(self.body))
 
-    def count_material(self) -> tuple[list[str], int] | None:
+    @abstractmethod
+    def texts_in(self, fields: dict[str, Any]) -> tuple[list[str], int]:
+        """Do it with its decoded body."""
+
+    def count_material(self, unseen: Unseen) -> tuple[list[str], int] | None:
         """Return texts to be counted, and a bound of the tokens of all that is not among them: its bytes.
 
-        None when the body could be read in two ways.
+        `unseen` is what the input has besides text. None when the body could be read in two ways.
 
         Raises:
             InvalidRequest: the body cannot be read as a whole.
@@ -136,9 +204,19 @@ class Call(ABC):
         fields = load_unambiguous(self.body)
         if fields is None:
             return None
-        texts, _ = self.input_texts()
-        shortest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-        return texts, text_size(shortest) - sum(map(text_size, texts)) - self.unseen().data_bytes
+        texts, _ = self.texts_in(fields)
+        shortest = msgspec.json.encode(fields)
+        return texts, len(shortest) - sum(map(text_size, texts)) - unseen.data_bytes
+
+    # ---- of its answer ----------------------------------------------------------------------------------------------
+
+    def read_answer(self, body: bytes, deployment: Deployment) -> Stated | None:  # noqa: ARG002
+        """Return what a whole answer states; None where that does not depend on what was asked for."""
+        return None
+
+    def take_pending_id(self) -> str:
+        """Return `pending_id`, once: whoever has it sees to the call's settlement."""
+        return ""
 
     # ---- on its way -------------------------------------------------------------------------------------------------
 

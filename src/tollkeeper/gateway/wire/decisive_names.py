@@ -36,7 +36,7 @@ class DecisiveNames:
         members = _decode_names(body)
         joined = "".join(members)
         if not (joined.islower() and joined.isascii()):
-            self._check_spelling(members)
+            self.check_spelling(members)
         return members
 
     def quoted(self, members: Iterable[str]) -> list[bytes]:
@@ -54,7 +54,7 @@ class DecisiveNames:
             if body.count(each) > 1:
                 break
         else:
-            if not (b"\\u00" in body and _ESCAPED_LETTER.search(body)):
+            if not (body.find(b"\\u00") >= 0 and _ESCAPED_LETTER.search(body)):
                 return False
         outermost: list[tuple[str, Any]] = []
 
@@ -69,7 +69,7 @@ class DecisiveNames:
             seen.add(name)
         return True
 
-    def _check_spelling(self, names: Collection[str]) -> None:
+    def check_spelling(self, names: Collection[str]) -> None:
         """Pass when each decisive name is spelled as it is here.
 
         Go's encoding/json takes `Max_Tokens` for `max_tokens`, and the Kelvin sign for a `k`; JSON for protocol buffers

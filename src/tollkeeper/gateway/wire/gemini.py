@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,12 +11,17 @@ from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire import gemini_input
 from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call
+from tollkeeper.gateway.wire.gemini_answer import is_grounded_by_prompt
 from tollkeeper.gateway.wire.gemini_body import GeminiBody, canonical, read_fields
 from tollkeeper.gateway.wire.json_body import load
 from tollkeeper.gateway.wire.unseen import Unseen
 
-_FREE_TOOLS = frozenset({"functionDeclarations"})
-"""What the client runs itself; every other kind of tool is Google's, and some are paid for."""
+_CLIENTS_TOOLS = frozenset({"functionDeclarations"})
+"""What the client runs itself; every other kind of tool is Google's."""
+_SEARCH_TOOLS = frozenset({"googleSearch", "googleSearchRetrieval"})
+_COUNTED_TOOLS = _CLIENTS_TOOLS | _SEARCH_TOOLS | {"codeExecution", "urlContext", "fileSearch"}
+"""Whose costs the answer states: queries, or the tokens that they put into the prompt. Others have fees that it does not (Google
+Maps, say): ai.google.dev/gemini-api/docs/pricing, read 2026-11-22."""
 _OPEN_TIERS = frozenset({"", "auto", "unspecified", "service_tier_unspecified"})
 
 
@@ -70,16 +76,30 @@ class GeminiCall(Call):
     def has_cached_content(self) -> bool:
         return self.fields.has_cached_content
 
-    def may_cause_fees(self, model: str) -> bool:  # noqa: ARG002  # it is the call that has the tools
-        return any(
-            not isinstance(tool, dict) or not canonical(tool).keys() <= _FREE_TOOLS for tool in self.fields.tools
-        )
+    def may_cause_fees(self, model: str) -> bool:
+        """See `Call`. A search is one fee where each prompt has its price; where each query has one, nothing bounds them."""
+        bounded = _CLIENTS_TOOLS | _SEARCH_TOOLS if is_grounded_by_prompt(model) else _CLIENTS_TOOLS
+        return self._has_tools_beyond(bounded)
+
+    def has_uncounted_fees(self, model: str) -> bool:  # noqa: ARG002  # it is the call that has the tools
+        return self._has_tools_beyond(_COUNTED_TOOLS)
+
+    def fees_max(self, model: str) -> Mapping[str, int]:
+        return {"grounding": self.reads_max(model)}
+
+    def reads_max(self, model: str) -> int:  # noqa: ARG002
+        return 1 if self._has_tools_beyond(_CLIENTS_TOOLS) else 0
+
+    def _has_tools_beyond(self, known: frozenset[str]) -> bool:
+        if not self.fields.tools:
+            return False
+        return any(not isinstance(tool, dict) or not canonical(tool).keys() <= known for tool in self.fields.tools)
 
     def unseen(self) -> Unseen:
         return gemini_input.unseen_of(self)
 
-    def input_texts(self) -> tuple[list[str], int]:
-        return gemini_input.input_texts(self)
+    def texts_in(self, fields: dict[str, Any]) -> tuple[list[str], int]:
+        return gemini_input.texts_in(canonical(fields))
 
     def upstream_body(self, model: str, kind: ProviderKind, *, output_tokens: int | None = None) -> bytes:  # noqa: ARG002
         if output_tokens is None:

@@ -58,7 +58,7 @@ def _read(body: bytes) -> GeminiBody:
     for name in _NEEDED:
         if name not in members:
             raise InvalidRequest(f"Missing required parameter: '{name}'.", param=name)
-    if _ESCAPED_LETTER.search(body) or any(body.count(name) > 1 for name in _DECISIVE):
+    if _may_be_ambiguous(body):
         _check_once(body)
     tier = _text(members.get("serviceTier"), "serviceTier")
     return GeminiBody(
@@ -77,11 +77,18 @@ def canonical(members: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in members.items():
-        camel = _UNDERSCORE.sub(lambda each: each[1].upper(), name)
+        camel = _UNDERSCORE.sub(lambda each: each[1].upper(), name) if "_" in name else name
         if camel in found:
             raise InvalidRequest(f"'{camel}' stands twice in the body.", param=camel)
         found[camel] = value
     return found
+
+
+def _may_be_ambiguous(body: bytes) -> bool:
+    for name in _DECISIVE:  # on the path of every call: no generator
+        if body.count(name) > 1:
+            return True
+    return body.find(b"\\u00") >= 0 and _ESCAPED_LETTER.search(body) is not None
 
 
 def _check_once(body: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.gateway.wire.gemini_body import canonical
-from tollkeeper.gateway.wire.json_body import load, load_unambiguous
+from tollkeeper.gateway.wire.json_body import load_unambiguous
 from tollkeeper.gateway.wire.texts import collect_texts, items_of
 from tollkeeper.gateway.wire.unseen import ANYTHING, PLAIN, Unseen, UnseenTally
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NOT_INPUT = frozenset({
     "role", "type", "mimeType", "mime_type", "data", "fileUri", "file_uri", "thoughtSignature", "thought_signature",
 })  # fmt: skip
+_INPUT = ("systemInstruction", "contents", "tools")
 _SEEN_PARTS = frozenset({
     "text", "thought", "thoughtSignature", "functionCall", "functionResponse", "partMetadata", "executableCode",
     "codeExecutionResult", "mediaResolution",
@@ -29,32 +30,39 @@ def unseen_of(call: GeminiCall) -> Unseen:
     """Return what an input has besides text; PLAIN, itself, when that is nothing."""
     if call.has_cached_content:
         return ANYTHING
-    if b"Data" not in call.body and b"_data" not in call.body and b"\\u" not in call.body:
+    body = call.body
+    if body.find(b"Data") < 0 and body.find(b"_data") < 0 and body.find(b"\\u") < 0:
         return PLAIN
     fields = load_unambiguous(call.body)
-    if fields is None:
-        return ANYTHING
+    return ANYTHING if fields is None else unseen_in(canonical(fields))
+
+
+def unseen_in(members: dict[str, Any]) -> Unseen:
+    """Return what the input of a decoded body, named in camel case, has besides text; PLAIN, itself, when that is nothing."""
+    return unseen_of_contents([*items_of(members.get("contents")), members.get("systemInstruction")])
+
+
+def unseen_of_contents(contents: list[Any]) -> Unseen:
+    """Return what contents have besides text; PLAIN, itself, when that is nothing."""
     tally = _Tally()
-    members = canonical(fields)
-    for content in [*items_of(members.get("contents")), members.get("systemInstruction")]:
+    for content in contents:
         if isinstance(content, dict):
             for part in items_of(content.get("parts")):
                 tally.add_part(part)
     return tally.total()
 
 
-def input_texts(call: GeminiCall) -> tuple[list[str], int]:
-    """Return every text of the request's input, and how many tokens came as numbers already.
-
-    Raises:
-        InvalidRequest: the body cannot be read as a whole.
-    """
-    fields = canonical(load(call.body))
+def texts_in(members: dict[str, Any]) -> tuple[list[str], int]:
+    """Return every text of the input of a decoded body, named in camel case; and how many tokens came as numbers."""
     texts: list[str] = []
-    numbers = 0
-    for name in ("systemInstruction", "contents", "tools"):
-        numbers += collect_texts(fields.get(name), texts, skip=_NOT_INPUT)
+    numbers = sum(collect_texts(members.get(name), texts, skip=_NOT_INPUT) for name in _INPUT)
     return texts, numbers
+
+
+def texts_of_contents(contents: list[Any]) -> tuple[list[str], int]:
+    """Return every text of contents, and how many tokens came as numbers already."""
+    texts: list[str] = []
+    return texts, collect_texts(contents, texts, skip=_NOT_INPUT)
 
 
 class _Tally(UnseenTally):

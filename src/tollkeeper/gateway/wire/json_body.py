@@ -12,6 +12,14 @@ import msgspec
 from tollkeeper.domain.errors import InvalidRequest
 
 T = TypeVar("T")
+CONTAINERS_MAX = 300_000
+"""Objects and lists of a body: Anthropic takes 100,000 messages, of which each may be an object with a list with a block
+(platform.claude.com/docs/en/api/messages, read 2026-11-22)."""
+COMMAS_MAX = 1_000_000
+"""Between members and items; OpenAI takes 300,000 tokens as numbers (openai-openapi v2.3.0, 2026-08-21)."""
+_STRINGS_MAX = CONTAINERS_MAX + 2 * COMMAS_MAX + 2
+_OTHERS = bytes(set(range(256)) - set(b'"{[,'))
+_STRING = re.compile(rb'"[^"]*"')
 _MODEL_MEMBER = re.compile(rb'("model"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 
@@ -64,8 +72,11 @@ def checked(body: bytes, decode: Callable[[bytes], T]) -> T:
     """Return what `decode` reads of a body from outside.
 
     Raises:
-        InvalidRequest: it is not JSON, not UTF-8, nested too deeply, or has other fields; `param` names the field.
+        InvalidRequest: it is not JSON, not UTF-8, nested too deeply, of too many parts, or has other fields; `param` names
+            the field.
     """
+    if len(body) > CONTAINERS_MAX:
+        check_parts(body)
     try:
         if not body.isascii():
             body.decode()
@@ -78,6 +89,40 @@ def checked(body: bytes, decode: Callable[[bytes], T]) -> T:
         raise InvalidRequest(f"The body is not valid UTF-8 (at byte {error.start}).") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
+
+
+def written(fields: dict[str, Any]) -> bytes:
+    """Write a body that was read with `load`.
+
+    Raises:
+        InvalidRequest: it holds a number beyond what JSON's readers take, which would go out as no JSON.
+    """
+    try:
+        return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise InvalidRequest("The body holds a number that JSON cannot carry.") from None
+
+
+def check_parts(body: bytes) -> None:
+    """Pass when a body has no more parts than can be read without holding up everybody else.
+
+    Raises:
+        InvalidRequest: it has.
+    """
+    if _has_few_parts(body):
+        return
+    if b"\\" in body:  # rare: a long text of many braces or commas, as code has them
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    left = body.translate(None, _OTHERS)
+    if left.count(b'"') > 2 * _STRINGS_MAX or not _has_few_parts(_STRING.sub(b"", left)):
+        raise InvalidRequest(
+            f"The body has too many parts: at most {CONTAINERS_MAX} objects and lists and {COMMAS_MAX} commas between "
+            "members and items are taken."
+        )
+
+
+def _has_few_parts(body: bytes) -> bool:
+    return body.count(b"{") + body.count(b"[") <= CONTAINERS_MAX and body.count(b",") <= COMMAS_MAX
 
 
 def with_model(body: bytes, model: str) -> bytes:

@@ -5,8 +5,8 @@ Fields that are not named in `openai_body` pass through untouched; they are neve
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,9 +14,9 @@ import msgspec
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.gateway.wire import openai_input, openai_terms
-from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, Call
-from tollkeeper.gateway.wire.json_body import load, with_model
-from tollkeeper.gateway.wire.openai_body import Body, CompletionBody, OpenAIOperation, read_fields
+from tollkeeper.gateway.wire.call import END_USER_LENGTH_MAX, NO_FEES, Call
+from tollkeeper.gateway.wire.json_body import load, with_model, written
+from tollkeeper.gateway.wire.openai_body import Body, CompletionBody, EmbeddingBody, OpenAIOperation, read_fields
 from tollkeeper.gateway.wire.openai_names import NAMES
 from tollkeeper.gateway.wire.texts import printable
 from tollkeeper.gateway.wire.unseen import Unseen
@@ -64,6 +64,11 @@ class OpenAICall(Call):
         return limit
 
     @property
+    def wants_base64(self) -> bool:
+        """Of embeddings: the client asks for their bytes in base64, and not for numbers."""
+        return isinstance(self.fields, EmbeddingBody) and self.fields.encoding_format == "base64"
+
+    @property
     def output_tokens_min(self) -> int:
         return self.fields.min_tokens or 0
 
@@ -98,11 +103,23 @@ class OpenAICall(Call):
     def may_cause_fees(self, model: str) -> bool:
         return openai_terms.may_cause_fees(self.fields, model)
 
+    def fees_max(self, model: str) -> Mapping[str, int]:
+        return self.certain_fees(model)
+
+    def certain_fees(self, model: str) -> Mapping[str, int]:
+        if "-search-" in model and openai_terms.SEARCHES_EACH_CALL.fullmatch(model) is not None:
+            return openai_terms.ONE_SEARCH
+        return NO_FEES
+
+    def reads_max(self, model: str) -> int:
+        """See `Call`. What a search finds is input, of no stated length."""
+        return 1 if "-search-" in model else 0
+
     def unseen(self) -> Unseen:
         return openai_input.unseen_of(self)
 
-    def input_texts(self) -> tuple[list[str], int]:
-        return openai_input.input_texts(self)
+    def texts_in(self, fields: dict[str, Any]) -> tuple[list[str], int]:
+        return openai_input.texts_in(self.operation, fields)
 
     def upstream_body(self, model: str, kind: ProviderKind, *, output_tokens: int | None = None) -> bytes:
         asks_for_usage = self.is_stream and not self.wants_usage
@@ -169,4 +186,4 @@ def _rewritten(body: bytes, model: str, *, asks_for_usage: bool, added: dict[str
         fields["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
     if added:
         fields = {name: value for name, value in fields.items() if name not in _LIMIT_NAMES} | added
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return written(fields)

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from tollkeeper.domain.usage import Usage
+from tollkeeper.gateway.wire.reported_cost import CostFields, copy_cost, reported_nanos, without_cost
 from tollkeeper.gateway.wire.texts import SERVICE_TIER_LENGTH_MAX, collect_texts, printable
 
 TOKENS_MAX = 2**31  # in a usage; more than any model takes
@@ -29,8 +30,8 @@ class CompletionDetails(msgspec.Struct):
     audio_tokens: Tokens | None = None
 
 
-class WireUsage(msgspec.Struct):
-    """`usage` of chat, completions and embeddings, DeepSeek's and xAI's variants included."""
+class WireUsage(CostFields, kw_only=True):
+    """`usage` of chat, completions and embeddings, DeepSeek's, xAI's and OpenRouter's variants included."""
 
     prompt_tokens: Tokens
     completion_tokens: Tokens = 0
@@ -71,10 +72,13 @@ def _salvage(data: bytes) -> Answer | None:
     if not isinstance(fields, dict):
         return None
     model, tier, choices = fields.get("model"), fields.get("service_tier"), fields.get("choices")
+    stated = fields.get("usage")
     try:
-        usage = msgspec.convert(fields.get("usage"), WireUsage | None, strict=False)
+        usage = msgspec.convert(without_cost(stated), WireUsage | None, strict=False)
     except msgspec.ValidationError:
         usage = None
+    if usage is not None:
+        copy_cost(stated, usage)
     return Answer(
         model=model if isinstance(model, str) else "",
         usage=usage,
@@ -117,7 +121,10 @@ def usage_of(wire: WireUsage, service_tier: str | None) -> Usage:
             quantities["output_audio"] = min(outputs.audio_tokens, completion)
             completion -= quantities["output_audio"]
     quantities["output"] = completion
-    return Usage(quantities, reasoning, printable(service_tier, SERVICE_TIER_LENGTH_MAX) if service_tier else None)
+    tier = printable(service_tier, SERVICE_TIER_LENGTH_MAX) if service_tier else None
+    if wire.cost_in_usd_ticks or wire.cost:
+        return Usage(quantities, reasoning, tier, reported_nanos=reported_nanos(wire))
+    return Usage(quantities, reasoning, tier)
 
 
 def delta_texts(data: bytes) -> list[str]:

@@ -63,6 +63,7 @@ class CompletionBody(Body, kw_only=True):
 
 class EmbeddingBody(Body, kw_only=True):
     input: msgspec.Raw
+    encoding_format: str | None = None
 
 
 _DECODERS: dict[OpenAIOperation, msgspec.json.Decoder[Any]] = {

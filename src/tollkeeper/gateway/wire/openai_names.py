@@ -39,12 +39,16 @@ def check_names(body: bytes) -> list[bytes]:
     """
     members = NAMES.read(body)
     if not _RARE_NAMES.isdisjoint(members):
-        _check_routing(members)
+        check_routing(members)
     return NAMES.quoted(members)
 
 
-def _check_routing(members: Mapping[str, msgspec.Raw]) -> None:
-    """Pass when nothing asks for another model to serve; null asks for nothing."""
+def check_routing(members: Mapping[str, msgspec.Raw]) -> None:
+    """Pass when nothing asks for another model to serve; null asks for nothing.
+
+    Raises:
+        InvalidRequest: something does; `param` names it.
+    """
     for name in ROUTING_NAMES:
         if name in members and is_stated(members[name]):
             raise _routing(name)

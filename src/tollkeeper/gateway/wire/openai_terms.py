@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import msgspec
 
 from tollkeeper.domain.deployment import ProviderKind
@@ -60,17 +63,32 @@ def has_cached_content(fields: Body) -> bool:
     return is_stated(fields.cached_content) or any(map(_names_cached_content, (fields.extra_body, fields.google)))
 
 
+SEARCHES_EACH_CALL = re.compile(r"gpt-(?:4o(?:-mini)?-search-preview|5-search-api)(?:-\d{4}-\d{2}-\d{2})?")
+"""OpenAI's chat models that search the web once for every call, and say nothing of it in their usage (developers.openai.com/
+api/docs/guides/tools-web-search, read 2026-11-22)."""
+ONE_SEARCH = {"web_search": 1}
+
+
 def may_cause_fees(fields: Body, model: str) -> bool:
     """Tell whether a call of a model may cause fees that are not per token: for a search, or a tool of the provider.
 
-    OpenAI's `web_search_options`, xAI's `search_parameters`, OpenRouter's `plugins` and `:online` names, models made for
-    searching, and every kind of tool that the client does not run itself.
+    xAI's `search_parameters`, OpenRouter's `plugins` and `:online` names, models of others made for searching, and every kind
+    of tool that the client does not run itself. OpenAI's `web_search_options` belong to models that search once in any case.
     """
     if fields.web_search_options or fields.search_parameters or fields.plugins:
-        return is_stated(fields.web_search_options) or is_stated(fields.search_parameters) or is_stated(fields.plugins)
-    if fields.tools and _has_provider_tools(fields.tools):
+        if is_stated(fields.search_parameters) or is_stated(fields.plugins):
+            return True
+        if is_stated(fields.web_search_options) and not SEARCHES_EACH_CALL.fullmatch(model):
+            return True
+    if fields.tools and has_provider_tools(fields.tools):
         return True
-    return "-search-" in model or model.endswith(":online")
+    return is_search_model(model)
+
+
+@lru_cache(maxsize=4096)
+def is_search_model(model: str) -> bool:
+    """Tell whether a model is made for searching, for a fee that its answer does not state."""
+    return ("-search-" in model and not SEARCHES_EACH_CALL.fullmatch(model)) or model.endswith(":online")
 
 
 def is_tier_open(service_tier: str | None) -> bool:
@@ -84,10 +102,16 @@ def _names_cached_content(extra: msgspec.Raw) -> bool:
     return b"cachedcontent" in text.lower().replace(b"_", b"") or b"\\u" in text
 
 
-def _has_provider_tools(tools: msgspec.Raw) -> bool:
+def has_provider_tools(tools: msgspec.Raw) -> bool:
+    """Tell whether a list of tools has one that the client does not run itself."""
+    return bool(provider_tools(tools))
+
+
+def provider_tools(tools: msgspec.Raw) -> set[str]:
+    """Return the types of those tools that the client does not run itself; "" is one that nobody can read."""
     if not is_stated(tools):
-        return False
+        return set()
     try:
-        return any(tool.type not in _CALLERS_TOOLS for tool in _decode_tools(tools))
+        return {tool.type for tool in _decode_tools(tools)} - _CALLERS_TOOLS
     except msgspec.DecodeError:  # no list of tools: who takes it reads it differently
-        return True
+        return {""}

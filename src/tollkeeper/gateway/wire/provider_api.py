@@ -7,12 +7,14 @@ Sources: https://platform.claude.com/docs/en/api/overview (x-api-key, anthropic-
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
 
-from tollkeeper.domain.deployment import ProviderKind
+from tollkeeper.domain.deployment import Provider, ProviderKind
 from tollkeeper.gateway.wire.call import Call, Operation
+from tollkeeper.gateway.wire.media_body import FORM_OPERATIONS
 from tollkeeper.gateway.wire.translation import Dialect
 
 _CHAT: dict[Dialect, Operation] = {"openai": "chat.completions", "anthropic": "messages"}
@@ -34,12 +36,14 @@ class ProviderApi(msgspec.Struct, frozen=True):
     def path_for(self, call: Call, model: str) -> str:
         """Return where a call of a model goes; one of another dialect goes where its translation does."""
         if self.dialect == "gemini":
-            method = "streamGenerateContent?alt=sse" if call.is_stream else "generateContent"
-            return f"/models/{quote(model, safe='')}:{method}"
+            return f"/models/{_in_path(model)}:{call.gemini_method}"
         return self.paths.get(call.operation) or self.paths[_CHAT[self.dialect]]
 
-    def key_header(self, secret: bytes) -> tuple[bytes, bytes]:
+    def key_header(self, provider: Provider) -> tuple[bytes, bytes]:
         """Return the header that carries our key."""
+        secret = provider.api_key.encode()
+        if name := provider.own_key_header:
+            return name.encode(), secret
         if self.dialect == "anthropic":
             return b"x-api-key", secret
         if self.dialect == "gemini":
@@ -47,11 +51,30 @@ class ProviderApi(msgspec.Struct, frozen=True):
         return b"authorization", b"Bearer " + secret
 
 
+@lru_cache(maxsize=4096)
+def _in_path(model: str) -> str:
+    return quote(model, safe="")
+
+
 _OPENAI = ProviderApi(
     "openai",
-    {"chat.completions": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"},
+    {
+        "chat.completions": "/chat/completions",
+        "completions": "/completions",
+        "embeddings": "/embeddings",
+        "responses": "/responses",
+        "moderations": "/moderations",
+        "images.generations": "/images/generations",
+        "images.edits": "/images/edits",
+        "images.variations": "/images/variations",
+        "audio.speech": "/audio/speech",
+        "audio.transcriptions": "/audio/transcriptions",
+        "audio.translations": "/audio/translations",
+    },
     (b"openai-beta", b"idempotency-key", b"x-client-request-id"),
 )
+FORM_PATHS = frozenset(_OPENAI.paths[operation] for operation in FORM_OPERATIONS)
+"""Which may be sent a form instead of JSON."""
 _ANTHROPIC = ProviderApi(
     "anthropic",
     {"messages": "/messages"},

@@ -16,7 +16,10 @@ def collect_texts(value: Any, found: list[str], *, skip: frozenset[str]) -> int:
         if isinstance(item, str):
             found.append(item)
         elif isinstance(item, list):
-            stack.extend(reversed(item))
+            if item and set(map(type, item)) == {int}:
+                numbers += len(item)  # tokens, of which there may be a great many
+            else:
+                stack.extend(reversed(item))
         elif isinstance(item, dict):
             stack.extend(part for name, part in reversed(item.items()) if name not in skip)
         elif isinstance(item, int):
@@ -38,3 +41,9 @@ def text_size(text: str) -> int:
 def items_of(value: Any) -> list[Any]:
     """Return a list from outside; what is none has no items."""
     return value if isinstance(value, list) else []
+
+
+def kind_of(item: dict[str, Any]) -> str:
+    """Return the `type` of an item from outside; "" when it has none, or one that is no text and so equals nothing."""
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""

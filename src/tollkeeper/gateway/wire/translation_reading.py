@@ -11,6 +11,7 @@ import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
 
+_USUAL_EVENT = re.compile(rb"(?:event:[^\r\n]*\r?\n)?data: ?([^ \r\n][^\r\n]*)\r?\n\r?\n")
 _KINDS = {str: "a text", bool: "true or false", int: "an integer", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -108,18 +109,31 @@ def safe_id(value: str, allowed: re.Pattern[str]) -> str:
     return "call_" + hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def event_data(events: bytes) -> Iterator[bytes]:
-    """Yield the data of each of the server-sent events; there are whole ones only.
+def event_data(events: bytes) -> list[bytes]:
+    """Return the data of each of the server-sent events that has some; there are whole ones only.
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html (2026-11): names, ids and comments are passed over.
     """
+    found: list[bytes] = []
+    at, end = 0, len(events)
+    while at < end:
+        usual = _USUAL_EVENT.match(events, at)
+        if usual is None:
+            return [*found, *_data_by_line(events[at:])]
+        found.append(usual[1])
+        at = usual.end()
+    return found
+
+
+def _data_by_line(events: bytes) -> Iterator[bytes]:
     data: list[bytes] = []
     for line in events.splitlines():
         if not line:
             if data:
-                yield data[0] if len(data) == 1 else b"\n".join(data)
+                if any(data):
+                    yield b"\n".join(data)
                 data.clear()
         elif line.startswith(b"data:"):
             data.append(line[6:] if line[5:6] == b" " else line[5:])
-    if data:
+    if any(data):
         yield b"\n".join(data)

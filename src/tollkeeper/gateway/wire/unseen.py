@@ -7,13 +7,11 @@ from typing import Any
 
 import msgspec
 
+from tollkeeper.gateway.wire.sound_length import MP3_BYTES_PER_SECOND_MIN, WAV_HEADER_LENGTH, wav_seconds_max
+
 AUDIO_TOKENS_PER_SECOND = 32
 """The most that is stated: Gemini's (ai.google.dev/gemini-api/docs/tokens); OpenAI's is 10 (developers.openai.com/api/
 docs/guides/realtime-costs). Both read 2026-11-22."""
-_MP3_BYTES_PER_SECOND_MIN = 500  # the lowest bit rate is 8 kbit/s (ISO/IEC 13818-3); half of it, to be sure
-_WAV_FORMATS = frozenset({1, 3, 6, 7})  # PCM, float, A-law, mu-law; a compressed one may play for hours (RFC 2361)
-_WAV_SAMPLES_PER_BYTE_MAX = 2  # plain samples have one byte or more; twice as many, to be sure
-_WAV_HEADER_LENGTH = 28  # up to and including the samples per second
 
 
 class Unseen(msgspec.Struct, frozen=True, gc=False):
@@ -74,16 +72,12 @@ def _audio_tokens(data: str, kind: Any) -> int | None:
     """Return the most tokens of a piece of audio, in base64; None when its length in time cannot be bounded."""
     size = len(data) * 3 // 4
     if kind == "mp3":
-        return AUDIO_TOKENS_PER_SECOND * (size // _MP3_BYTES_PER_SECOND_MIN + 1)
+        return AUDIO_TOKENS_PER_SECOND * (size // MP3_BYTES_PER_SECOND_MIN + 1)
     if kind != "wav":
         return None
     try:
         header = base64.b64decode(data[:64])
     except ValueError:
         return None
-    samples_per_second = int.from_bytes(header[24:_WAV_HEADER_LENGTH], "little")
-    is_usual = len(header) >= _WAV_HEADER_LENGTH and header[:4] == b"RIFF" and header[8:16] == b"WAVEfmt "
-    is_plain = int.from_bytes(header[20:22], "little") in _WAV_FORMATS
-    if not is_usual or not is_plain or not samples_per_second:
-        return None
-    return AUDIO_TOKENS_PER_SECOND * (size * _WAV_SAMPLES_PER_BYTE_MAX // samples_per_second + 1)
+    seconds = wav_seconds_max(header[:WAV_HEADER_LENGTH], size)
+    return None if seconds is None else AUDIO_TOKENS_PER_SECOND * seconds

@@ -45,9 +45,8 @@ class Said:
         """Return what parts add: `content`, `reasoning_content`, `tool_calls` with their index, `images`, signature."""
         found: JsonObject = {}
         for part in parts:
-            signature = {"extra_content": {"google": {"thought_signature": part.thought_signature}}}
             if part.function_call is not None:
-                call = self._call(part.function_call) | (signature if part.thought_signature else {})
+                call = self._call(part.function_call) | (_signature(part) if part.thought_signature else {})
                 found.setdefault("tool_calls", []).append(call)
                 continue
             if part.inline_data is not None and part.inline_data.data:
@@ -57,7 +56,7 @@ class Said:
                 name = "reasoning_content" if part.thought else "content"
                 found[name] = found.get(name, "") + part.text
             if part.thought_signature and not part.thought:
-                found |= signature
+                found |= _signature(part)
         return found
 
     def finish_reason(self, stated: str) -> str:
@@ -159,6 +158,10 @@ def _choice(candidate: Candidate, number: int, request_id: str) -> JsonObject:
         "logprobs": openai_logprobs(candidate.logprobs_result),
         "finish_reason": said.finish_reason(candidate.ended_by or "STOP"),
     }
+
+
+def _signature(part: Part) -> JsonObject:
+    return {"extra_content": {"google": {"thought_signature": part.thought_signature}}}
 
 
 def _blocked(reason: str) -> JsonObject:

@@ -51,10 +51,10 @@ class Stream(GeminiStream):
             self._usage = answer.usage_metadata
         if not self._head:
             self._begin(answer)
-        for number, candidate in enumerate(answer.candidates or ()):
-            self._take_candidate(candidate, number, written)
-        blocked = answer.blocked
-        if blocked is not None and not self._said:
+        if answer.candidates:
+            for number, candidate in enumerate(answer.candidates):
+                self._take_candidate(candidate, number, written)
+        elif (blocked := answer.blocked) is not None and not self._said:
             self._said[0] = Said(0, self._request_id)
             self._write(0, {"role": "assistant", "content": None, "refusal": blocked}, written)
             self._write(0, {}, written, finish_reason="content_filter")
