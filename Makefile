@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check install install-dev fix bench chaos simulate-long bounds crowd fuzz docs lock clean
+.PHONY: run test check install install-dev fix bench chaos every-call failing simulate-long bounds crowd fuzz docs lock clean
 
 run: install ## start the gateway, send real traffic through it, keep serving
 	@$(BIN)/tollkeeper demo
@@ -33,6 +33,12 @@ chaos: install-dev ## kill -9 two hundred times on each database, keys changed w
 	@$(BIN)/python -m tests.chaos
 	@$(BIN)/python -m tests.keys
 	@$(BIN)/python -m tests.overspend
+
+every-call: install-dev ## 20,000 calls of every dialect at every provider, with every fault: the ledger is the bill; prints its figures
+	@$(BIN)/python -m tests.everycall
+
+failing: install-dev ## 10,000 calls beside a deployment that fails in every way there is: what clients saw of it; prints its figures
+	@$(BIN)/python -m tests.failing
 
 simulate-long: install-dev ## ten thousand seeded simulations of leases, journal and store; a failure names its seed
 	@$(BIN)/python -m tests.simulation --seeds 10000
