@@ -55,7 +55,8 @@ def text_files() -> Iterator[Path]:
     yield from (path for path in sorted(ROOT.iterdir()) if path.is_file() and path.suffix in TEXT_SUFFIXES)
     for folder in TEXT_FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and path.suffix in TEXT_SUFFIXES and "__pycache__" not in path.parts:
+            is_ours = not {"__pycache__", "vendor"} & set(path.parts)
+            if path.is_file() and path.suffix in TEXT_SUFFIXES and is_ours:
                 yield path
 
 

@@ -15,6 +15,7 @@ from tests.accounts.people_factories import RULES, Town
 from tests.admin.admin_factories import PEPPER
 
 from tollkeeper.admin.app import make_app
+from tollkeeper.bootstrap.faces import Faces
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.control.people import People
@@ -22,6 +23,7 @@ from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.identity.issuers import Issuer
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
+from tollkeeper.web.face import Face
 from tollkeeper.web.pages import make_pages
 
 
@@ -52,9 +54,10 @@ async def town_on(
         people=people,
         pages=make_pages(has_accounts=True),
     )
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+    faces = Faces(Face(administration, people), app)
+    server = uvicorn.Server(uvicorn.Config(faces, lifespan="off", log_level="critical"))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    town = Town(app, people, store)
+    town = Town(faces, people, store)
     try:
         while not server.started:
             await asyncio.sleep(0.01)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
-from tollkeeper.admin.callers import SESSION_COOKIE
 from tollkeeper.admin.people import (
     AccountAnswer,
     Email,
@@ -15,6 +14,7 @@ from tollkeeper.admin.people import (
     LinkToken,
     Password,
     people_of,
+    set_cookie,
     shown_account,
     token_of,
     visit_of,
@@ -50,6 +50,9 @@ class SignUpAnswer(Shape):
 class LoginBody(Shape):
     email: Email
     password: Password
+    cookie: Annotated[bool, Field(description="Keep the session in a cookie too, as Tollkeeper's own pages do.")] = (
+        False
+    )
 
 
 class LoginAnswer(Shape):
@@ -99,8 +102,9 @@ async def make_account(request: Request, body: SignUpBody) -> Response:
 
 @router.post("/v1/auth/login", response_model=LoginAnswer, summary="Log in by e-mail address and password")
 async def log_in(request: Request, body: LoginBody) -> Response:
-    begun = await login.log_in(people_of(request), visit_of(request), email=body.email, password=body.password)
-    return answer(
+    people = people_of(request)
+    begun = await login.log_in(people, visit_of(request), email=body.email, password=body.password)
+    made = answer(
         {
             "object": "session",
             "token": begun.token,
@@ -108,13 +112,16 @@ async def log_in(request: Request, body: LoginBody) -> Response:
             "account": shown_account(begun.account),
         }
     )
+    if body.cookie:
+        set_cookie(made, people, sessions.SESSION_COOKIE, begun.token, max_age_s=people.rules.session_s, path="/")
+    return made
 
 
 @router.post("/v1/auth/logout", response_model=DoneAnswer, summary="End the session that asks")
 async def log_out(request: Request, caller: Annotated[Caller, Depends(requires("login"))]) -> Response:
     await people_of(request).change(as_person(caller), sessions.log_out, token=token_of(request))
     done = _done("You are logged out.")
-    done.delete_cookie(SESSION_COOKIE, path="/")
+    done.delete_cookie(sessions.SESSION_COOKIE, path="/")
     return done
 
 

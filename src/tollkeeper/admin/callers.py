@@ -11,6 +11,7 @@ from tollkeeper.control import sessions
 from tollkeeper.control.administration import Administration, Caller, Repetition
 from tollkeeper.control.api_keys import AdminKeyUses
 from tollkeeper.control.callers import choose_organization, narrow_to_project
+from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.domain.access import Principal, principal_of_key
 from tollkeeper.domain.account import SESSION_PREFIX
 from tollkeeper.domain.api_key import ApiKey, KeyKind
@@ -18,7 +19,6 @@ from tollkeeper.domain.errors import InvalidApiKey, InvalidRequest
 from tollkeeper.kit.networks import Networks, client_address
 from tollkeeper.kit.secrets import keyed_digest
 
-SESSION_COOKIE = "tollkeeper_session"
 _KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
 _IDEMPOTENCY_KEY_LENGTH_MAX = 255
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

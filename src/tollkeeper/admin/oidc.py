@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from tollkeeper.admin.callers import SESSION_COOKIE
-from tollkeeper.admin.people import people_of, visit_of
+from tollkeeper.admin.people import people_of, set_cookie, visit_of
 from tollkeeper.admin.shapes import Shape, answer
 from tollkeeper.control import oidc_login
 from tollkeeper.control.oidc_login import NEXT_LENGTH_MAX, Return
-from tollkeeper.control.people import People
+from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.identity.oidc import CODE_CHARACTERS_MAX, FLOW_AGE_MAX_S, STATE_CHARACTERS_MAX
 
 router = APIRouter(tags=["accounts"])
@@ -55,7 +54,7 @@ async def start(
     browser = oidc_login.own_or_new_browser(request.cookies.get(LOGIN_COOKIE, ""))
     address = await oidc_login.begin(people, visit_of(request), name, next_path=next_path, browser=browser)
     redirect = _redirect(address)
-    _set_cookie(redirect, people, LOGIN_COOKIE, browser, max_age_s=FLOW_AGE_MAX_S, path=_LOGIN_PATH)
+    set_cookie(redirect, people, LOGIN_COOKIE, browser, max_age_s=FLOW_AGE_MAX_S, path=_LOGIN_PATH)
     return redirect
 
 
@@ -74,16 +73,10 @@ async def callback(
     back = Return(state, code, iss, error, request.cookies.get(LOGIN_COOKIE, ""))
     logged_in, next_path = await oidc_login.finish(people, visit_of(request), name, back)
     redirect = _redirect(next_path)
-    _set_cookie(redirect, people, SESSION_COOKIE, logged_in.token, max_age_s=people.rules.session_s, path="/")
+    set_cookie(redirect, people, SESSION_COOKIE, logged_in.token, max_age_s=people.rules.session_s, path="/")
     return redirect
 
 
 def _redirect(address: str) -> Response:
     headers = {"location": address, "cache-control": "no-store", "referrer-policy": "no-referrer"}
     return Response(status_code=303, headers=headers)
-
-
-def _set_cookie(response: Response, people: People, name: str, value: str, *, max_age_s: int, path: str) -> None:
-    response.set_cookie(
-        name, value, max_age=max_age_s, path=path, secure=people.rules.is_secure, httponly=True, samesite="lax"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Request
+from fastapi import Request, Response
 from pydantic import Field
 
 from tollkeeper.admin.callers import CallerFinder, session_token
@@ -60,6 +60,13 @@ def token_of(request: Request) -> str:
     if token is None:
         raise PermissionDenied("This is for people who are logged in; an API key cannot do it.")
     return token
+
+
+def set_cookie(response: Response, people: People, name: str, value: str, *, max_age_s: int, path: str) -> None:
+    """Have the browser keep something that no script reads and no other site's request brings along."""
+    response.set_cookie(
+        name, value, max_age=max_age_s, path=path, secure=people.rules.is_secure, httponly=True, samesite="lax"
+    )
 
 
 def shown_account(account: Account) -> dict[str, Any]:

@@ -135,17 +135,22 @@ class Replica:
 
         def assemble() -> App:
             from tollkeeper.admin.app import make_app  # a second and 20 MB that many processes never need
+            from tollkeeper.bootstrap.faces import Faces
+            from tollkeeper.web.face import Face
             from tollkeeper.web.pages import make_pages
 
-            return make_app(
+            proxies = self._configuration.trusted_proxies
+            face = Face(administration, people, trusted_proxies=proxies) if has_administration else None
+            app = make_app(
                 administration=administration,
                 authenticator=authenticator,
                 people=people,
-                trusted_proxies=self._configuration.trusted_proxies,
+                trusted_proxies=proxies,
                 probes=probes,
                 pages=make_pages(has_accounts=has_administration),
                 has_administration=has_administration,
             )
+            return Faces(face, app)
 
         return LateAdministration(assemble)
 

@@ -17,6 +17,9 @@ COMMANDS: dict[str, Entry] = {
         "init:init",
         "Create an organization with its default project, an administration key and a project key, shown once.",
     ),
+    "first-run": Entry(
+        "first_run:first_run", "Print the link by which the first person gets an account, in a browser."
+    ),
     "apply": Entry(
         "apply:apply",
         "Make an organization be as its file says: show what would change, ask, and do all of it or nothing.",

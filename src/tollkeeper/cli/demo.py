@@ -19,7 +19,7 @@ from rich.console import Console
 
 from tollkeeper import config
 from tollkeeper.cli.demo_calls import make_calls, show_refusal
-from tollkeeper.cli.demo_setup import budget_line, prepare, read_budget
+from tollkeeper.cli.demo_setup import browser_link, budget_line, prepare, read_budget
 from tollkeeper.domain.errors import ConfigurationError, TollkeeperError
 
 _START_S = 30.0
@@ -110,7 +110,7 @@ def _print_how_to(console: Console, *, port: int, key: str, model: str, settings
     )
     console.print(f"\nWhat it cost:  {sys.executable} -m tollkeeper costs --by model --config {settings}")
     console.print(f"What is left:  {sys.executable} -m tollkeeper budgets status --config {settings}")
-    console.print(f"In a browser:  http://127.0.0.1:{port}/")
+    console.print(f"In a browser:  {asyncio.run(browser_link(settings))}")
 
 
 def _keep_to_itself() -> None:

@@ -11,6 +11,7 @@ from tollkeeper.control.administration import Administration, Secrets, operator
 from tollkeeper.control.api_keys import create_service_key, delete_key, list_keys
 from tollkeeper.control.budget_status import StandingBudget, read_status
 from tollkeeper.control.budgets import Terms, list_budgets, set_budget
+from tollkeeper.control.first_run import first_run_link, is_first_run
 from tollkeeper.control.installation import PepperSource, initialize, load_pepper
 from tollkeeper.control.opening import create_tables_if_empty
 from tollkeeper.control.organizations import choose_organization, choose_project
@@ -74,6 +75,19 @@ async def read_budget(settings: Path, *, used: int = 0) -> StandingBudget:
                 break
             await asyncio.sleep(_LOOK_INTERVAL_S)
         return found
+    finally:
+        await store.aclose()
+
+
+async def browser_link(settings: Path) -> str:
+    """Return where a browser gets in: the link of the first person, or the first page once somebody has an account."""
+    configuration = config.load(settings, is_serving=False)
+    store = Store.open(configuration.settings.database.url)
+    try:
+        if not await is_first_run(store):
+            return f"{configuration.public_url}/"
+        pepper = load_pepper(text="", path=Path(configuration.settings.keys.pepper_file))
+        return first_run_link(Secrets.of(pepper), public_url=configuration.public_url)
     finally:
         await store.aclose()
 

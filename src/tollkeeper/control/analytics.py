@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tollkeeper.control.administration import Action
-from tollkeeper.control.usage_access import Level, level_at, owner_of
+from tollkeeper.control.usage_access import DETAILS, FULL, Level, level_at, owner_of, reaches_details, scopes_of
 from tollkeeper.control.usage_lines import Names, names_of
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.tenancy import Place, ScopeKind
@@ -18,6 +18,8 @@ from tollkeeper.store import organizations, places
 from tollkeeper.store.report_buckets import US_PER_HOUR, days_of, midnight_us
 from tollkeeper.store.usage_breakdowns import CallSums, Part, break_down
 from tollkeeper.store.usage_reports import Report, Scope
+
+__all__ = ["CallSums", "Part"]
 
 LINES_MAX = 100
 DAYS_MAX, HOURS_MAX = 365, 168
@@ -36,11 +38,9 @@ class Breakdown(msgspec.Struct, frozen=True):
     others: CallSums
 
 
-class Analytics(msgspec.Struct, frozen=True):
-    """The calls of a place in [from_us, to_us). A part that the caller may not see is not there; days are local dates."""
+class Survey(msgspec.Struct, frozen=True):
+    """Calls in [from_us, to_us). A part that the caller may not see is not there; days are local dates."""
 
-    place: Place
-    level: Level
     from_us: int
     to_us: int
     timezone: str
@@ -48,6 +48,13 @@ class Analytics(msgspec.Struct, frozen=True):
     parts: dict[Part, Breakdown]
     days: list[tuple[str, CallSums]]
     names: Names
+
+
+class Analytics(Survey, frozen=True):
+    """The calls of a place, as far as the level of the caller lets them be seen."""
+
+    place: Place
+    level: Level
 
 
 async def analyze(action: Action, kind: ScopeKind, place_id: str, *, period: str) -> Analytics:
@@ -71,33 +78,26 @@ async def analyze(action: Action, kind: ScopeKind, place_id: str, *, period: str
         filters={} if place.kind == "organization" else {f"{place.kind}_id": (place.id,)},
         within=(Scope(None, owner_of(action.caller.principal)),) if level is Level.OWN else None,
     )
-    found = await break_down(action.connection, action.organization_id, report, parts=_PARTS[level], limit=LINES_MAX)
-    total = CallSums.total(found.hours.values())
-    days = days_of(from_us, to_us, organization.timezone)
-    zone = ZoneInfo(organization.timezone)
-    return Analytics(
-        place,
-        level,
-        from_us,
-        to_us,
-        organization.timezone,
-        total,
-        {part: Breakdown(lines, total.less(lines.values())) for part, lines in found.parts.items()},
-        [
-            (
-                utc(day.from_us).astimezone(zone).date().isoformat(),
-                CallSums.total(
-                    sums for hour in range(day.from_hour, day.to_hour) if (sums := found.hours.get(hour)) is not None
-                ),
-            )
-            for day in days
-        ],
-        await names_of(
-            action.connection,
-            action.organization_id,
-            [{part: value} for part, lines in found.parts.items() for value in lines],
-        ),
-    )
+    found = await _read(action, report, _PARTS[level], organization.timezone)
+    return Analytics(**msgspec.structs.asdict(found), place=place, level=level)
+
+
+async def survey(action: Action, *, from_us: int, to_us: int, filters: dict[str, tuple[str, ...]]) -> Survey:
+    """Return what all calls come to that the caller may see anywhere; keys and people only for who sees them told apart.
+
+    Raises:
+        PermissionDenied: the caller may see no calls.
+        InvalidRequest: a time range that makes no sense, or filters that are not known.
+    """
+    organization = await organizations.get_organization(action.connection, action.organization_id)
+    assert organization is not None, "its callers are gone with it"
+    is_detailed = reaches_details(action.caller.principal)
+    if not is_detailed and not DETAILS.isdisjoint(filters):
+        action.require(FULL, action.organization)
+    within = scopes_of(action.caller.principal, is_detailed=is_detailed)
+    report = Report(from_us, to_us, filters=filters, within=within)
+    level = Level.FULL if is_detailed else Level.AGGREGATE
+    return await _read(action, report, _PARTS[level], organization.timezone)
 
 
 def period_of(text: str, now_us: int, timezone: str) -> tuple[int, int]:
@@ -118,6 +118,33 @@ def period_of(text: str, now_us: int, timezone: str) -> tuple[int, int]:
     zone = ZoneInfo(timezone)
     today = utc(now_us).astimezone(zone).date()
     return midnight_us(today - timedelta(days=count - 1), zone), to_us
+
+
+async def _read(action: Action, report: Report, parts: tuple[Part, ...], timezone: str) -> Survey:
+    found = await break_down(action.connection, action.organization_id, report, parts=parts, limit=LINES_MAX)
+    total = CallSums.total(found.hours.values())
+    zone = ZoneInfo(timezone)
+    return Survey(
+        report.from_us,
+        report.to_us,
+        timezone,
+        total,
+        {part: Breakdown(lines, total.less(lines.values())) for part, lines in found.parts.items()},
+        [
+            (
+                utc(day.from_us).astimezone(zone).date().isoformat(),
+                CallSums.total(
+                    sums for hour in range(day.from_hour, day.to_hour) if (sums := found.hours.get(hour)) is not None
+                ),
+            )
+            for day in days_of(report.from_us, report.to_us, timezone)
+        ],
+        await names_of(
+            action.connection,
+            action.organization_id,
+            [{part: value} for part, lines in found.parts.items() for value in lines],
+        ),
+    )
 
 
 async def _find_place(action: Action, kind: ScopeKind, place_id: str) -> Place:

@@ -16,6 +16,8 @@ from tollkeeper.store import members, sessions
 from tollkeeper.store.engine import Connection
 from tollkeeper.store.sessions import Session
 
+SESSION_COOKIE = "tollkeeper_session"
+"""The cookie that a session's token is in for browsers."""
 SESSIONS_MAX = 50
 """Sessions that an account may have at the same time; a login beyond ends the oldest one."""
 

@@ -68,6 +68,21 @@ def scopes_of(principal: Principal, *, is_detailed: bool, has_keys: bool = True)
     return tuple(found)
 
 
+def reaches_details(principal: Principal) -> bool:
+    """Tell whether a principal sees calls told apart by key and person: those of some place, or its own.
+
+    Who reads the totals of more than that sees the totals: what is shown is then of more calls.
+    """
+    if reach_of(principal, FULL) == reach_of(principal, AGGREGATE):
+        return True  # who reads totals only anywhere has less of the first
+    return not _reaches(principal, AGGREGATE) and _reaches(principal, OWN)
+
+
+def _reaches(principal: Principal, permission: str) -> bool:
+    reach = reach_of(principal, permission)
+    return reach is None or bool(reach.team_ids or reach.project_ids)
+
+
 async def require_reports(action: Action, permission: str, project_ids: tuple[str, ...] | None) -> None:
     """Pass when the caller has a permission for the organization, or for each of the projects that it asks about.
 

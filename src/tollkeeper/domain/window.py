@@ -56,11 +56,11 @@ def _find_window(period: Period, at_us: int, zone: ZoneInfo, fiscal_month_start:
     local = (_EPOCH + at_us * _US).astimezone(zone).date()
     first = _first_day(period, local, fiscal_month_start)
     # Where clocks go back over midnight a local date can come twice: the window is then one off, never more.
-    if at_us >= _begins_us(_next_first_day(period, first), zone):
+    if at_us >= begin_of_day_us(_next_first_day(period, first), zone):
         first = _next_first_day(period, first)
-    elif at_us < _begins_us(first, zone):
+    elif at_us < begin_of_day_us(first, zone):
         first = _first_day(period, first - timedelta(days=1), fiscal_month_start)
-    window = Window(_begins_us(first, zone), _begins_us(_next_first_day(period, first), zone))
+    window = Window(begin_of_day_us(first, zone), begin_of_day_us(_next_first_day(period, first), zone))
     assert window.contains(at_us)
     return window
 
@@ -91,8 +91,8 @@ def _next_first_day(period: Period, first: date) -> date:
     return (first.replace(day=1) + timedelta(days=32)).replace(day=first.day)
 
 
-def _begins_us(day: date, zone: ZoneInfo) -> int:
-    """Return when a local day begins: at its first midnight, or right after the gap that midnight fell into."""
+def begin_of_day_us(day: date, zone: ZoneInfo) -> int:
+    """Return when a local day begins, in microseconds since 1970 UTC: at its first midnight, or right after the gap that midnight fell into."""
     midnight = datetime.combine(day, time.min, tzinfo=zone)
     begins_us = _us_of(midnight)
     if (_EPOCH + begins_us * _US).astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):

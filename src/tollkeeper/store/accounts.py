@@ -60,6 +60,11 @@ async def create_account(connection: AsyncConnection, made: Account, *, password
     await execute_unique(connection, insert(account).values(**row), message=message)
 
 
+async def is_any_account(connection: AsyncConnection) -> bool:
+    """Tell whether anybody has an account, be it disabled."""
+    return await connection.scalar(select(account.c.id).limit(1)) is not None
+
+
 async def find_credentials(connection: AsyncConnection, *, email: str) -> Credentials | None:
     """Return the account of an e-mail address as `domain.account` normalises it; None when there is none."""
     return await _find_one(connection, account.c.email == email)

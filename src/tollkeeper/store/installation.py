@@ -29,6 +29,11 @@ async def get_installation(connection: AsyncConnection) -> Installation | None:
     return Installation(*row) if row else None
 
 
+async def lock_installation(connection: AsyncConnection) -> None:
+    """Keep out, until this transaction ends, all others that lock it: what may happen once in an installation's life."""
+    await connection.execute(select(installation.c.id).where(installation.c.id == 1).with_for_update())
+
+
 async def create_installation(
     connection: AsyncConnection, *, pepper_fingerprint: str, pepper_version: int = 1
 ) -> Installation:

@@ -70,6 +70,17 @@ async def list_usage(  # noqa: PLR0913  # a page is where it lies, what is let i
     return [from_row(row) for row in await connection.execute(query)]
 
 
+async def newest_call(connection: AsyncConnection, organization_id: str) -> bytes:
+    """Return the id of an organization's newest recorded call; b"" when there is none."""
+    query = (
+        select(usage_record.c.call_id)
+        .where(usage_record.c.organization_id == organization_id)
+        .order_by(usage_record.c.day.desc(), usage_record.c.call_id.desc())
+        .limit(1)
+    )
+    return await connection.scalar(query) or b""
+
+
 def _lowest_call_id(at_us: int) -> bytes:
     """Return a value not above any call id of this millisecond and above all earlier ones, rounding up."""
     return (-(-at_us // 1000)).to_bytes(6, "big") + bytes(10)

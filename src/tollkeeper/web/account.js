@@ -7,6 +7,7 @@
   const SESSION = "tollkeeper.session";
   const INVITATION = "tollkeeper.link.accept-invitation";
   const LINK = `tollkeeper.link.${page}`;
+  const NEXT = "tollkeeper.next";
 
   // What is kept lives as long as the tab: it outlives a reload and the way to an identity provider and back.
   const memory = new Map();
@@ -58,7 +59,8 @@
   }
 
   async function signIn(email, password) {
-    keep(SESSION, (await call("POST", "v1/auth/login", { email, password })).token);
+    await call("POST", "v1/auth/login", { email, password, cookie: true });
+    keep(SESSION, null);
   }
 
   async function signOut() {
@@ -106,7 +108,9 @@
   }
 
   function goOn() {
-    location.assign(kept(INVITATION) ? "accept-invitation" : "sign-in");
+    const next = kept(NEXT);
+    keep(NEXT, null);
+    location.assign(kept(INVITATION) ? "accept-invitation" : next ?? ".");
   }
 
   function showPerson(person) {
@@ -233,6 +237,8 @@
     const address = new URL(location.href);
     const token = address.searchParams.get("token");
     if (token) keep(LINK, token);
+    const next = address.searchParams.get("next");
+    if (next?.startsWith("/") && new URL(next, address).origin === address.origin) keep(NEXT, next);
     if (address.search) history.replaceState(null, "", address.pathname);
   }
 

@@ -1,0 +1,194 @@
+"""The pages of budgets: the tree with what is used and reserved, a new one, and one with its alerts and who was told."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from tollkeeper.control import alerts, budgets, projects, teams
+from tollkeeper.control.budget_status import BUDGETS_MAX, Branch, StandingBudget, read_status
+from tollkeeper.control.budgets import Terms, terms_of
+from tollkeeper.domain.budget import AlertAction, Enforcement, Period
+from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.limit import Unit
+from tollkeeper.web.answers import go, page
+from tollkeeper.web.fields import dollars, whole_number
+from tollkeeper.web.visitor import Sent, Visitor
+
+T = TypeVar("T", bound=str)
+_ALERTS_MAX = 20
+
+
+def _(text: str) -> str:
+    return text  # marks it for translation; it is translated when it is shown
+
+
+PERIODS: dict[Period, str] = {
+    "daily": _("per day"),
+    "weekly": _("per week"),
+    "monthly": _("per month"),
+    "total": _("in all"),
+}
+UNITS: dict[Unit, str] = {
+    "usd": _("US dollars"),
+    "requests": _("requests"),
+    "tokens": _("tokens"),
+    "concurrent": _("calls at once"),
+}
+ACTIONS: dict[AlertAction, str] = {
+    "email": _("an e-mail"),
+    "slack": _("a Slack message"),
+    "webhook": _("a webhook"),
+    "disable": _("stop the calls"),
+}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A budget in the tree; `depth` is how far below the organization."""
+
+    depth: int
+    branch: Branch
+    standing: StandingBudget
+
+
+async def show(visitor: Visitor) -> Response:
+    """Answer the tree."""
+    status = await visitor.look(read_status)
+    rows = _rows(status.root, 0) if status.root else []
+    return await page(
+        visitor, "budgets.html", rows=rows, periods=PERIODS, units=UNITS, may_set=visitor.may("quota:manage")
+    )
+
+
+async def show_new(visitor: Visitor) -> Response:
+    """Answer the form of a new budget."""
+    organization = visitor.organization
+    scopes: list[tuple[str, str]] = [(organization.id, organization.name)] if visitor.may("quota:manage") else []
+    scopes += [(each.id, each.name) for each in await visitor.look(teams.list_teams, limit=1000)]
+    scopes += [(each.project.id, each.project.name) for each in await visitor.look(projects.list_projects, limit=1000)]
+    named = visitor.query["scope"]
+    if named and named not in {scope_id for scope_id, _name in scopes}:
+        scopes.append((named, named))
+    return await page(
+        visitor,
+        "budget_new.html",
+        scopes=scopes,
+        sent=visitor.form if visitor.form else Sent([("scope", named)]),
+        periods=PERIODS,
+        units=UNITS,
+    )
+
+
+async def make(visitor: Visitor) -> Response:
+    """Set a budget."""
+    sent = visitor.form
+    unit = _one_of(sent, "unit", UNITS)
+    terms = Terms(
+        _amount(sent, unit),
+        _one_of(sent, "period", PERIODS) if unit != "concurrent" else "total",
+        bool(sent["carryover"]),
+        _enforcement(sent),
+        unit=unit,
+        model=sent["model"].strip(),
+    )
+    made = await visitor.change(budgets.set_budget, sent["scope"], terms=terms)
+    return go(f"{visitor.home}/budgets/{made.id}", notice="budget-saved")
+
+
+async def show_one(visitor: Visitor) -> Response:
+    """Answer the page of one budget."""
+    budget = await visitor.look(budgets.get_budget, visitor.path["budget"])
+    status = await visitor.look(read_status, scope_id=budget.scope_id)
+    found = [each for each in _rows(status.root, 0) if each.standing.budget.id == budget.id] if status.root else []
+    if not found:
+        raise NotFound(f"There is no budget '{budget.id}'.")
+    rules = await visitor.look(alerts.list_rules, budget_id=budget.id)
+    fired = await visitor.look(alerts.list_alerts, limit=100)
+    deliveries = await visitor.look_if(alerts.list_deliveries, limit=100) or []
+    mine = [each for each in fired if each.budget_id == budget.id][:_ALERTS_MAX]
+    told = {each.id: [sent for sent in deliveries if sent.alert_id == each.id] for each in mine}
+    return await page(
+        visitor,
+        "budget.html",
+        row=found[0],
+        budget=budget,
+        rules=rules,
+        fired=mine,
+        told=told,
+        periods=PERIODS,
+        units=UNITS,
+        actions=ACTIONS,
+        may_set=visitor.may("quota:manage"),
+    )
+
+
+async def change_one(visitor: Visitor) -> Response:
+    """Do what one of the forms of a budget's page asks for."""
+    budget_id, sent = visitor.path["budget"], visitor.form
+    here = f"{visitor.home}/budgets/{budget_id}"
+    match sent["do"]:
+        case "set":
+            before = await visitor.look(budgets.get_budget, budget_id)
+            terms = msgspec.structs.replace(
+                terms_of(before),
+                amount=_amount(sent, before.unit),
+                is_carried_over=bool(sent["carryover"]),
+                enforcement=_enforcement(sent),
+            )
+            await visitor.change(budgets.set_budget, before.scope_id, terms=terms)
+            return go(here, notice="budget-saved")
+        case "add-alert":
+            percent = whole_number(sent, "percent") or 0
+            does = _one_of(sent, "action", ACTIONS)
+            await visitor.change(alerts.create_rule, budget_id, threshold_permille=percent * 10, does=does)
+            return go(here, notice="alert-added")
+        case "change-alert":
+            percent = whole_number(sent, "percent") or 0
+            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=percent * 10)
+            return go(here, notice="saved")
+        case "remove-alert":
+            await visitor.change(alerts.delete_rule, sent["rule"])
+            return go(here, notice="alert-removed")
+        case "delete":
+            await visitor.change(budgets.delete_budget_by_id, budget_id)
+            return go(f"{visitor.home}/budgets", notice="budget-deleted")
+        case _:
+            raise InvalidRequest("This page has no such button.", param="do")
+
+
+def _rows(branch: Branch, depth: int) -> list[Row]:
+    own = [Row(depth, branch, each) for each in branch.budgets]
+    below = [row for each in branch.branches for row in _rows(each, depth + 1)]
+    assert len(own) + len(below) <= BUDGETS_MAX
+    return own + below
+
+
+def _amount(sent: Sent, unit: Unit) -> int:
+    if unit == "usd":
+        return dollars(sent, "amount")
+    amount = whole_number(sent, "amount")
+    if amount is None:
+        raise InvalidRequest("Say how much.", param="amount")
+    return amount
+
+
+def _enforcement(sent: Sent) -> Enforcement:
+    return Enforcement(
+        hard_limit=bool(sent["hard_limit"]),
+        notify_on_exceed=bool(sent["notify_on_exceed"]),
+        auto_disable_on_exceed=bool(sent["auto_disable_on_exceed"]),
+    )
+
+
+def _one_of(sent: Sent, name: str, choices: dict[T, str]) -> T:
+    """Return which of the choices a field names.
+
+    Raises:
+        InvalidRequest: none of them.
+    """
+    found = next((each for each in choices if each == sent[name]), None)
+    if found is None:
+        raise InvalidRequest(f"Choose one of {', '.join(str(each) for each in choices)}.", param=name)
+    return found

@@ -1,0 +1,48 @@
+"""Translations of the pages: English is what stands in the source, the others are catalogues beside this file (gettext's .po)."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from babel.messages.pofile import read_po
+
+from tollkeeper.web.languages import Language
+
+
+class Catalogue:
+    """The texts of one language by their English."""
+
+    def __init__(self, texts: dict[str, tuple[str, ...]]) -> None:
+        self._texts = texts
+
+    def gettext(self, text: str) -> str:
+        """Return the text in this language; in English while nobody has translated it."""
+        found = self._texts.get(text)
+        return found[0] if found else text
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        """Return the form for a count. Of our languages only English tells one from many."""
+        found = self._texts.get(one)
+        if found:
+            return found[-1]
+        return one if count == 1 else many
+
+
+@cache
+def catalogue_of(language: Language) -> Catalogue:
+    """Return a language's catalogue."""
+    if language == "en":
+        return Catalogue({})
+    with files(__package__).joinpath("translations", f"{language}.po").open("rb") as file:
+        read = read_po(file, locale=language)
+    return Catalogue({_id(each.id): _texts(each.string) for each in read if each.id and not each.fuzzy and each.string})
+
+
+def _id(message_id: Any) -> str:
+    return str(message_id[0] if isinstance(message_id, list | tuple) else message_id)
+
+
+def _texts(string: Any) -> tuple[str, ...]:
+    return tuple(string) if isinstance(string, list | tuple) else (str(string),)

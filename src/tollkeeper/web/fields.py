@@ -1,0 +1,51 @@
+"""What people write into forms, read as what it means: whole numbers, amounts of dollars, lists of one entry a line."""
+
+from __future__ import annotations
+
+import re
+
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.money import parse_usd
+from tollkeeper.web.visitor import Sent
+
+_WHOLE = re.compile(r"[0-9]{1,15}")
+_ENTRIES_MAX = 500
+
+
+def whole_number(sent: Sent, name: str) -> int | None:
+    """Return a field as a whole number; None when it is left empty.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    text = sent[name].strip().replace(",", "")
+    if not text:
+        return None
+    if _WHOLE.fullmatch(text) is None:
+        raise InvalidRequest("Write a whole number without a sign.", param=name)
+    return int(text)
+
+
+def dollars(sent: Sent, name: str) -> int:
+    """Return a field as nano-dollars.
+
+    Raises:
+        InvalidRequest: it is no amount.
+    """
+    text = sent[name].strip().replace(",", "").removeprefix("$")
+    try:
+        return parse_usd(text)
+    except ValueError:
+        raise InvalidRequest("Write an amount in dollars, such as 500 or 12.50.", param=name) from None
+
+
+def lines_in(text: str) -> list[str]:
+    """Return the entries of a list that is written one a line, or with commas.
+
+    Raises:
+        InvalidRequest: more entries than anybody writes by hand.
+    """
+    found = [each.strip() for each in re.split(r"[\n,]", text) if each.strip()]
+    if len(found) > _ENTRIES_MAX:
+        raise InvalidRequest(f"A list may have {_ENTRIES_MAX} entries.")
+    return found

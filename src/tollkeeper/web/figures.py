@@ -1,0 +1,108 @@
+"""How figures are written on pages: money to the nano behind what is shown, counts, shares, durations, times of a timezone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
+from markupsafe import Markup
+
+from tollkeeper.domain.money import NANOS_PER_USD, format_usd
+from tollkeeper.domain.window import begin_of_day_us
+from tollkeeper.kit.clock import utc
+from tollkeeper.web.languages import Language
+
+DASH = "—"
+_US_PER_MS = 1000
+
+
+class Figures:
+    """Writes figures for one reader: their language, the organization's timezone."""
+
+    def __init__(self, language: Language, timezone: str) -> None:
+        self.language, self.timezone = language, timezone
+        self.zone = ZoneInfo(timezone)
+
+    def usd(self, nanos: int | None) -> Markup:
+        """Return an amount as it is read; what is exact to the nano stands behind it. None is no known amount."""
+        if nanos is None:
+            return Markup('<span class="none">{}</span>').format(DASH)
+        return Markup('<data class="usd" value="{}" title="${}">{}</data>').format(
+            nanos, format_usd(nanos), self.usd_text(nanos)
+        )
+
+    def usd_text(self, nanos: int) -> str:
+        """Return an amount as it is read: to the cent from a thousand dollars, with more digits the smaller it is."""
+        size = abs(nanos)
+        places = 2 if size >= 1000 * NANOS_PER_USD or not nanos else 4 if size >= NANOS_PER_USD else 6
+        if 0 < size < 1000:
+            places = 9
+        shown = (Decimal(size) / NANOS_PER_USD).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+        whole, _, part = f"{shown:f}".partition(".")
+        part = part.rstrip("0").ljust(2, "0")
+        return f"{'-' if nanos < 0 else ''}${format_decimal(int(whole), locale=self.language)}.{part}"
+
+    def plain(self, unit: str, amount: int) -> str:
+        """Return an amount as a field takes it: dollars exactly, or a whole number."""
+        return format_usd(amount) if unit == "usd" else str(amount)
+
+    def count(self, number: int | None) -> str:
+        """Return a whole number with its groups of digits."""
+        return DASH if number is None else format_decimal(number, locale=self.language)
+
+    def share(self, part: int, whole: int) -> str:
+        """Return a part of a whole in percent; a dash of nothing."""
+        if not whole:
+            return DASH
+        return format_percent(Decimal(part) / Decimal(whole), "#,##0.#%", locale=self.language)
+
+    def change(self, now: int, before: int) -> str:
+        """Return by how much something changed, in percent with its sign; a dash when there was nothing."""
+        if not before:
+            return DASH
+        by = Decimal(now - before) / Decimal(before)
+        return f"{'+' if by > 0 else ''}{format_percent(by, '#,##0.#%', locale=self.language)}"
+
+    def duration(self, us: int | None) -> str:
+        """Return a time span in milliseconds, or seconds from ten on."""
+        if us is None:
+            return DASH
+        if us >= 10_000_000:
+            return f"{format_decimal(Decimal(us // 100_000) / 10, locale=self.language)} s"
+        ms = Decimal(us) / _US_PER_MS
+        places = "1" if us >= 100 * _US_PER_MS else "0.1" if us >= _US_PER_MS else "0.001"
+        return f"{format_decimal(ms.quantize(Decimal(places)), locale=self.language)} ms"
+
+    def mean(self, us_total: int | None, number: int) -> str:
+        """Return the mean of time spans."""
+        return DASH if us_total is None or not number else self.duration(us_total // number)
+
+    def moment(self, at_us: int | None) -> Markup:
+        """Return a time as clocks in the organization's timezone show it."""
+        if at_us is None:
+            return Markup('<span class="none">{}</span>').format(DASH)
+        at = self.local(at_us)
+        shown = format_datetime(at, "yyyy-MM-dd HH:mm:ss", locale=self.language)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.isoformat(), f"{at.isoformat()} ({self.timezone})", shown
+        )
+
+    def day(self, at: date) -> str:
+        """Return a day in a few words: Mon, Nov 23."""
+        pattern = "M월 d일 (E)" if self.language == "ko" else "E, MMM d"
+        return format_date(at, pattern, locale=self.language)
+
+    def day_of(self, iso: str) -> str:
+        """Return a day that is written as a date, in a few words."""
+        return self.day(date.fromisoformat(iso))
+
+    def midnight_us(self, day: date) -> int:
+        """Return when a day begins in the organization's timezone."""
+        return begin_of_day_us(day, self.zone)
+
+    def local(self, at_us: int) -> datetime:
+        """Return a time in the organization's timezone."""
+        return utc(at_us).astimezone(self.zone)

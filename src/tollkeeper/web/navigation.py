@@ -1,0 +1,51 @@
+"""The menu: which pages a person is offered, by what they may do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tollkeeper.web.visitor import Visitor
+
+
+def _(text: str) -> str:
+    return text  # marks it for translation; it is translated when it is shown
+
+
+class Entry(NamedTuple):
+    """A line of the menu; `permissions`: any of them, or none needed."""
+
+    name: str
+    title: str
+    permissions: tuple[str, ...] = ()
+
+
+ENTRIES = (
+    Entry("overview", _("Overview")),
+    Entry("usage", _("Usage"), ("analytics:full", "analytics:read:aggregate", "analytics:own")),
+    Entry("budgets", _("Budgets"), ("quota:read", "quota:read:summary")),
+    Entry("keys", _("API keys"), ("api_key:read",)),
+)
+
+
+class Shown(NamedTuple):
+    name: str
+    title: str
+    address: str
+    is_current: bool
+
+
+def entries_for(visitor: Visitor) -> list[Shown]:
+    """Return the menu of a person in an organization; nothing without one."""
+    if visitor.visit is None or visitor.visit.organization is None:
+        return []
+    here = visitor.request.url.path
+    return [
+        Shown(
+            each.name,
+            visitor._(each.title),
+            f"{visitor.home}/{each.name}",
+            f"{here}/".startswith(f"{visitor.home}/{each.name}/"),
+        )
+        for each in ENTRIES
+        if not each.permissions or any(visitor.may(name) for name in each.permissions)
+    ]

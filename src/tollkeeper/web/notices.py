@@ -1,0 +1,32 @@
+"""What a page says about the change that led to it. The address carries a word for it, never the text."""
+
+from __future__ import annotations
+
+from tollkeeper.web.visitor import Visitor
+
+
+def _(text: str) -> str:
+    return text  # marks it for translation; it is translated when it is shown
+
+
+NOTICES: dict[str, str] = {
+    "saved": _("Saved."),
+    "created": _("Created."),
+    "deleted": _("Deleted."),
+    "key-disabled": _("The key is disabled. Every server refuses it within a second."),
+    "key-enabled": _("The key works again."),
+    "key-deleted": _("The key is deleted."),
+    "budget-saved": _("The budget is set."),
+    "budget-deleted": _("The budget is removed."),
+    "alert-added": _("The alert is set."),
+    "alert-removed": _("The alert is removed."),
+    "invited": _("The invitation is on its way."),
+    "sessions-ended": _("The other sessions are ended."),
+    "sent": _("Sent."),
+}
+
+
+def notice_of(visitor: Visitor) -> str:
+    """Return what to say; "" for nothing."""
+    text = NOTICES.get(visitor.query["done"])
+    return visitor._(text) if text else ""

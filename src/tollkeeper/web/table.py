@@ -1,0 +1,49 @@
+"""Which pages there are for people who are signed in: path, what shows it, what its forms do, which permission it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.responses import Response
+
+from tollkeeper.domain.permission import PERMISSIONS
+from tollkeeper.web import account, budgets, first_run, keys, live, overview, usage, welcome
+from tollkeeper.web.visitor import Visitor
+
+Handler = Callable[[Visitor], Awaitable[Response]]
+
+
+class PageRoute(msgspec.Struct, frozen=True):
+    """A page. `requires` is the permission that is asked for at the door, "" when every member may open it.
+
+    The use cases behind the page ask again, for the place that it is about.
+    """
+
+    path: str
+    show: Handler
+    act: Handler | None = None
+    requires: str = ""
+
+    def __post_init__(self) -> None:
+        assert not self.requires or self.requires in PERMISSIONS, self.requires
+
+
+STRANGERS_PAGES: tuple[PageRoute, ...] = (PageRoute(first_run.PATH, first_run.show, first_run.act),)
+"""Pages of whoever comes, without a session."""
+LOGIN_PAGES: tuple[PageRoute, ...] = (
+    PageRoute("/welcome", welcome.show, welcome.act),
+    PageRoute("/account", account.show, account.act),
+)
+"""Pages of a person, in no organization."""
+ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
+    PageRoute("/{organization}/overview", overview.show),
+    PageRoute("/{organization}/usage", usage.show),
+    PageRoute("/{organization}/keys", keys.show, requires="api_key:read"),
+    PageRoute("/{organization}/keys/new", keys.show_new, keys.make, requires="api_key:create:limited"),
+    PageRoute("/{organization}/keys/{key}", keys.show_one, keys.change_one, requires="api_key:read"),
+    PageRoute("/{organization}/budgets", budgets.show, requires="quota:read:summary"),
+    PageRoute("/{organization}/budgets/new", budgets.show_new, budgets.make, requires="quota:manage"),
+    PageRoute("/{organization}/budgets/{budget}", budgets.show_one, budgets.change_one, requires="quota:read"),
+    PageRoute("/{organization}/live", live.show),
+)

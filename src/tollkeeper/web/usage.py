@@ -1,0 +1,138 @@
+"""The usage page: calls of a time range, by whatever the API groups by, beside the time before, as chart and as table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from starlette.responses import Response
+
+from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_lines, parse_grouping
+from tollkeeper.web.answers import page
+from tollkeeper.web.breakdowns import name_of
+from tollkeeper.web.charts import Series, bar_chart
+from tollkeeper.web.usage_filters import FILTERS, Range, read_range
+from tollkeeper.web.visitor import Visitor
+
+LINES_MAX = 1000
+_SERIES_MAX = 8
+_POINTS_MAX = 100_000
+
+
+def _(text: str) -> str:
+    return text  # marks it for translation; it is translated when it is shown
+
+
+WAYS = {
+    "model": _("Model"),
+    "project": _("Project"),
+    "team": _("Team"),
+    "key": _("API key"),
+    "member": _("Person"),
+    "provider": _("Provider"),
+    "operation": _("Operation"),
+}
+_DETAILED = frozenset({"key", "member"})
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One group: its calls, and those of the time before; None when that is not compared or had none."""
+
+    name: str
+    value: str
+    line: UsageLine
+    before: UsageLine | None
+
+
+async def show(visitor: Visitor) -> Response:
+    """Answer the page."""
+    by = visitor.query["by"] or "model"
+    grouping = parse_grouping([by])
+    span = read_range(visitor)
+    filters = {column: values for word, column in FILTERS.items() if (values := visitor.query.all(word))}
+    question = Question(grouping, span.from_us, span.to_us, filters=filters, limit=LINES_MAX)
+    found = await visitor.look(list_lines, question)
+    before = None
+    if visitor.query["compare"]:
+        earlier = msgspec.structs.replace(question, from_us=span.before_us, to_us=span.from_us)
+        before = await visitor.look(list_lines, earlier)
+    rows = _rows(visitor, found, before)
+    timed = msgspec.structs.replace(question, grouping=parse_grouping([span.interval, by]), limit=_POINTS_MAX)
+    over_time = await visitor.look(list_lines, timed)
+    return await page(
+        visitor,
+        "usage.html",
+        by=by,
+        ways=[
+            (word, visitor._(title)) for word, title in WAYS.items() if word not in _DETAILED or _sees_details(visitor)
+        ],
+        span=span,
+        rows=rows,
+        total=_sum([row.line for row in rows]),
+        total_before=_sum(before.lines) if before is not None else None,
+        is_cut=found.has_more,
+        filters=[(word, value) for word in FILTERS for value in visitor.query.all(word)],
+        chart_data=_chart(visitor, over_time, rows, span),
+    )
+
+
+class Total(msgspec.Struct):
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    amount_nanos: int = 0
+    unpriced_requests: int = 0
+    latency_us_total: int = 0
+
+
+def _sum(lines: Iterable[UsageLine]) -> Total:
+    total = Total()
+    for line in lines:
+        for name in Total.__struct_fields__:
+            setattr(total, name, getattr(total, name) + (getattr(line, name) or 0))
+    return total
+
+
+def _value(line: UsageLine) -> str:
+    return next(iter(line.group.values()), None) or ""
+
+
+def _rows(visitor: Visitor, found: LinePage, before: LinePage | None) -> list[Row]:
+    """Return the groups, the dearest first."""
+    earlier = {_value(line): line for line in before.lines} if before else {}
+    rows = []
+    for line in found.lines:
+        column, value = next(iter(line.group.items()))
+        name = name_of(visitor, column, value, found.names.get(column, {}))
+        rows.append(Row(name, value or "", line, earlier.get(value or "")))
+    return sorted(rows, key=lambda row: (-(row.line.amount_nanos or 0), -row.line.requests, row.value))
+
+
+def _chart(visitor: Visitor, over_time: LinePage, rows: list[Row], span: Range) -> object:
+    """Return the costs over time, stacked: the dearest groups, and all others as one."""
+    figures = visitor.figures
+    begins = span.begins(figures)
+    index = {from_us: at for at, from_us in enumerate(begins)}
+    named = {row.value: at for at, row in enumerate(rows[:_SERIES_MAX])}
+    names = [row.name for row in rows[:_SERIES_MAX]]
+    if len(rows) > _SERIES_MAX:
+        names.append(visitor._("Others"))
+    values = [[0] * len(begins) for _name in names]
+    for line in over_time.lines:
+        at = index.get(line.from_us)
+        assert at is not None, "a line begins where its bucket does"
+        values[named.get(_value(line), _SERIES_MAX)][at] += line.amount_nanos or 0
+    return bar_chart(
+        title=visitor._("Cost over time"),
+        labels=span.labels(figures),
+        series=[
+            Series(name, row, [figures.usd_text(value) for value in row])
+            for name, row in zip(names, values, strict=True)
+        ],
+        is_stacked=True,
+    )
+
+
+def _sees_details(visitor: Visitor) -> bool:
+    return visitor.may("analytics:full") or visitor.may("analytics:own")

@@ -1,0 +1,84 @@
+"""The time range and filters of a usage page as its address says them, so that a link shows the same to whoever may see it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Literal
+
+import msgspec
+
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.kit.clock import now_us
+from tollkeeper.web.figures import Figures
+from tollkeeper.web.visitor import Visitor
+
+FILTERS = {
+    "model": "model",
+    "project": "project_id",
+    "team": "team_id",
+    "key": "api_key_id",
+    "member": "member_id",
+    "provider": "provider",
+    "operation": "operation",
+}
+"""The word in the address -> the column of the reports."""
+DAYS = 30
+DAYS_MAX = 400
+_HOURS_DAYS_MAX = 3
+_US_PER_HOUR = 3_600_000_000
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Whole local days, `last` included; `before_us` is where as many days before them begin."""
+
+    first: date
+    last: date
+    from_us: int
+    to_us: int
+    before_us: int
+    interval: Literal["day", "hour"]
+
+    def begins(self, figures: Figures) -> list[int]:
+        """Return when each bucket of the range begins."""
+        if self.interval == "hour":
+            return list(range(-(-self.from_us // _US_PER_HOUR) * _US_PER_HOUR, self.to_us, _US_PER_HOUR))
+        days = (self.last - self.first).days + 1
+        return [figures.midnight_us(self.first + timedelta(days=each)) for each in range(days)]
+
+    def labels(self, figures: Figures) -> list[str]:
+        """Return how each bucket is read."""
+        if self.interval == "hour":
+            return [f"{figures.local(at_us):%m-%d %H:%M}" for at_us in self.begins(figures)]
+        return [figures.day(figures.local(at_us).date()) for at_us in self.begins(figures)]
+
+
+def read_range(visitor: Visitor) -> Range:
+    """Read `from` and `to`, days of the organization's timezone; without them the last thirty.
+
+    Raises:
+        InvalidRequest: no dates, the wrong way round, or too many days.
+    """
+    figures = visitor.figures
+    today = figures.local(now_us()).date()
+    last = _day(visitor.query["to"], "to") or today
+    first = _day(visitor.query["from"], "from") or last - timedelta(days=DAYS - 1)
+    days = (last - first).days + 1
+    if not 1 <= days <= DAYS_MAX or not 1971 <= first.year <= last.year < 2100:
+        raise InvalidRequest(f"Ask for 1 to {DAYS_MAX} days, the first one first.", param="from")
+    return Range(
+        first,
+        last,
+        figures.midnight_us(first),
+        figures.midnight_us(last + timedelta(days=1)),
+        figures.midnight_us(first - timedelta(days=days)),
+        "hour" if days <= _HOURS_DAYS_MAX else "day",
+    )
+
+
+def _day(text: str, param: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest("A day is written like 2026-11-23.", param=param) from None

@@ -1,0 +1,131 @@
+"""The pages of signed-in people: who gets in, whose organization it is, whose form it is, and what every answer carries."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.keys.workshop import Workshop, open_workshop
+from tests.tenancy.company import Person, found_company
+from tests.web.visitors import OURS, Browser, browser_of, faces_of
+
+from tollkeeper.store.engine import Store
+from tollkeeper.web.table import LOGIN_PAGES, ORGANIZATION_PAGES
+
+PAGES = [each.path for each in ORGANIZATION_PAGES]
+
+
+@pytest.fixture
+async def workshop(store: Store) -> Workshop:
+    return await open_workshop(store)
+
+
+def everybody(workshop: Workshop) -> dict[str, Person]:
+    return {name: value for name, value in vars(workshop).items() if isinstance(value, Person)}
+
+
+def filled(path: str, organization_id: str) -> str:
+    return re.sub(r"\{\w+\}", "thing_00000000000000000000", path.replace("{organization}", organization_id))
+
+
+async def test_a_stranger_is_sent_to_sign_in_and_back_to_the_page(workshop: Workshop) -> None:
+    stranger = Browser(faces_of(workshop.store))
+    answer = await stranger.open(f"/{workshop.company.id}/usage?by=project")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        f"/sign-in?next=%2F{workshop.company.id}%2Fusage%3Fby%3Dproject",
+    )
+    assert workshop.company.organization.name not in answer.text
+
+
+async def test_no_page_tells_anything_of_a_foreign_organization(workshop: Workshop) -> None:
+    other = await found_company(workshop.store, "Elsewhere & Co")
+    faces = faces_of(workshop.store)
+    for person in everybody(workshop).values():
+        browser = await browser_of(faces, workshop.company, person)
+        for path in PAGES:
+            answer = await browser.open(filled(path, other.id))
+            assert answer.status_code == 404, path
+            assert "Elsewhere" not in answer.text
+            sent = await browser.send(filled(path, other.id), {"do": "delete", "name": "x"})
+            assert sent.status_code in {400, 404}, path
+    assert await other.events("api_key.create") == []
+
+
+async def test_every_page_answers_every_role_without_a_fault_of_ours(workshop: Workshop) -> None:
+    faces = faces_of(workshop.store)
+    for name, person in everybody(workshop).items():
+        browser = await browser_of(faces, workshop.company, person)
+        for path in PAGES:
+            if path.endswith("/live"):
+                continue  # it does not end; see below
+            answer = await browser.open(filled(path, workshop.company.id))
+            assert answer.status_code in {200, 403, 404}, (name, path, answer.text)
+        for page in LOGIN_PAGES:
+            assert (await browser.open(page.path)).status_code == 200, (name, page.path)
+
+
+async def test_a_form_needs_our_own_page_and_the_sessions_own_token(workshop: Workshop) -> None:
+    faces, path = faces_of(workshop.store), f"/{workshop.company.id}/keys/new"
+    browser = await browser_of(faces, workshop.company, workshop.admin)
+    page = (await browser.open(path)).text
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+    assert token is not None
+    fields = {"csrf": token[1], "name": "k", "project": workshop.search.id, "kind": "service"}
+    for headers in (
+        {},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://evil.test"},
+    ):
+        refused = await browser.client.post(path, data=fields, headers=headers)
+        assert refused.status_code == 403, headers
+    for wrong in ("", "0" * 64):
+        refused = await browser.client.post(path, data=fields | {"csrf": wrong}, headers=OURS)
+        assert refused.status_code == 403
+    other = await browser_of(faces, workshop.company, workshop.admin)
+    assert (await other.client.post(path, data=fields, headers=OURS)).status_code == 403
+    assert await workshop.company.events("api_key.create") == []
+    made = await browser.client.post(path, data=fields, headers={"origin": "http://tollkeeper.test"})
+    assert made.status_code == 200
+    assert "sk-tk-" in made.text
+
+
+async def test_every_answer_keeps_to_itself_what_it_shows(workshop: Workshop) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    answer = await browser.open(f"/{workshop.company.id}/overview")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert not re.search(r"<script(?![^>]*(src=|application/json))", answer.text)
+    assert not re.search(r"\s(style|on\w+)=", answer.text)
+    for address in re.findall(r'(?:src|href)="(/assets/[^"]+)"', answer.text):
+        asset = await browser.open(address, headers={"accept-encoding": "gzip"})
+        assert (asset.status_code, asset.headers["content-encoding"]) == (200, "gzip"), address
+        assert "immutable" in asset.headers["cache-control"]
+
+
+async def test_a_first_load_is_small(workshop: Workshop) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    page = await browser.open(f"/{workshop.company.id}/overview")
+    size = len(page.content)
+    for address in set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text)):
+        async with browser.client.stream("GET", address, headers={"accept-encoding": "gzip"}) as answer:
+            size += sum([len(part) async for part in answer.aiter_raw()])
+    assert size <= 400 * 1024
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/../pages.py", "/assets/face.0000000000000000.css", "/assets/", "/org_x/nothing"]
+)
+async def test_what_is_not_there_is_not_found(workshop: Workshop, path: str) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    assert (await browser.open(path)).status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"\xff=1", b"a=%00", b"&".join([b"a=1"] * 600), b"a=" + b"x" * 300_000])
+async def test_a_form_that_cannot_be_one_is_refused(workshop: Workshop, body: bytes) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    answer = await browser.client.post(f"/{workshop.company.id}/keys/new", content=body, headers=OURS)
+    assert answer.status_code in {400, 413}

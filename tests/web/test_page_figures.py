@@ -1,0 +1,90 @@
+"""Figures on pages are the calls' own, to the nano, for every role; totals of a chart are the table's."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import pytest
+from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
+from tests.web.visitors import amounts, browser_of, faces_of
+
+from tollkeeper.kit.clock import now_us
+from tollkeeper.store.engine import Store
+from tollkeeper.web.figures import Figures
+
+
+@pytest.fixture
+async def busy(store: Store) -> Ledger:
+    ledger, dice, at_us = await open_ledger(store), random.Random(4), now_us()
+    await ledger.add([at_us - dice.randrange(20 * DAY_US) for _ in range(200)], seed=1)
+    return ledger
+
+
+def cost(calls: list[Known]) -> int:
+    return sum(call.record.amount_nanos or 0 for call in calls)
+
+
+def chart_of(html: str) -> dict[str, object]:
+    found = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    chart: dict[str, object] = json.loads(found[1])
+    return chart
+
+
+@pytest.mark.parametrize("by", ["model", "project", "team", "key", "member", "provider", "operation"])
+async def test_a_table_of_usage_adds_up_to_all_calls_and_so_does_its_chart(busy: Ledger, by: str) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/usage?by={by}")).text
+    *lines, total = amounts(page)
+    assert total == sum(lines) == cost(busy.calls)
+    series = chart_of(page)["series"]
+    assert isinstance(series, list)
+    assert sum(sum(each["values"]) for each in series) == total
+
+
+async def test_a_lead_sees_the_teams_calls_and_nobody_elses(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.lead)
+    page = (await browser.open(f"/{busy.id}/usage?by=project")).text
+    assert amounts(page)[-1] == cost([call for call in busy.calls if call.team_id == busy.workshop.team.id])
+    assert "ops" not in re.findall(r'<th scope="row"[^>]*>([^<]+)<', page)
+
+
+async def test_a_filter_and_the_time_before_count_what_they_say(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/usage?by=model&model=gpt-4o&compare=1")).text
+    expected = cost([call for call in busy.calls if call.value("model") == "gpt-4o"])
+    assert amounts(page)[-2:] == [expected, 0]
+
+
+async def test_the_overview_says_what_thirty_days_cost(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    assert cost(busy.calls) in amounts((await browser.open(f"/{busy.id}/overview")).text)
+
+
+@pytest.mark.parametrize(
+    "query", ["from=2026-13-01", "from=2026-11-02&to=2026-11-01", "by=nonsense", "from=0001-01-01"]
+)
+async def test_a_question_that_makes_no_sense_is_told_so(busy: Ledger, query: str) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    assert (await browser.open(f"/{busy.id}/usage?{query}")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("nanos", "shown"),
+    [
+        (0, "$0.00"),
+        (1, "$0.000000001"),
+        (999, "$0.000000999"),
+        (742_000, "$0.000742"),
+        (1_000_000_000, "$1.00"),
+        (12_345_678_901, "$12.3457"),
+        (1_234_567_890_123, "$1,234.57"),
+        (-5_000_000, "-$0.005"),
+    ],
+)
+def test_amounts_are_read_easily_and_stay_exact_behind(nanos: int, shown: str) -> None:
+    written = str(Figures("en", "UTC").usd(nanos))
+    assert f">{shown}<" in written
+    assert f'value="{nanos}"' in written

@@ -1,0 +1,64 @@
+"""People with browsers of their own at the pages: who they are is what their session's cookie says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+from tests.security.realms import new_session
+from tests.tenancy.company import PEPPER, Company, Person
+
+from tollkeeper.admin.app import make_app
+from tollkeeper.bootstrap.faces import Faces
+from tollkeeper.control.account_rules import AccountRules
+from tollkeeper.control.administration import Administration, Secrets
+from tollkeeper.control.people import People
+from tollkeeper.control.sessions import SESSION_COOKIE
+from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.store.directory import StoreDirectory
+from tollkeeper.store.engine import Store
+from tollkeeper.web.face import Face
+from tollkeeper.web.pages import make_pages
+
+OURS = {"sec-fetch-site": "same-origin"}
+_CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+_ONCE = re.compile(r'name="once" value="(\w+)"')
+
+
+def faces_of(store: Store, *, rules: AccountRules | None = None) -> Faces:
+    administration = Administration(store, Secrets.of(PEPPER))
+    people = People(administration, rules or AccountRules())
+    authenticator = Authenticator(StoreDirectory(store), PEPPER)
+    api = make_app(
+        administration=administration, authenticator=authenticator, people=people, pages=make_pages(has_accounts=True)
+    )
+    return Faces(Face(administration, people), api)
+
+
+class Browser:
+    """One person's browser; without a person, a stranger's."""
+
+    def __init__(self, faces: Faces, token: str = "") -> None:
+        transport = httpx.ASGITransport(faces, raise_app_exceptions=False)  # type: ignore[arg-type]
+        cookies = {SESSION_COOKIE: token} if token else {}
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://tollkeeper.test", cookies=cookies)
+
+    async def open(self, path: str, **more: Any) -> httpx.Response:
+        return await self.client.get(path, **more)
+
+    async def send(self, path: str, fields: dict[str, str], *, seen: str | None = None) -> httpx.Response:
+        """Send a form of a page, as the browser would after having opened it."""
+        page = seen if seen is not None else (await self.open(path)).text
+        csrf, once = _CSRF.search(page), _ONCE.search(page)
+        own = {"csrf": csrf[1] if csrf else "", "once": once[1] if once else ""}
+        return await self.client.post(path, data=own | fields, headers=OURS)
+
+
+async def browser_of(faces: Faces, company: Company, person: Person) -> Browser:
+    return Browser(faces, await new_session(company, person))
+
+
+def amounts(html: str) -> list[int]:
+    """Return every amount of money on a page, in nano-dollars."""
+    return [int(each) for each in re.findall(r'<data class="usd" value="(-?\d+)"', html)]
