@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.reference import cli, configuration, dimensions, errors, permissions, translations
+from scripts.reference import cli, configuration, dimensions, errors, metrics, permissions, translations
 
 FOLDER = Path("docs") / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -13,6 +13,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration.render,
     "dimensions.md": dimensions.render,
     "errors.md": errors.render,
+    "metrics.md": metrics.render,
     "permissions.md": permissions.render,
     "translations.md": translations.render,
 }

@@ -62,6 +62,8 @@ LATER = {
     "asyncpg": "a database that is PostgreSQL",
     "tiktoken": "nothing: counting has a process of its own",
     "yaml": "nothing",
+    "prometheus_client": "the first scrape",
+    "opentelemetry": "traces, where they are on",
 }
 
 

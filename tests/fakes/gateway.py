@@ -20,6 +20,8 @@ from tests.fakes.ports import (
 )
 from tests.fakes.upstream import EVENTS, REQUEST_ID, FakeUpstream, Script, Step
 
+from tollkeeper.bootstrap.observer import Observer
+from tollkeeper.bootstrap.traced_parts import TracedAuthenticator
 from tollkeeper.domain.api_key import ApiKey, KeyStatus, write_key
 from tollkeeper.domain.deployment import Provider, Route, RouteTable
 from tollkeeper.domain.limit import Limit
@@ -31,13 +33,15 @@ from tollkeeper.gateway.files import FileRoutes
 from tollkeeper.gateway.holding import Holder
 from tollkeeper.gateway.models import ModelList
 from tollkeeper.gateway.pipeline import Pipeline
-from tollkeeper.gateway.relay import Relay, RelaySettings
+from tollkeeper.gateway.relay import RelaySettings
 from tollkeeper.gateway.response_ids import ResponseIds
 from tollkeeper.gateway.stored_responses import StoredResponses
 from tollkeeper.gateway.token_counts import TokenCounts
 from tollkeeper.kit.id_seal import IdSeal
 from tollkeeper.kit.secrets import keyed_digest
 from tollkeeper.limits.deployments import LiveDeployments
+from tollkeeper.observability.call_counts import CountedCalls
+from tollkeeper.observability.label_names import LabelNames
 from tollkeeper.ports.files import Files
 from tollkeeper.ports.prices import Prices
 from tollkeeper.ports.upstream import Deadlines
@@ -84,6 +88,7 @@ class FakeGateway:
         provider_wait_us: int = 0,
         prices: Prices | None = None,
         files: Files | None = None,
+        observer: Observer | None = None,
         **relay_changes: Any,
     ) -> None:
         self.log: list[str] = []
@@ -104,25 +109,29 @@ class FakeGateway:
         }
         self.deployments = LiveDeployments()
         relay_settings = RelaySettings(**{**settings, **relay_changes})
-        self.relay = Relay(self.upstream, relay_settings)
+        names = LabelNames([provider.name, *(each.provider.name for route in routes for each in route.deployments)])
+        self.observer = observer or Observer(CountedCalls(names), None, None)
+        self.relay = self.observer.relay(self.upstream, relay_settings)
         self.ids, self.backgrounds = ResponseIds(IdSeal(PEPPER)), Backgrounds(self.upstream)
-        authenticator = Authenticator(self.directory, PEPPER)
+        kind = Authenticator if self.observer.tracer is None else TracedAuthenticator
+        authenticator = kind(self.directory, PEPPER)
         table = RouteTable(list(routes), [provider], Catalogue())
         pipeline = Pipeline(
             authenticator,
             table,
-            self.limiter,
+            self.observer.limiter(self.limiter),
             Holder(self.budgets, self.counter),
-            self.ledger,
+            self.observer.ledger(self.ledger),
             prices or FakePrices(),
             self.relay,
             self.counter,
             self.refusals,
-            self.deployments,
+            self.observer.deployments(self.deployments),
             self.ids,
             self.backgrounds,
             100_000,
             provider_wait_us,
+            counts=self.observer.counted,
         )
         stored = StoredResponses(
             authenticator, table, self.limiter, self.ids, self.backgrounds, self.upstream, relay_settings
@@ -130,7 +139,8 @@ class FakeGateway:
         models = ModelList(table, FakePrices(), KNOWN_MODELS, created_s=0)
         file_routes = FileRoutes(pipeline, files or FakeFiles(), self.upstream, relay_settings)
         counts = TokenCounts(pipeline, self.upstream, Deadlines())
-        self.app = Gateway(pipeline, models, counts, stored=stored, files=file_routes)
+        tracer = self.observer.tracer
+        self.app = Gateway(pipeline, models, counts, stored=stored, files=file_routes, tracer=tracer)
 
     def client(self, body: Any = None, *, key: str | None = GOOD_KEY, **options: Any) -> FakeClient:
         """Return a client that is about to ask; a chat call unless told otherwise."""

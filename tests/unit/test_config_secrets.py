@@ -103,7 +103,14 @@ def test_a_command_cannot_come_from_the_environment(tmp_path: Path) -> None:
 def test_every_setting_that_runs_a_program_has_the_ending_that_keeps_it_in_the_file() -> None:
     kinds = [each for each in vars(sections).values() if isinstance(each, type) and issubclass(each, config.Section)]
     names = {name for kind in kinds for name in kind.__struct_fields__ if "command" in name}
-    assert names == {"pepper_command", "password_command", "client_secret_command", "api_key_command"}
+    assert names == {
+        "pepper_command",
+        "password_command",
+        "client_secret_command",
+        "api_key_command",
+        "token_command",
+        "headers_command",
+    }
     assert all(name.endswith(config.FILE_ONLY_ENDING) for name in names)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tollkeeper import config
+from tollkeeper.bootstrap.observer import Observer, open_observer
 from tollkeeper.domain.errors import ConfigurationError
 from tollkeeper.domain.model_card import KnownModels
 from tollkeeper.gateway.asgi import Gateway
@@ -59,10 +60,16 @@ Closers = list[Callable[[], Awaitable[object]]]
 
 
 class DataPlane(msgspec.Struct, frozen=True):
-    """What serves calls, and the ledger that says whether it admits any."""
+    """What serves calls, the ledger that says whether it admits any, and the other parts that have figures of their own."""
 
     gateway: Gateway
     ledger: JournaledLedger
+    budgets: LeasedBudgets
+    client: UpstreamClient
+    relay: Relay
+    backgrounds: Backgrounds
+    refusals: BatchedRefusalLog
+    observer: Observer
 
 
 class Tables(msgspec.Struct, frozen=True):
@@ -90,6 +97,7 @@ async def make_data_plane(  # what a replica has put together
     settings = configuration.settings
     leases = StoreLeases(store)
     ledger = await _open_ledger(settings.journal, store, leases)
+    observer = open_observer(configuration, instance=ledger.holder, closers=closers)
     budgets = LeasedBudgets(leases, holder=ledger.holder, on_bug=_end_process)
     closers.append(lambda: _close_ledger(ledger, budgets, timeout_s=settings.server.shutdown_grace_s))
     ledger.on_flushed(budgets.flushed)
@@ -99,18 +107,9 @@ async def make_data_plane(  # what a replica has put together
     client = _upstream_client(configuration)
     closers.append(client.aclose)
     relay_settings = _relay_settings(settings.upstream, client_stall_s=settings.server.client_stall_s)
-    relay = Relay(client, relay_settings)
+    relay = observer.relay(client, relay_settings)
     ids, backgrounds = ResponseIds(seal), Backgrounds(client)
-    rates = Rates()
-    shares = Shares(
-        rates,
-        StoreRateDemands(store),
-        holder=ledger.holder,
-        replicas=lambda: budgets.replicas,
-        when_unavailable=settings.limits.rates_when_unavailable,
-    )
-    shares.start()
-    closers.append(shares.aclose)
+    rates = _open_rates(settings.limits, store, ledger.holder, lambda: budgets.replicas, closers)
     refusals = BatchedRefusalLog(RefusedCalls(store))
     refusals.start()
     closers.append(refusals.aclose)
@@ -118,19 +117,20 @@ async def make_data_plane(  # what a replica has put together
     pipeline = Pipeline(
         authenticator,
         tables.routes,
-        rates,
+        observer.limiter(rates),
         Holder(budgets, counter),
-        ledger,
+        observer.ledger(ledger),
         tables.prices,
         relay,
         counter,
         refusals,
-        deployments,
+        observer.deployments(deployments),
         ids,
         backgrounds,
         settings.server.body_bytes_max,
         int(settings.upstream.wait_s * 1_000_000),
         configuration.trusted_proxies,
+        observer.counted,
     )
     closers.append(backgrounds.aclose)  # which settles: after the limits' parts are there, before they are closed
     stored = StoredResponses(
@@ -139,9 +139,25 @@ async def make_data_plane(  # what a replica has put together
     models = ModelList(tables.routes, tables.prices, tables.known, created_s=clock.now_us() // 1_000_000)
     files = FileRoutes(pipeline, StoreFiles(store), client, relay_settings)
     counts = TokenCounts(pipeline, client, relay_settings.deadlines)
-    gateway = Gateway(pipeline, models, counts, stored=stored, files=files)
+    gateway = Gateway(pipeline, models, counts, stored=stored, files=files, tracer=observer.tracer)
     closers.append(lambda: _wait_for_calls(gateway))
-    return DataPlane(gateway, ledger)
+    return DataPlane(gateway, ledger, budgets, client, relay, backgrounds, refusals, observer)
+
+
+def _open_rates(
+    limits: config.Limits, store: Store, holder: str, replicas: Callable[[], int], closers: Closers
+) -> Rates:
+    rates = Rates()
+    shares = Shares(
+        rates,
+        StoreRateDemands(store),
+        holder=holder,
+        replicas=replicas,
+        when_unavailable=limits.rates_when_unavailable,
+    )
+    shares.start()
+    closers.append(shares.aclose)
+    return rates
 
 
 def _open_deployments(store: Store, holder: str, replicas: Callable[[], int], closers: Closers) -> LiveDeployments:

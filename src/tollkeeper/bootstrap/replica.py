@@ -14,6 +14,8 @@ from tollkeeper.admin.probes import Probes
 from tollkeeper.bootstrap.control_plane import make_people, make_schedule
 from tollkeeper.bootstrap.data_plane import Closers, DataPlane, Tables, make_data_plane
 from tollkeeper.bootstrap.late_administration import App, LateAdministration
+from tollkeeper.bootstrap.metrics import ProcessFigures, open_metrics
+from tollkeeper.bootstrap.traced_parts import TracedAuthenticator
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.control.installation import check_pepper, load_pepper
 from tollkeeper.control.live_routes import LiveRoutes
@@ -24,8 +26,10 @@ from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.gateway.authentication import Authenticator
 from tollkeeper.gateway.client import Receive, Scope, Send
 from tollkeeper.gateway.server_protocol import Bounds, ServerProtocol, sweep_forever
+from tollkeeper.jobs.schedule import Schedule
 from tollkeeper.kit.tasks import TaskGroup
 from tollkeeper.observability import logging as observability
+from tollkeeper.observability.metrics_page import MetricsPage
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.known_models import CatalogueModels
 from tollkeeper.store.directory import StoreDirectory
@@ -56,8 +60,11 @@ class Replica:
         self._tasks = TaskGroup()
         self._closers: Closers = []
         self._data_plane: DataPlane | None = None
+        self._schedule: Schedule | None = None
         self._probes: Probes | None = None
         self._probing: App | None = None
+        self._metrics: MetricsPage | None = None
+        self._measuring: App | None = None
         self._control: App | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -71,6 +78,8 @@ class Replica:
         assert self._control is not None, "nothing is served before the start"
         if self._probes.owns(scope):
             return self._probing(scope, receive, send)
+        if self._measuring is not None and self._metrics is not None and self._metrics.owns(scope):
+            return self._measuring(scope, receive, send)
         return self._control(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -112,7 +121,8 @@ class Replica:
         await directory.start()
         await prices.reload()  # after the directory follows the changes: none can fall between the two
         await routes.reload()
-        authenticator = Authenticator(directory, secrets.pepper)
+        kind = TracedAuthenticator if settings.tracing.enabled else Authenticator
+        authenticator = kind(directory, secrets.pepper)
         if settings.server.role != "control":
             tables = Tables(routes, prices, CatalogueModels(catalogue))
             self._data_plane = await make_data_plane(
@@ -123,13 +133,17 @@ class Replica:
         self._probes = Probes(administration, self._readiness)
         self._probing = Envelope(self._probes)
         self._control = self._make_control(administration, authenticator, self._probes)
+        if settings.metrics.enabled:
+            jobs = () if self._schedule is None else self._schedule.figures
+            self._metrics = open_metrics(configuration, ProcessFigures(store, self._data_plane, jobs), self._closers)
+            self._measuring = Envelope(self._metrics)
 
     def _make_control(self, administration: Administration, authenticator: Authenticator, probes: Probes) -> App:
         has_administration = self._settings.server.role != "gateway"
         people = make_people(self._configuration, administration)
         self._closers.append(people.aclose)
         if has_administration:
-            schedule = make_schedule(self._configuration, administration)
+            schedule = self._schedule = make_schedule(self._configuration, administration)
             self._closers.append(schedule.aclose)
             schedule.start()
 

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -49,9 +50,13 @@ def serve(
     configuration = config.load()
     server = configuration.settings.server
     observability.set_up(configuration.settings.logging.level)
-    if server.workers > 1:
-        asyncio.run(check_ready(configuration))  # once, instead of every worker failing for itself
-    _serve(configuration, _listen(server.host, server.port))
+    if server.workers == 1:
+        _serve(configuration, _listen(server.host, server.port))
+        return
+    asyncio.run(check_ready(configuration))  # once, instead of every worker failing for itself
+    with _folder_for_figures(configuration.settings.metrics) as folder:
+        _hand_down({"TOLLKEEPER_METRICS__DIRECTORY": folder})
+        _serve(configuration, _listen(server.host, server.port))
 
 
 def _serve(configuration: config.Configuration, listener: socket.socket) -> None:
@@ -109,6 +114,16 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _folder_for_figures(metrics: config.Metrics) -> Iterator[str | None]:
+    """Yield a temporary folder in which workers leave figures for each other; None where another is set, or none needed."""
+    if metrics.directory or not metrics.enabled:
+        yield None
+        return
+    with TemporaryDirectory(prefix="tollkeeper-figures-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,6 +26,7 @@ from tollkeeper.config.sections import (
     Keys,
     Limits,
     Logging,
+    Metrics,
     ModelEntry,
     OidcEntry,
     ProviderEntry,
@@ -33,6 +34,7 @@ from tollkeeper.config.sections import (
     Server,
     Settings,
     TierEntry,
+    Tracing,
     Upstream,
 )
 
@@ -53,6 +55,7 @@ __all__ = [
     "Keys",
     "Limits",
     "Logging",
+    "Metrics",
     "ModelEntry",
     "OidcEntry",
     "OidcProvider",
@@ -61,6 +64,7 @@ __all__ = [
     "Server",
     "Settings",
     "TierEntry",
+    "Tracing",
     "Upstream",
     "load",
 ]

@@ -10,6 +10,11 @@ from typing import Any, get_origin
 
 import msgspec
 
+from tollkeeper.config.observation import (
+    metrics_network_texts,
+    resolve_metrics_token,
+    resolve_tracing_headers,
+)
 from tollkeeper.config.people import OidcProvider, resolve_email_password, resolve_oidc, resolve_public_url
 from tollkeeper.config.providers import resolve_providers, resolve_routes
 from tollkeeper.config.secrets import Secrets
@@ -45,6 +50,9 @@ class Configuration(msgspec.Struct, frozen=True):
     email_password: str
     oidc: tuple[OidcProvider, ...]
     tiers: dict[str, Tier]
+    metrics_networks: Networks
+    metrics_token: str
+    tracing_headers: dict[str, str]
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -81,6 +89,9 @@ def load(
         email_password=resolve_email_password(settings.email, secrets),
         oidc=resolve_oidc(settings.oidc, secrets),
         tiers=resolve_tiers(settings),
+        metrics_networks=_networks("metrics.networks", metrics_network_texts(settings)),
+        metrics_token=resolve_metrics_token(settings.metrics, secrets),
+        tracing_headers=resolve_tracing_headers(settings.tracing, secrets),
         warnings=secrets.warnings,
     )
 

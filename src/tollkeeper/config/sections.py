@@ -180,6 +180,44 @@ class Logging(Section, frozen=True):
     """The least severe level that is logged."""
 
 
+class Metrics(Section, frozen=True):
+    """Figures for Prometheus, at `/metrics` of every process; see [observing Tollkeeper](../how-to/observe.md)."""
+
+    enabled: bool = True
+    """Whether there is such a route."""
+    networks: tuple[str, ...] = ()
+    """Addresses and networks (`10.20.0.0/16`) that read without a token, besides this machine and `upstream.private_networks`."""
+    token_env: str = ""
+    """The environment variable that holds the token of who reads from elsewhere, sent as `Authorization: Bearer`."""
+    token_file: str = ""
+    """A file that holds it."""
+    token_command: tuple[str, ...] = ()
+    """A program and its arguments that print it."""
+    directory: str = ""
+    """A folder of its own in which the workers of one server leave figures for each other; a temporary one when left out."""
+
+
+class Tracing(Section, frozen=True):
+    """Traces of calls, sent to an OpenTelemetry collector; see [observing Tollkeeper](../how-to/observe.md#traces)."""
+
+    enabled: bool = False
+    """Whether calls are traced."""
+    endpoint: str = "http://127.0.0.1:4318/v1/traces"
+    """Where traces go: OTLP over HTTP, with the whole path."""
+    headers_env: str = ""
+    """The environment variable that holds headers for the collector, such as `authorization=Bearer abc,x-team=ai`."""
+    headers_file: str = ""
+    """A file that holds them."""
+    headers_command: tuple[str, ...] = ()
+    """A program and its arguments that print them."""
+    sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """Which part of the calls is traced whose client does not say, in `traceparent`, whether its own trace is kept."""
+    service_name: str = "tollkeeper"
+    """What this installation is called in traces."""
+    queue_max: Size = 2048
+    """How many traces wait for the collector; further ones are dropped and counted."""
+
+
 class OidcEntry(Section, frozen=True):
     """An identity provider (OpenID Connect) that people sign in with."""
 
@@ -287,6 +325,8 @@ class Settings(Section, frozen=True):
     limits: Limits = Limits()
     credits: Credits = Credits()
     logging: Logging = Logging()
+    metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     oidc: tuple[OidcEntry, ...] = ()
     tiers: dict[str, TierEntry] = {}
     providers: tuple[ProviderEntry, ...] = ()

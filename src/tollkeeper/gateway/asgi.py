@@ -16,6 +16,7 @@ from tollkeeper.gateway.wire.media_body import FORM_OPERATIONS
 from tollkeeper.gateway.wire.multipart import is_form
 from tollkeeper.gateway.wire.parsing import Asked, asked_of, query_value
 from tollkeeper.gateway.wire.token_counts import count_asked
+from tollkeeper.ports.call_tracing import CallTracer
 from tollkeeper.refusals import InternalError, MethodNotAllowed
 
 _log = logging.getLogger(__name__)
@@ -25,10 +26,18 @@ class Gateway:
     """The data plane as an ASGI application; `in_flight` counts the calls under way."""
 
     def __init__(
-        self, pipeline: Pipeline, models: ModelList, counts: TokenCounts, *, stored: StoredResponses, files: FileRoutes
+        self,
+        pipeline: Pipeline,
+        models: ModelList,
+        counts: TokenCounts,
+        *,
+        stored: StoredResponses,
+        files: FileRoutes,
+        tracer: CallTracer | None = None,
     ) -> None:
         self._pipeline, self._models, self._counts = pipeline, models, counts
         self._stored, self._files = stored, files
+        self._tracer = tracer
         self.in_flight = 0
 
     def owns(self, path: str) -> bool:
@@ -48,12 +57,35 @@ class Gateway:
                 await client.refuse(refusal)
             else:
                 _take_key_of_query(client)
-                await self._pipeline.handle(client, asked)
+                if self._tracer is None:
+                    await self._pipeline.handle(client, asked)
+                else:
+                    await self._handle_traced(client, asked, self._tracer)
         except Exception:  # noqa: BLE001  # a bug must not leave by the same door as a refusal
             _log.exception("request %s failed", client.request_id)
             await client.refuse(InternalError())
         finally:
             self.in_flight -= 1
+            if client.refusal is not None:
+                self._pipeline.counts.refused(*client.refusal, "" if asked is None else asked.operation)
+
+    async def _handle_traced(self, client: Client, asked: Asked, tracer: CallTracer) -> None:
+        trace = tracer.begin(
+            client.headers.get(b"traceparent", b""),
+            operation=asked.operation,
+            dialect=asked.dialect,
+            started_us=client.started_us,
+            started_ns=client.started_ns,
+        )
+        if trace is None:
+            await self._pipeline.handle(client, asked)
+            return
+        try:
+            await self._pipeline.handle(client, asked)
+        except BaseException:
+            trace.end(500, client.request_id, InternalError.code)
+            raise
+        trace.end(client.status, client.request_id, "" if client.refusal is None else client.refusal[1])
 
     async def _serve_free(self, client: Client) -> None:
         """Answer what is no call: responses and files that lie at providers, counts of tokens, and models."""

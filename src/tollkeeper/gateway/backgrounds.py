@@ -95,6 +95,11 @@ class Backgrounds:
                 retry_after_seconds=_RETRY_S,
             )
 
+    @property
+    def followed(self) -> int:
+        """How many are asked for now."""
+        return len(self._followed)
+
     def follow(self, passage: Passage, settle: Settle) -> None:
         """From now on see to it that the call of a passage is settled when its response has ended."""
         followed = _Followed(passage)

@@ -12,7 +12,7 @@ from tollkeeper.gateway.dialects import refusal, refusal_event, request_id_heade
 from tollkeeper.gateway.wire.translation import Dialect
 from tollkeeper.kit import clock
 from tollkeeper.kit.ids import uuid7
-from tollkeeper.refusals import error_headers
+from tollkeeper.refusals import classify, error_headers
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +51,7 @@ class Client:
         "dialect",
         "headers",
         "is_gone",
+        "refusal",
         "scope",
         "started_ns",
         "started_us",
@@ -65,6 +66,7 @@ class Client:
         self.call_id = uuid7(self.started_us)
         self.dialect = dialect
         self.status = 0  # of the answer begun; 0 before
+        self.refusal: tuple[int, str] | None = None  # the status and the code of the error that it was answered with
         self.is_gone = False
         self._receive, self._send = receive, send
         extensions = scope.get("extensions")
@@ -136,6 +138,8 @@ class Client:
 
     async def refuse(self, error: TollkeeperError) -> None:
         """Answer with an error; on a stream already begun, end it with an error event."""
+        status, _, code = classify(error)
+        self.refusal = status, code  # not the error itself: with what it was raised through, that would be a circle
         if self.status:
             await self.write(refusal_event(self.dialect, error, self.request_id))
             await self.end()

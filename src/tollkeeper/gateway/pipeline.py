@@ -40,6 +40,7 @@ from tollkeeper.gateway.wire.parsing import Asked, parse
 from tollkeeper.gateway.wire.responses import ResponsesCall
 from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
+from tollkeeper.ports.call_counts import CallCounts, CountNothing
 from tollkeeper.ports.deployments import Deployments
 from tollkeeper.ports.ledger import Ledger
 from tollkeeper.ports.limiter import Admission, AdmitAll, Limiter
@@ -71,6 +72,7 @@ class Pipeline(msgspec.Struct, frozen=True):
     body_bytes_max: int
     provider_wait_us: int
     trusted_proxies: Networks = Networks()
+    counts: CallCounts = CountNothing()
 
     async def handle(self, client: Client, asked: Asked) -> None:
         """Take one call through all steps and answer it; every refusal and fault is answered here."""
@@ -246,6 +248,8 @@ class Pipeline(msgspec.Struct, frozen=True):
             raise
         finally:
             if is_ending:
-                self.ledger.settle(passage.record())
-            if is_ending and is_last:
-                passage.admission.release(passage.tokens_of_all_tries)
+                record = passage.record()
+                self.ledger.settle(record)
+                if is_last:
+                    passage.admission.release(passage.tokens_of_all_tries)
+                self.counts.settled(record, passage.deployment, passage.call.dialect)

@@ -44,12 +44,12 @@ class RelaySettings(msgspec.Struct, frozen=True):
 
 
 class Relay:
-    """Forwards calls. `drains` counts the answers that are read on only for their usage."""
+    """Forwards calls. `streams` counts those that are passed on, `drains` those read on only for their usage."""
 
     def __init__(self, upstream: Upstream, settings: RelaySettings) -> None:
         self._upstream, self._settings = upstream, settings
         self._targets = Targets(upstream)
-        self.drains = 0
+        self.drains = self.streams = 0
 
     async def pass_through(self, client: Client, passage: Passage) -> WholeAnswer | None:
         """Forward the call; return a whole answer as it came, or None when a stream has been passed on, but for its end.
@@ -85,6 +85,7 @@ class Relay:
         meter = back.meter
         drain = _Drain(self, exchange)
         client.watch(drain.begin, stall_s=self._settings.client_stall_s)
+        self.streams += 1
         try:
             while data := await exchange.read():
                 if passing := back.feed(data) if len(data) <= FED_BYTES_MAX else await _feed_in_turns(back, data):
@@ -108,6 +109,7 @@ class Relay:
             passage.ended(Outcome.BROKEN, "the gateway was stopping")
             raise
         finally:
+            self.streams -= 1
             drain.end()
             client.unwatch()
             passage.model_served = meter.model_served

@@ -14,6 +14,7 @@ import msgspec
 from tollkeeper.domain.errors import StoreUnavailable
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.journal.insertion import RecordInserter
+from tollkeeper.journal.payloads import record_payload
 from tollkeeper.journal.settings import JournalSettings
 from tollkeeper.journal.writer import Journal
 from tollkeeper.kit.clock import monotonic_s
@@ -22,6 +23,8 @@ from tollkeeper.ports.ledger import UsageStore
 
 _log = logging.getLogger(__name__)
 
+_SAMPLE = 64
+"""How many of the queued records are measured to tell how many bytes all of them take."""
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 5.0
 _LOG_EVERY_S = 10.0
@@ -86,6 +89,14 @@ class Flusher:
     def figures(self) -> FlusherFigures:
         age = monotonic_s() - self._queue[0][1] if self._queue else 0.0
         return FlusherFigures(len(self._queue), age, self._flushed, self._last_error, self._inserter.set_aside)
+
+    def estimate_bytes(self) -> int:
+        """Return about how many bytes the queued records take in the journal, by a sample of them."""
+        queued = len(self._queue)
+        sample = list(islice(self._queue, _SAMPLE))
+        if not sample:
+            return 0
+        return sum(len(record_payload(record)) for _, _, record in sample) * queued // len(sample)
 
     async def stop(self, timeout_s: float, *, is_last_try: bool = False) -> bool:
         """Flush what is queued and end; False when the time was too short, so that replay has to do the rest.

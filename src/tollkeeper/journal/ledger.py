@@ -25,12 +25,17 @@ _log = logging.getLogger(__name__)
 
 
 class LedgerFigures(msgspec.Struct, frozen=True):
-    """The state of the books in this process. `journal_bytes` is what the segments that still exist take."""
+    """The state of the books in this process.
+
+    `journal_bytes` is what the segments that still exist take; `waiting_bytes` about what the settled records that the
+    store does not have yet take of them.
+    """
 
     open_reservations: int
     journal_bytes: int
     journal_segments: int
     flusher: FlusherFigures
+    waiting_bytes: int
 
 
 class JournaledLedger:
@@ -79,7 +84,10 @@ class JournaledLedger:
 
     def figures(self) -> LedgerFigures:
         journal = self._journal
-        return LedgerFigures(journal.open_count, journal.size, journal.segment_count, self._flusher.figures())
+        flusher = self._flusher
+        return LedgerFigures(
+            journal.open_count, journal.size, journal.segment_count, flusher.figures(), flusher.estimate_bytes()
+        )
 
     @property
     def holder(self) -> str:

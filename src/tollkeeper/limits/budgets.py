@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tollkeeper.domain.api_key import ApiKey
 from tollkeeper.domain.errors import LimitsUnavailable, StoreUnavailable
 from tollkeeper.domain.lease import Ask, Draw
 from tollkeeper.domain.lease_book import LeaseBook
-from tollkeeper.domain.limit import Limit
-from tollkeeper.domain.local_lease import USD, Drawn, Need, Path, Waiter
+from tollkeeper.domain.limit import Limit, Unit
+from tollkeeper.domain.local_lease import UNITS, USD, Drawn, Need, Path, Waiter
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.kit.clock import monotonic_s
 from tollkeeper.kit.ids import uuid7
@@ -33,6 +35,14 @@ _UNREACHABLE = (
     "Budgets cannot be checked because the database is out of reach, so the call is not admitted; try again shortly."
 )
 _log = logging.getLogger(__name__)
+
+
+class LeaseFigures(msgspec.Struct):
+    """The leases of one unit: how many there are, what they hold in escrow, and what of that no call has drawn."""
+
+    leases: int = 0
+    escrow: int = 0
+    free: int = 0
 
 
 class HeldCall:
@@ -78,6 +88,16 @@ class LeasedBudgets:
     def replicas(self) -> int:
         """How many replicas are alive, this one among them, as far as is known."""
         return self.book.replicas
+
+    def figures(self) -> dict[Unit, LeaseFigures]:
+        """Return what the leases of this replica come to, by unit: nano-USD, requests, tokens, calls at once."""
+        found: dict[Unit, LeaseFigures] = {unit: LeaseFigures() for unit in UNITS}
+        for lease in self.book.leases.values():
+            figures = found[lease.node.limit.unit]
+            figures.leases += 1
+            figures.escrow += lease.amount
+            figures.free += max(lease.free, 0)
+        return found
 
     async def start(self) -> None:
         """Say that this replica is alive, and begin to exchange leases.

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tollkeeper.kit.address_guard import AddressGuard
 from tollkeeper.ports import upstream as port
 from tollkeeper.upstream import faults, request_head
@@ -18,6 +20,14 @@ from tollkeeper.upstream.proxy import ProxySettings
 
 _SPELLINGS_MAX = 4_096
 _POOLS_KEPT = 1_024
+
+
+class ConnectionFigures(msgspec.Struct, frozen=True):
+    """The connections to all providers: in use, kept for the next call, and how many calls wait for one."""
+
+    busy: int
+    idle: int
+    waiting: int
 
 
 class UpstreamClient:
@@ -75,6 +85,11 @@ class UpstreamClient:
             assert exchange.fault is not None
             raise exchange.fault
         return exchange
+
+    def figures(self) -> ConnectionFigures:
+        found = [pool.figures for pool in self._pools.values()]
+        opened, idle, waiting = (sum(each[at] for each in found) for at in range(3))
+        return ConnectionFigures(opened - idle, idle, waiting)
 
     async def aclose(self) -> None:
         """Drop every connection, also those in use; their readers get a `closed` fault."""

@@ -77,6 +77,11 @@ class Pool:
         """Whether there is a connection, or one is being dialled."""
         return self._open > 0
 
+    @property
+    def figures(self) -> tuple[int, int, int]:
+        """How many connections there are or are being dialled, how many of them are idle, and how many calls wait for one."""
+        return self._open, len(self._idle), len(self._waiters)
+
     # ---- for the connections ----------------------------------------------------------------------------------------
 
     def release(self, connection: Connection) -> None:
