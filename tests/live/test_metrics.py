@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from tests.live.processes import GatewayProcess, SimulatorProcess
 from tests.live.raw_http import RawConnection
@@ -20,6 +21,9 @@ BODY = json.dumps(
     {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "an unmistakable sentence"}]}
 ).encode()
 TOKEN = "a-token-of-some-length"
+AS_PROMETHEUS_ASKS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -90,6 +94,9 @@ async def test_what_was_called_is_shown(tmp_path: Path, simulator: SimulatorProc
     assert not any("worker" in dict(at) for _, at in found)
     _, text = scrape(gateway)
     assert [metric.name for metric in METRICS if f"# TYPE {metric.name} " not in text] == []
+    status, text = scrape(gateway, accept=AS_PROMETHEUS_ASKS)
+    assert status == 200
+    assert {"tollkeeper_calls", "process_cpu_seconds"} <= {family.name for family in parse_openmetrics(text)}
     assert " opentelemetry\n" not in gateway.log, "tracing is off"
     assert " fastapi\n" not in gateway.log, "a scrape needs no administration"
     assert gateway.stop() == 0
@@ -105,6 +112,20 @@ async def test_one_worker_answers_for_all(tmp_path: Path, simulator: SimulatorPr
     assert total(found, "tollkeeper_calls_total") == 20
     assert {dict(at)["worker"] for _, at in found} == {"0", "1"}
     assert total(found, "tollkeeper_build_info") == 2
+    assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("role", ["control", "gateway"])
+async def test_each_role_shows_what_it_has(tmp_path: Path, simulator: SimulatorProcess, role: str) -> None:
+    gateway = GatewayProcess(tmp_path, simulator, f"sqlite:///{tmp_path / 'tollkeeper.db'}")
+    gateway.config.write_text(gateway.config.read_text().replace("[server]\n", f'[server]\nrole = "{role}"\n'))
+    gateway.start()
+    status, text = scrape(gateway)
+    assert status == 200
+    named = {name for name, _ in samples(text)}
+    assert ("tollkeeper_journal_admitting" in named) == (role == "gateway")
+    assert ("tollkeeper_job_failures_total" in named) == (role == "control")
+    assert {"tollkeeper_database_up", "process_resident_memory_bytes"} <= named
     assert gateway.stop() == 0
 
 

@@ -122,8 +122,14 @@ def _folder_for_figures(metrics: config.Metrics) -> Iterator[str | None]:
     if metrics.directory or not metrics.enabled:
         yield None
         return
-    with TemporaryDirectory(prefix="tollkeeper-figures-", ignore_cleanup_errors=True) as folder:
-        yield folder
+    try:
+        folder = TemporaryDirectory(prefix="tollkeeper-figures-", ignore_cleanup_errors=True)
+    except OSError as error:
+        _log.warning("there is no temporary folder (%s): set metrics.directory, or /metrics shows one worker", error)
+        yield None
+        return
+    with folder:
+        yield folder.name
 
 
 def _listen(host: str, port: int) -> socket.socket:

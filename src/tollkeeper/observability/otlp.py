@@ -158,12 +158,13 @@ def _last_record(trace: CallTrace) -> UsageRecord | None:
 def _call_attributes(trace: CallTrace) -> Attributes:
     found: Attributes = {
         "http.request.method": "POST",
-        "http.response.status_code": trace.status,
         "tollkeeper.request_id": trace.request_id,
         "tollkeeper.operation": trace.operation,
         "tollkeeper.dialect": trace.dialect,
         "tollkeeper.tries": len(trace.tries),
     }
+    if trace.status:  # 0: the client left before it was answered
+        found["http.response.status_code"] = trace.status
     if trace.error:
         found["error.type"] = trace.error
     record = _last_record(trace)
