@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from sqlalchemy import update
 from tests.admin.admin_factories import ONLY_SQLITE
 
 from tollkeeper.bootstrap.metrics import ProcessFigures
@@ -13,6 +14,7 @@ from tollkeeper.jobs.schedule import Job, Schedule
 from tollkeeper.kit.clock import now_us
 from tollkeeper.observability.figures import Figures
 from tollkeeper.store.engine import Store
+from tollkeeper.store.schema_control import job_lease
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -75,6 +77,25 @@ async def test_a_job_that_another_process_has_is_nobodys_lag_here(store: Store) 
     await holder.end()
     await until(lambda: schedule.figures[0].succeeded_us > 0)
     await schedule.aclose()
+
+
+@ONLY_SQLITE
+async def test_a_job_that_another_process_has_taken_over_is_late_here_no_more(store: Store) -> None:
+    async def run() -> None:
+        pass
+
+    schedule = Schedule(Leases(store), [Job("taken", 0.01, run)], lease_s=0.3)
+    schedule.start()
+    (figures,) = schedule.figures
+    await until(lambda: figures.succeeded_us > 0)
+    assert figures.due_us
+    far = 2**60
+    await store.write(lambda c: c.execute(update(job_lease).values(holder="another", expires_at_us=far)))
+    await until(lambda: figures.due_us == 0)
+    shown = await ProcessFigures(store, None, schedule.figures).collect()
+    await schedule.aclose()
+    assert value(shown, "tollkeeper_job_lag_seconds", "taken") is None
+    assert value(shown, "tollkeeper_job_last_success_timestamp_seconds", "taken") is not None
 
 
 async def test_a_process_tells_of_its_database_and_of_itself(store: Store) -> None:

@@ -130,7 +130,6 @@ class Tracer:
         trace_id = _new_id(16) if parent is None else parent.trace_id
         is_traced = parent.is_sampled if parent is not None else trace_id % (1 << _RATIO_BITS) < self._bound
         if not is_traced:
-            current.set(None)
             return None
         trace = CallTrace(self._offer, trace_id, parent)
         trace.operation, trace.dialect = operation, dialect
