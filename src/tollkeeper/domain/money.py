@@ -64,3 +64,18 @@ def _decimal(value: int, places: int, places_min: int) -> str:
     whole, part = divmod(abs(value), 10**places)
     digits = f"{part:0{places}d}".rstrip("0").ljust(places_min, "0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+
+
+def round_usd(nanos: int, *, places: int) -> str:
+    """Print nano-USD rounded half to even, thousands apart: 1234567890000 with 2 places -> "1,234.57".
+
+    What would be rounded to nothing is "<" the smallest amount that is shown, so that it is not taken for nothing.
+    """
+    step = int(f"1{'0' * (9 - places)}")
+    steps, rest = divmod(abs(nanos), step)
+    if 2 * rest > step or (2 * rest == step and steps & 1):
+        steps += 1
+    is_hidden = steps == 0 and nanos != 0
+    whole, part = divmod(1 if is_hidden else steps, 10**places)
+    sign = "-" if nanos < 0 else ""
+    return f"{'<' if is_hidden else ''}{sign}{whole:,}" + (f".{part:0{places}d}" if places else "")
