@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
-from tollkeeper.domain.account import AccountStatus
 from tollkeeper.domain.alert import AlertTarget
-from tollkeeper.domain.permission import with_implied
-from tollkeeper.domain.role import PREDEFINED
 from tollkeeper.store.conflicts import execute_unique
 from tollkeeper.store.key_expiry import Recipient
-from tollkeeper.store.members import ACTIVE
+from tollkeeper.store.recipients import list_permitted
 from tollkeeper.store.schema_alerts import alert_target
-from tollkeeper.store.schema_tenancy import account, member, role, role_assignment
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -89,36 +85,12 @@ async def delete_target(connection: AsyncConnection, organization_id: str, targe
 
 async def list_managers(connection: AsyncConnection, place: Place) -> list[Recipient]:
     """Return who is told about a place's budgets: those whose roles let them manage its quotas, at most RECIPIENTS_MAX."""
-    organization_id = place.organization_id
-    scopes = [each for each in (organization_id, place.team_id, place.project_id) if each]
-    custom = select(role.c.id, role.c.permissions).where(role.c.organization_id == organization_id)
-    managing = [each.id for each in PREDEFINED.values() if "quota:manage" in with_implied(each.permissions)]
-    managing += [row.id for row in await connection.execute(custom) if _manages_quotas(row.permissions)]
-    of_member = and_(
-        role_assignment.c.organization_id == member.c.organization_id, role_assignment.c.member_id == member.c.id
-    )
-    query = (
-        select(account.c.email, account.c.language)
-        .distinct()
-        .select_from(member.join(account, account.c.id == member.c.account_id).join(role_assignment, of_member))
-        .where(
-            member.c.organization_id == organization_id,
-            member.c.status == ACTIVE,
-            account.c.status == AccountStatus.ACTIVE.value,
-            role_assignment.c.scope_id.in_(scopes),
-            role_assignment.c.role_id.in_(managing),
-        )
-    )
-    rows = await connection.execute(query.order_by(account.c.email).limit(RECIPIENTS_MAX))
-    return [Recipient(row.email, row.language) for row in rows]
+    found = await list_permitted(connection, place, "quota:manage", limit=RECIPIENTS_MAX)
+    return [Recipient(each.email, each.language) for each in found]
 
 
 def _is_target(organization_id: str, target_id: str) -> tuple[Any, Any]:
     return (alert_target.c.organization_id == organization_id, alert_target.c.id == target_id)
-
-
-def _manages_quotas(permissions: str) -> bool:
-    return "quota:manage" in with_implied(frozenset(msgspec.json.decode(permissions, type=list[str])))
 
 
 def _to_target(row: Any) -> AlertTarget:  # a row of `_TARGET`

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.budget_nodes import LiveBudget, Node, read_budgets, read_nodes
 from tollkeeper.store.node_opening import used_outside
-from tollkeeper.store.schema_limits import lease
+from tollkeeper.store.schema_limits import budget_node, lease
 from tollkeeper.store.schema_tenancy import account, api_key, member, project, team
 
 if TYPE_CHECKING:
@@ -62,6 +62,16 @@ async def read_standings(
             outside = await used_outside(connection, each, window, is_young=True) if has_ended_early else 0
             found[each.id] = _opened(each, node, drawn.get((each.id, window.start_us), 0), window, outside=outside)
     return found
+
+
+async def read_opened(connection: AsyncConnection, organization_id: str) -> set[str]:
+    """Return the ids of the budgets that a call has asked for in the window that is now."""
+    at_us = now_us()
+    is_running = or_(budget_node.c.window_end_us.is_(None), budget_node.c.window_end_us > at_us)
+    query = select(budget_node.c.budget_id).where(
+        budget_node.c.organization_id == organization_id, budget_node.c.window_start_us <= at_us, is_running
+    )
+    return set(await connection.scalars(query))
 
 
 def _opened(live: LiveBudget, node: Node, drawn: int, window: Window, *, outside: int) -> Standing:

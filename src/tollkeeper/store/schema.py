@@ -10,10 +10,25 @@ from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, LargeBinary, PrimaryKeyConstraint, Table
 
-from tollkeeper.store import schema_alerts, schema_control, schema_ledger, schema_limits, schema_tenancy
+from tollkeeper.store import (
+    schema_alerts,
+    schema_control,
+    schema_ledger,
+    schema_limits,
+    schema_reports,
+    schema_tenancy,
+)
 from tollkeeper.store.columns import int_, metadata, text_
 
-__all__ = ["metadata", "schema_alerts", "schema_control", "schema_ledger", "schema_limits", "schema_tenancy"]
+__all__ = [
+    "metadata",
+    "schema_alerts",
+    "schema_control",
+    "schema_ledger",
+    "schema_limits",
+    "schema_reports",
+    "schema_tenancy",
+]
 
 installation = Table(
     "installation",
