@@ -13,7 +13,17 @@ from typing import Any
 from tests.admin.admin_factories import make_call
 from tests.tenancy.company import Company, Person, found_company
 
-from tollkeeper.control import alert_targets, alerts, api_keys, budgets, invites, provider_credentials, roles, sessions
+from tollkeeper.control import (
+    alert_targets,
+    alerts,
+    api_keys,
+    budgets,
+    invites,
+    provider_credentials,
+    reports,
+    roles,
+    sessions,
+)
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action
 from tollkeeper.control.api_keys import KeyUpdate, NewApiKey
@@ -139,6 +149,7 @@ async def open_realm(store: Store, name: str) -> Realm:
     realm.ids["lease_id"] = await _lose_lease(realm)
     terms_of_rate = RateTerms(requests_per_minute=600)
     realm.ids["rate_limit_id"] = (await company.change(None, set_rate_limit, team.id, terms=terms_of_rate)).id
+    realm.ids["report_id"] = await _report(company)
     record = make_call(random.Random(len(name)), company.id, keys["service"])
     await store.insert_usage([record], slot=name)
     realm.ids["request_id"] = request_id_of(record)
@@ -244,6 +255,12 @@ async def _ask_for_more(realm: Realm, who: Person, scope_id: str) -> dict[str, s
     wish = Wish(BudgetKey(scope_id), budget.amount * 2, f"{company.organization.name} grows")
     asked = await company.change(who, ask_for_budget, wish=wish, rules=AccountRules())
     return {"increase_id": made.increase.id, "budget_request_id": asked.id}
+
+
+async def _report(company: Company) -> str:
+    """Send the last week's report to who administers; returns its id."""
+    content = await company.look(None, reports.prepare_report, "weekly")
+    return str((await company.change(None, reports.send_report, content, rules=RULES)).entry.id)
 
 
 async def _lose_lease(realm: Realm) -> str:

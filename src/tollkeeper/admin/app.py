@@ -35,6 +35,7 @@ from tollkeeper.admin import (
     provider_credentials,
     quota,
     rate_limits,
+    reports,
     roles,
     teams,
     usage,
@@ -75,6 +76,7 @@ _ROUTERS = (
     provider_credentials.router,
     quota.router,
     rate_limits.router,
+    reports.router,
     budget_requests.router,  # before budgets, whose ids its paths look like
     budget_status.router,
     budget_increases.router,

@@ -24,6 +24,7 @@ from tollkeeper.jobs.deliver_outbox import deliver_outbox
 from tollkeeper.jobs.expiry_warnings import expiry_warnings
 from tollkeeper.jobs.prune import prune
 from tollkeeper.jobs.reap import reap, verify_leases
+from tollkeeper.jobs.reports import send_reports
 from tollkeeper.jobs.schedule import Schedule
 from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
 
@@ -33,8 +34,14 @@ if TYPE_CHECKING:
 
 def make_people(configuration: config.Configuration, administration: Administration) -> People:
     """Return what logins lean on, by the settings."""
+    rules = make_rules(configuration)
+    return People(administration, rules, issuers=[_issuer(each) for each in configuration.oidc])
+
+
+def make_rules(configuration: config.Configuration) -> AccountRules:
+    """Return what an installation decides about its accounts and e-mails, by the settings."""
     accounts = configuration.settings.accounts
-    rules = AccountRules(
+    return AccountRules(
         public_url=configuration.public_url,
         sign_up=accounts.sign_up,
         sends_email=bool(configuration.settings.email.host),
@@ -47,7 +54,6 @@ def make_people(configuration: config.Configuration, administration: Administrat
         trial=configuration.settings.credits.trial,
         is_credit_operators=configuration.settings.credits.granted_by == "operator",
     )
-    return People(administration, rules, issuers=[_issuer(each) for each in configuration.oidc])
 
 
 def make_schedule(configuration: config.Configuration, administration: Administration) -> Schedule:
@@ -66,6 +72,7 @@ def make_schedule(configuration: config.Configuration, administration: Administr
         expiry_warnings(
             store, vault, days=configuration.settings.keys.expiry_warning_days, public_url=configuration.public_url
         ),
+        send_reports(administration, make_rules(configuration)),
         prune(store),
         reap(store, longest_call_s=upstream.total_s + upstream.drain_s),
         verify_leases(administration),

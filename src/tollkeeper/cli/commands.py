@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
         "estimate:estimate",
         "Say what calls would cost, exactly: token counts or a request file, on one model or on all.",
     ),
+    "reports": Entry("reports:app", "List, show, preview, send and set the reports of weeks and months."),
     "audit": Entry("audit:app", "List, export and verify the audit log."),
     "db": Entry("db:app", "Upgrade and verify the database."),
     "simulate": Entry(
