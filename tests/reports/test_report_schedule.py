@@ -22,7 +22,7 @@ from tests.reports.report_factories import (
 )
 from tests.tenancy.company import PEPPER, found_company
 
-from tollkeeper.control import members, reports
+from tollkeeper.control import members, report_schedule, reports, roles
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration, Secrets
 from tollkeeper.control.outbox import Delivery
@@ -33,7 +33,7 @@ from tollkeeper.domain.report_calendar import LATE_MAX_US
 from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema_control import outbox
-from tollkeeper.store.schema_reports import report_settings
+from tollkeeper.store.schema_reports import periodic_report, report_settings
 from tollkeeper.store.schema_tenancy import account, organization
 
 
@@ -176,6 +176,45 @@ async def test_who_is_named_gets_it_as_long_as_they_may_read_it(busy: Ledger) ->
     assert sorted(each.unsent_because for each in await entries(workshop.store)) == ["", "nobody"]
 
 
+async def test_roles_decide_who_may_read_it(busy: Ledger) -> None:
+    company = busy.workshop.company
+    auditor = await company.change(None, roles.create_role, name="auditor", permissions=frozenset({"analytics:full"}))
+    reading = await company.hire("auditor", (auditor.id, busy.id))
+    await company.hire("onlooker", ("viewer", busy.id))
+    await company.hire("elsewhere", (auditor.id, busy.workshop.team.id))
+    assert await look(busy) == 1
+    told = [to for to, _ in await letters(busy.workshop.store, vault_of(busy))]
+    assert told == [busy.workshop.admin.email, reading.email]
+
+
+async def test_turning_on_what_is_on_loses_no_report(busy: Ledger) -> None:
+    company = busy.workshop.company
+    await company.change(None, change_settings, RULES, SettingsChanges(weekly=True, hour=9))
+    assert await look(busy) == 1
+
+
+async def test_what_is_turned_off_and_on_begins_with_the_next_one(busy: Ledger) -> None:
+    company = busy.workshop.company
+    await company.change(None, change_settings, RULES, SettingsChanges(weekly=False))
+    assert await look(busy) == 0
+    await company.change(None, change_settings, RULES, SettingsChanges(weekly=True))
+    assert await look(busy) == 0
+
+
+async def test_what_had_its_turn_is_not_collected_again(busy: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await look(busy) == 1
+
+    collected: list[object] = []
+
+    async def collect(*what: object) -> bool:
+        collected.append(what)
+        return False
+
+    monkeypatch.setattr(report_schedule, "_send", collect)
+    assert await look(busy) == 0
+    assert collected == []
+
+
 async def test_what_was_sent_by_hand_goes_out_again_in_its_turn_with_the_same_figures(busy: Ledger) -> None:
     company = busy.workshop.company
     second = await company.hire("second", ("org_admin", busy.id))
@@ -193,18 +232,18 @@ async def test_what_was_sent_by_hand_goes_out_again_in_its_turn_with_the_same_fi
 
 @ONLY_SQLITE
 async def test_one_organizations_fault_stops_no_others(busy: Ledger, caplog: pytest.LogCaptureFixture) -> None:
-    other = await found_company(busy.workshop.store, "Other")
-    await let_be_old(busy.workshop.store)
-
-    async def spoil(zone: str) -> None:
-        change = update(organization).where(organization.c.id == other.id).values(timezone=zone)
-        await busy.workshop.store.write(lambda c: c.execute(change))
-
-    await spoil("Nowhere/Land")
+    store, other = busy.workshop.store, await found_company(busy.workshop.store, "Other")
+    nowhere = await found_company(store, "Nowhere")
+    await let_be_old(store)
+    content = await busy.acting(None, reports.prepare_report, "weekly", now_us=MONDAY_NINE_US)
+    await other.change(None, reports.keep, content)
+    broken = update(periodic_report).where(periodic_report.c.organization_id == other.id).values(content="{")
+    await store.write(lambda c: c.execute(broken))
+    moved = update(organization).where(organization.c.id == nowhere.id).values(timezone="Nowhere/Land")
+    await store.write(lambda c: c.execute(moved))
     assert await look(busy) == 1
     assert "Nowhere/Land" in caplog.text
-    await spoil("Asia/Seoul")
-    assert await look(busy) == 1
+    assert f"the weekly report of organization {other.id} failed" in caplog.text
 
 
 async def test_nothing_is_sent_for_the_time_before_there_was_an_organization(ledger: Ledger) -> None:

@@ -115,7 +115,9 @@ def _since(before: int | None, *, is_on: bool | None, now_us: int) -> int | None
     """Return since when a kind is on: what was on stays on since then."""
     if is_on is None:
         return before
-    return (before or now_us) if is_on else None
+    if not is_on:
+        return None
+    return now_us if before is None else before
 
 
 def _shown(settings: ReportSettings) -> dict[str, Any]:
