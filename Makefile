@@ -16,7 +16,7 @@ check: install-dev ## format, lint, types, layers, spelling
 	@$(BIN)/ruff check src tests bench scripts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/codespell src tests bench docs README.md CHANGELOG.md
+	@$(BIN)/codespell src tests bench docs deploy README.md CHANGELOG.md
 
 install: $(VENV)/installed ## only the .venv
 
