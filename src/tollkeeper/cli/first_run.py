@@ -11,7 +11,10 @@ from tollkeeper.store.engine import Store
 
 
 def first_run(config: ConfigOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Print the link that makes the first account, of an admin; it works until somebody has an account."""
+    """Print the link by which the first person gets an account, in a browser.
+
+    It makes an admin, and works until somebody has an account.
+    """
     configuration = load(config, database)
 
     async def work(store: Store) -> str:
