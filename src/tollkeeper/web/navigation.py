@@ -24,6 +24,7 @@ ENTRIES = (
     Entry("usage", _("Usage"), ("analytics:full", "analytics:read:aggregate", "analytics:own")),
     Entry("budgets", _("Budgets"), ("quota:read", "quota:read:summary")),
     Entry("keys", _("API keys"), ("api_key:read",)),
+    Entry("reports", _("Reports"), ("analytics:full",)),
 )
 
 

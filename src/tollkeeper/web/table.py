@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from tollkeeper.domain.permission import PERMISSIONS
-from tollkeeper.web import account, budgets, first_run, keys, live, overview, usage, welcome
+from tollkeeper.web import account, budgets, first_run, keys, live, overview, reports, usage, welcome
 from tollkeeper.web.visitor import Visitor
 
 Handler = Callable[[Visitor], Awaitable[Response]]
@@ -45,5 +45,9 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/budgets", budgets.show, requires="quota:read:summary"),
     PageRoute("/{organization}/budgets/new", budgets.show_new, budgets.make, requires="quota:manage"),
     PageRoute("/{organization}/budgets/{budget}", budgets.show_one, budgets.change_one, requires="quota:read"),
+    PageRoute("/{organization}/reports", reports.show, reports.change, requires="analytics:full"),
+    PageRoute("/{organization}/reports/preview", reports.preview, requires="analytics:full"),
+    PageRoute("/{organization}/reports/send", reports.preview, reports.send, requires="org:manage"),
+    PageRoute("/{organization}/reports/{report}", reports.show_one, requires="analytics:full"),
     PageRoute("/{organization}/live", live.show),
 )
