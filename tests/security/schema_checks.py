@@ -59,6 +59,8 @@ EXCUSED = {
     "grace_seconds": "as requests_per_minute",
     "policy.required_labels": "names of labels",
     "policy": "as required_labels",
+    "display_currency": "a currency of CLDR's, a day that was, printable characters",
+    "display_currency.rate": "six decimals, as amount_usd",
     "threshold": "three decimals, as amount_usd",
     "requests_per_minute": "it, tokens_per_minute or both are stated",
     "note": "printable characters",

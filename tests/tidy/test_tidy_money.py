@@ -10,8 +10,8 @@ import pytest
 from source_tree import Source, source, sources
 
 FILES_OF_MONEY = re.compile(
-    r"src/tollkeeper/(domain/(money|price|rate_card|usage|reservation|budget)"
-    r"|prices/\w+|control/(prices|budgets)|store/(prices|budgets)|admin/quota|cli/amounts|gateway/ceiling|cli/price_tables|cli/estimate)\.py"
+    r"src/tollkeeper/(domain/(money|price|rate_card|usage|reservation|budget|currency)"
+    r"|prices/\w+|control/(prices|budgets|display_currency|forecast)|store/(prices|budgets)|admin/quota|cli/amounts|gateway/ceiling|cli/price_tables|cli/estimate)\.py"
 )
 NAMES_OF_MONEY = re.compile(r"(^|_)(nanos?|picos?|usd|krw|amount|cost|charge|price|budget)($|_)")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from msgspec import UNSET
-from pydantic import Field
+from msgspec import UNSET, UnsetType
+from pydantic import Field, WithJsonSchema
 
 from tollkeeper.admin.budget_shapes import BudgetAnswer
 from tollkeeper.admin.permissions import requires
@@ -17,6 +17,8 @@ from tollkeeper.admin.shapes import (
     Limit,
     ListPage,
     Name,
+    Number,
+    PlainDecimal,
     Shape,
     administration_of,
     answer,
@@ -28,9 +30,11 @@ from tollkeeper.control import organizations
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.credits import PrepaidChoice
+from tollkeeper.control.display_currency import describe_currency
 from tollkeeper.control.people import as_person
 from tollkeeper.control.tier_views import shown_tier_limits
 from tollkeeper.control.tiers import choose_tier
+from tollkeeper.domain.currency import MICROS_PER_UNIT, SOURCE_LENGTH_MAX, DisplayCurrency
 from tollkeeper.domain.label import LABELS_MAX
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization
 
@@ -56,6 +60,41 @@ class PolicyShape(Shape):
     required_labels: list[LabelName] = Field(default_factory=list, max_length=LABELS_MAX)
 
 
+class CurrencyShape(Shape):
+    """A currency that amounts are shown in beside dollars; nothing is booked in it."""
+
+    code: Annotated[
+        str, Field(min_length=3, max_length=3, description="ISO 4217, in capitals; not USD.", examples=["KRW"])
+    ]
+    rate: Annotated[
+        PlainDecimal,
+        Field(
+            gt=0, le=1_000_000_000, max_digits=16, decimal_places=6, description="What one dollar is, to a millionth."
+        ),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000, "examples": [1385.25]}),
+    ]
+    rate_date: Annotated[
+        str, Field(min_length=10, max_length=10, description="The day that the rate is of.", examples=["2026-11-20"])
+    ]
+    source: Annotated[
+        str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX, description="Where the rate is from, for people.")
+    ]
+
+    def choice(self) -> DisplayCurrency:
+        """Return what is chosen; its rate is exact."""
+        micros = self.rate * MICROS_PER_UNIT
+        assert micros == int(micros), "more than six decimals were let in"
+        return DisplayCurrency(self.code, int(micros), self.rate_date, self.source)
+
+
+class CurrencyAnswer(Shape):
+    code: str
+    rate: Number
+    rate_micros: Annotated[int, Field(description="Millionths of the currency per dollar.")]
+    rate_date: str
+    source: str
+
+
 class OrganizationBody(Shape):
     name: Name
     timezone: Timezone = "UTC"
@@ -63,7 +102,7 @@ class OrganizationBody(Shape):
 
 
 class OrganizationChanges(Shape):
-    """What is left out, or null, stays as it is."""
+    """What is left out, or null, stays as it is; but for `display_currency`, which null takes away."""
 
     name: Name | None = None
     timezone: Timezone | None = None
@@ -72,6 +111,7 @@ class OrganizationChanges(Shape):
     fiscal_month_start: MonthStart | None = None
     tier: Annotated[str, Field(min_length=1, max_length=32)] | None = None
     prepaid: bool | None = None
+    display_currency: CurrencyShape | None = None
 
 
 class OrganizationAnswer(Shape):
@@ -84,6 +124,9 @@ class OrganizationAnswer(Shape):
     tier: str
     prepaid: bool
     policy: PolicyShape
+    display_currency: Annotated[
+        CurrencyAnswer | None, Field(description="What amounts are shown in beside dollars; null for none.")
+    ]
     created_at: str
 
 
@@ -174,6 +217,7 @@ async def update_organization(
         language=UNSET if body.language is None else body.language,
         policy=UNSET if body.policy is None else _policy_of(body.policy),
         fiscal_month_start=UNSET if body.fiscal_month_start is None else body.fiscal_month_start,
+        display_currency=_currency_of(body),
     )
     limits = {} if changed.tier_limits is None else {"tier_limits": shown_tier_limits(changed.tier_limits)}
     return answer({**_shown(changed.organization), **limits})
@@ -184,6 +228,12 @@ def _rules_of(request: Request) -> AccountRules:
     people = getattr(request.app.state, "people", None)
     rules: AccountRules = people.rules if people is not None else AccountRules()
     return rules
+
+
+def _currency_of(body: OrganizationChanges) -> DisplayCurrency | UnsetType | None:
+    if "display_currency" not in body.model_fields_set:
+        return UNSET
+    return None if body.display_currency is None else body.display_currency.choice()
 
 
 def _policy_of(shape: PolicyShape) -> KeyPolicy:
@@ -205,5 +255,6 @@ def _shown(organization: Organization) -> dict[str, Any]:
             "is_key_expiry_required": organization.policy.is_key_expiry_required,
             "required_labels": list(organization.policy.required_labels),
         },
+        "display_currency": describe_currency(organization.display_currency),
         "created_at": shown_time(organization.created_at_us),
     }

@@ -10,10 +10,12 @@ from msgspec import UNSET
 
 from tollkeeper.cli.budget_options import OverrideOption, shown_in, what_of
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, with_store
+from tollkeeper.cli.currency_options import Stated, currency_of
 from tollkeeper.cli.listing import counted, print_list, print_object, print_table, shown_time
 from tollkeeper.cli.operator import Operator, as_operator, rules_of
 from tollkeeper.control import fitting
 from tollkeeper.control.credits import PrepaidChoice
+from tollkeeper.control.display_currency import describe_currency
 from tollkeeper.control.tier_views import shown_tier_limits
 from tollkeeper.control.tiers import TierLimits, choose_tier
 from tollkeeper.domain.budget import Budget
@@ -79,16 +81,26 @@ def update(
     no_required_labels: Annotated[
         bool, typer.Option("--no-required-labels", help="Calls need no label any more.")
     ] = False,
+    display_currency: Annotated[
+        str | None,
+        typer.Option("--display-currency", help="Shows amounts in it beside dollars: KRW; none for dollars alone."),
+    ] = None,
+    display_rate: Annotated[
+        str | None, typer.Option("--display-rate", help="What one dollar is in it: 1385.25.")
+    ] = None,
+    display_rate_date: Annotated[
+        str | None, typer.Option("--display-rate-date", help="The day that the rate is of; today if left out.")
+    ] = None,
+    display_rate_source: Annotated[
+        str | None, typer.Option("--display-rate-source", help="Where the rate is from, for people.")
+    ] = None,
     override: OverrideOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change an organization; what is not said stays. A tier's limits leave alone what people set by hand."""
-    if language is not None and language not in {"en", "ko"}:
-        raise InvalidRequest("The language must be en or ko.", param="language")
-    spoken: Language | None = None if language is None else ("ko" if language == "ko" else "en")
-
+    stated = Stated(display_currency, display_rate, display_rate_date, display_rate_source)
     configuration = load(config, database)
 
     async def work(operator: Operator) -> tuple[Operator, TierLimits | None]:
@@ -102,9 +114,10 @@ def update(
             may_overfill=override,
             name=UNSET if name is None else name,
             timezone=UNSET if timezone is None else timezone,
-            language=UNSET if spoken is None else spoken,
+            language=UNSET if language is None else _language_of(language),
             policy=policy,
             fiscal_month_start=UNSET if fiscal_month_start is None else fiscal_month_start,
+            display_currency=currency_of(operator.organization, stated),
             prepaid=UNSET if prepaid is None else PrepaidChoice(prepaid, rules.is_credit_operators),
             tier=UNSET if tier is None else choose_tier(operator.caller.principal, rules, tier),
         )
@@ -112,6 +125,12 @@ def update(
 
     operator, limits = as_operator(configuration, org, work)
     _print(operator, limits, as_json=as_json)
+
+
+def _language_of(text: str) -> Language:
+    if text not in {"en", "ko"}:
+        raise InvalidRequest("The language must be en or ko.", param="language")
+    return "ko" if text == "ko" else "en"
 
 
 def _policy(
@@ -143,6 +162,7 @@ def _print(operator: Operator, limits: TierLimits | None = None, *, as_json: boo
         ("keys live at most", age),
         ("keys must expire", "yes" if policy.is_key_expiry_required else "no"),
         ("calls must carry", ", ".join(policy.required_labels) or "–"),
+        ("amounts shown in", organization.display_currency.told if organization.display_currency else "USD"),
     ]
     print_table(("", ""), rows)
     if limits is not None:
@@ -178,5 +198,6 @@ def _shown(organization: Organization) -> dict[str, Any]:
         "tier": organization.tier,
         "prepaid": organization.is_prepaid,
         "policy": msgspec.structs.asdict(organization.policy),
+        "display_currency": describe_currency(organization.display_currency),
         "created_at": shown_time(organization.created_at_us),
     }

@@ -12,8 +12,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tollkeeper.cli.context import print_json
+from tollkeeper.cli.currency_options import shown_beside
+from tollkeeper.cli.listing import print_object
 from tollkeeper.cli.usage_question import Answer
+from tollkeeper.control.display_currency import describe_amount
 from tollkeeper.control.usage_lines import COLUMNS, UsageLine
 from tollkeeper.control.usage_records import usd_number
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
@@ -37,6 +39,8 @@ def show(answer: Answer, kind: Kind) -> None:
         return
     total = total_of(answer.lines)
     print_whole(console, _table(answer, kind, total))
+    if beside := shown_beside(total.amount_nanos, answer.organization):
+        console.print(f"\n{beside}", markup=False)
     if total.unpriced_requests:
         console.print(
             f"\n{total.unpriced_requests:,} unpriced: no price is known for these calls, so no amount holds them. "
@@ -49,7 +53,8 @@ def show_json(answer: Answer, kind: Kind) -> None:
 
     `from` and `to` are days, both included. `cost_usd` is an exact number, null when no price is known.
     """
-    print_json(
+    total, organization = total_of(answer.lines), answer.organization
+    print_object(
         {
             "object": f"{kind}.report",
             "organization_id": answer.organization.id,
@@ -58,7 +63,8 @@ def show_json(answer: Answer, kind: Kind) -> None:
             "timezone": answer.organization.timezone,
             "by": list(answer.question.by.titles),
             "data": [{**_described_group(answer, line), **_described_sums(line)} for line in answer.lines],
-            "total": _described_sums(total_of(answer.lines)),
+            "total": _described_sums(total),
+            "display": describe_amount(total.amount_nanos, organization.display_currency, organization.language),
         }
     )
 

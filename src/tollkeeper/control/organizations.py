@@ -10,10 +10,12 @@ from msgspec import UNSET, UnsetType
 
 from tollkeeper.control.administration import Action, Target
 from tollkeeper.control.credits import PrepaidChoice, give_trial, set_prepaid
+from tollkeeper.control.display_currency import check_currency
 from tollkeeper.control.names import check_name
 from tollkeeper.control.tiers import TierChoice, TierLimits, begin_with, change_tier
 from tollkeeper.domain.access import Principal
 from tollkeeper.domain.credit import Trial
+from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.domain.label import LABELS_MAX, check_label
 from tollkeeper.domain.role import ORG_ADMIN, Assignment
@@ -52,6 +54,7 @@ class OrganizationChanges(TypedDict, total=False):
     fiscal_month_start: int | UnsetType
     tier: TierChoice | UnsetType
     prepaid: PrepaidChoice | UnsetType
+    display_currency: DisplayCurrency | UnsetType | None  # None takes it away
 
 
 async def create_organization(  # noqa: PLR0913  # what it is, and what it begins with
@@ -125,7 +128,7 @@ async def update_organization(action: Action, organization_id: str, **changes: U
     Raises:
         NotFound: it is another one.
         PermissionDenied: the caller may not manage it.
-        InvalidRequest: a name, time zone or policy that is none.
+        InvalidRequest: a name, time zone, policy or display currency that is none.
         Conflict: teams and projects have more than a tier allows, and the caller may not override that.
     """
     _require_own(action, organization_id)
@@ -250,6 +253,7 @@ def _as_it_is(value: Any) -> Any:
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": check_name,
     "policy": _check_policy,
+    "display_currency": check_currency,
     "fiscal_month_start": _check_day,
     "tier": lambda choice: choice.tier.name,
 }
@@ -264,4 +268,5 @@ def _shown(organization: Organization) -> dict[str, object]:
         "tier": organization.tier,
         "fiscal_month_start": organization.fiscal_month_start,
         "policy": msgspec.to_builtins(organization.policy),
+        "display_currency": msgspec.to_builtins(organization.display_currency),
     }

@@ -51,15 +51,16 @@ def parse_usd(text: str, *, unit_per_usd: int = NANOS_PER_USD) -> int:
 
 def format_usd(nanos: int, *, places_min: int = 2) -> str:
     """Print nano-USD exactly as a decimal number of dollars without a sign: 1500000000 -> "1.50", 26 -> "0.000000026"."""
-    return _decimal(nanos, 9, places_min)
+    return format_decimal(nanos, 9, places_min)
 
 
 def format_usd_per_million(price_pico: int, *, places_min: int = 2) -> str:
     """Print a price in pico-USD per unit exactly as dollars per million units: 150000 -> "0.15"."""
-    return _decimal(price_pico, 6, places_min)
+    return format_decimal(price_pico, 6, places_min)
 
 
-def _decimal(value: int, places: int, places_min: int) -> str:
+def format_decimal(value: int, places: int, places_min: int) -> str:
+    """Print a whole number of units, of which `places` decimals make one, exactly: 1250 of 3 places -> "1.25"."""
     sign = "-" if value < 0 else ""
     whole, part = divmod(abs(value), 10**places)
     digits = f"{part:0{places}d}".rstrip("0").ljust(places_min, "0")

@@ -6,6 +6,8 @@ from typing import Literal, NewType
 
 import msgspec
 
+from tollkeeper.domain.currency import DisplayCurrency
+
 OrganizationId = NewType("OrganizationId", str)  # org_<20 base62>
 TeamId = NewType("TeamId", str)  # team_<20 base62>
 ProjectId = NewType("ProjectId", str)  # proj_<20 base62>
@@ -38,6 +40,7 @@ class Organization(msgspec.Struct, frozen=True):
     tier: str = "enterprise"
     fiscal_month_start: int = 1
     is_prepaid: bool = False  # calls need credit
+    display_currency: DisplayCurrency | None = None  # beside dollars, for people
 
 
 class Team(msgspec.Struct, frozen=True):

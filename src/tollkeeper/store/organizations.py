@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import insert, select, tuple_, update
 
+from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization, OrganizationId
 from tollkeeper.kit.clock import now_us
@@ -33,6 +34,10 @@ _COLUMNS = (
     organization.c.tier,
     organization.c.fiscal_month_start,
     organization.c.is_prepaid,
+    organization.c.display_currency,
+    organization.c.display_rate_micros,
+    organization.c.display_rate_date,
+    organization.c.display_rate_source,
 )
 
 
@@ -104,7 +109,7 @@ async def list_organizations_of(
 async def change_organization(
     connection: AsyncConnection, organization_id: str, values: Mapping[str, Any]
 ) -> Organization:
-    """Change fields of an organization: name, timezone, language, policy, tier, fiscal_month_start.
+    """Change fields of an organization: name, timezone, language, policy, tier, fiscal_month_start, display_currency.
 
     Raises:
         InvalidRequest: the time zone is not an IANA name.
@@ -120,6 +125,8 @@ async def change_organization(
             "is_key_expiry_required": int(policy.is_key_expiry_required),
             "required_labels": msgspec.json.encode(sorted(policy.required_labels)).decode(),
         }
+    if "display_currency" in stored:
+        stored |= _columns_of(stored["display_currency"])
     changed = update(organization).where(organization.c.id == organization_id).values(**stored).returning(*_COLUMNS)
     row = (await connection.execute(changed)).one_or_none()
     if row is None:
@@ -154,4 +161,22 @@ def _to_organization(row: Row[Any, *tuple[Any, ...]]) -> Organization:
         row.tier,
         row.fiscal_month_start,
         bool(row.is_prepaid),
+        _to_currency(row),
     )
+
+
+def _to_currency(row: Row[Any, *tuple[Any, ...]]) -> DisplayCurrency | None:
+    if not row.display_currency:
+        return None
+    return DisplayCurrency(
+        row.display_currency, row.display_rate_micros, row.display_rate_date, row.display_rate_source
+    )
+
+
+def _columns_of(chosen: DisplayCurrency | None) -> dict[str, Any]:
+    return {
+        "display_currency": chosen.code if chosen else "",
+        "display_rate_micros": chosen.rate_micros if chosen else 0,
+        "display_rate_date": chosen.rate_date if chosen else "",
+        "display_rate_source": chosen.source if chosen else "",
+    }

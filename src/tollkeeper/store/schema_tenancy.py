@@ -28,6 +28,10 @@ organization = Table(
     text_("tier", default="enterprise"),  # whose defaults hold: see the settings' [tiers]
     int_("fiscal_month_start", default=1),  # the day of the month, 1 to 28
     int_("is_prepaid", default=0),  # calls need credit
+    text_("display_currency", default=""),  # an ISO 4217 code; "" for none
+    int_("display_rate_micros", default=0),  # millionths of it per dollar
+    text_("display_rate_date", default=""),  # the day that the rate is of, ISO 8601
+    text_("display_rate_source", default=""),
     PrimaryKeyConstraint("id"),
     sqlite_strict=True,
 )

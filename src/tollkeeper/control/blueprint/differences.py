@@ -10,6 +10,7 @@ import msgspec
 from tollkeeper.control.blueprint.forms import show_threshold, show_time, show_usd
 from tollkeeper.control.blueprint.plan import FieldChange
 from tollkeeper.domain.budget import ModelLimit, QuotaAlert
+from tollkeeper.domain.currency import DisplayCurrency
 
 _NOTHING = "–"
 _SHOWN: dict[str, Callable[[Any], str]] = {"expires_at": show_time, "amount_usd": show_usd}
@@ -32,6 +33,8 @@ def shown_value(name: str, value: Any) -> str:
     """Show a field's value in one line."""
     if name in _SHOWN and value is not None:
         return _SHOWN[name](value)
+    if isinstance(value, DisplayCurrency):
+        return value.told
     if isinstance(value, msgspec.Struct):
         value = {key: each for key, each in msgspec.structs.asdict(value).items() if each not in (None, ())}
     if isinstance(value, Mapping):

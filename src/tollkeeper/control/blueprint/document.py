@@ -30,6 +30,9 @@ class Form(Enum):
     RATE = auto()
     AGE = auto()  # days
     MONTH_START = auto()  # a day of the month, 1 to 28
+    CURRENCY = auto()  # an ISO 4217 code
+    EXCHANGE_RATE = auto()  # of a currency per dollar; millionths here
+    DAY = auto()  # 2026-11-20
     LABEL_NAME = auto()
     LABELS = auto()
     ALERTS = auto()
@@ -184,6 +187,15 @@ class PolicyEntry(msgspec.Struct, frozen=True):
     required_labels: tuple[Annotated[str, Form.LABEL_NAME], ...] = ()
 
 
+class CurrencyEntry(msgspec.Struct, frozen=True):
+    """What amounts are shown in beside dollars; replaced as a whole."""
+
+    code: Annotated[str, Form.CURRENCY]
+    rate_micros: Annotated[int, Form.EXCHANGE_RATE] = field(name="rate")
+    rate_date: Annotated[str, Form.DAY]
+    source: str
+
+
 class OrganizationEntry(msgspec.Struct, frozen=True):
     """The organization itself."""
 
@@ -192,6 +204,7 @@ class OrganizationEntry(msgspec.Struct, frozen=True):
     language: Language | UnsetType = UNSET
     fiscal_month_start: Annotated[int, Form.MONTH_START] | UnsetType = UNSET
     policy: PolicyEntry | UnsetType = UNSET
+    display_currency: CurrencyEntry | UnsetType | None = UNSET  # None takes it away
     budget: Budgets = UNSET
 
 

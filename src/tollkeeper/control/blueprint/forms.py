@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tollkeeper.control.blueprint.document import AlertEntry, Form
+from tollkeeper.control.display_currency import check_code, check_day
 from tollkeeper.control.key_making import RATE_MAX
 from tollkeeper.control.names import check_name
 from tollkeeper.control.organizations import KEY_AGE_MAX_DAYS, MONTH_START_MAX
 from tollkeeper.domain.account import normalise_email
+from tollkeeper.domain.currency import format_rate, parse_rate
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.key_terms import check_addresses, check_labels, check_models
 from tollkeeper.domain.label import check_label
@@ -139,6 +141,9 @@ SCALARS: dict[Form, Callable[[str], Any]] = {
     Form.RATE: lambda text: read_whole(text, at_least=1, at_most=RATE_MAX),
     Form.AGE: lambda text: read_whole(text, at_least=1, at_most=KEY_AGE_MAX_DAYS),
     Form.MONTH_START: lambda text: read_whole(text, at_least=1, at_most=MONTH_START_MAX),
+    Form.CURRENCY: check_code,
+    Form.EXCHANGE_RATE: parse_rate,
+    Form.DAY: check_day,
     Form.LABEL_NAME: _read_label_name,
     Form.VERSION: lambda text: read_whole(text, at_least=1, at_most=1),
 }
@@ -155,10 +160,22 @@ SHOWN: dict[Form, Callable[[Any], str]] = {
     Form.USD: show_usd,
     Form.THRESHOLD: show_threshold,
     Form.TIME: show_time,
+    Form.EXCHANGE_RATE: format_rate,
 }
 """How a value is shown that is not what was written."""
 
-NUMBERS = frozenset({Form.USD, Form.THRESHOLD, Form.COUNT, Form.RATE, Form.AGE, Form.MONTH_START, Form.VERSION})
+NUMBERS = frozenset(
+    {
+        Form.USD,
+        Form.THRESHOLD,
+        Form.COUNT,
+        Form.RATE,
+        Form.AGE,
+        Form.MONTH_START,
+        Form.EXCHANGE_RATE,
+        Form.VERSION,
+    }
+)
 """What needs no quotes."""
 
 

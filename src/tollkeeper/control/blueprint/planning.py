@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from tollkeeper.control.blueprint.differences import differences
-from tollkeeper.control.blueprint.document import KeyEntry, ModelLimitEntry, PolicyEntry, ProjectEntry, RateEntry
+from tollkeeper.control.blueprint.document import (
+    CurrencyEntry,
+    KeyEntry,
+    ModelLimitEntry,
+    PolicyEntry,
+    ProjectEntry,
+    RateEntry,
+)
 from tollkeeper.control.blueprint.plan import Change, Kind, Plan, Verb, in_order
 from tollkeeper.control.blueprint.planned_budgets import plan_budgets
 from tollkeeper.control.blueprint.planned_people import plan_people
@@ -16,6 +23,7 @@ from tollkeeper.control.blueprint.present import Present
 from tollkeeper.control.blueprint.reading import Blueprint, all_projects
 from tollkeeper.domain.api_key import ApiKey, KeyStatus, expiry_under
 from tollkeeper.domain.budget import ModelLimit, QuotaAlert
+from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.key_terms import KeyTerms, RateLimit
 from tollkeeper.domain.permission import INFERENCE_PERMISSIONS
 from tollkeeper.domain.role import PREDEFINED
@@ -57,9 +65,10 @@ def _plan_organization(blueprint: Blueprint, present: Present) -> list[Change]:
     names = ("name", "timezone", "language", "fiscal_month_start")
     wanted = {name: getattr(entry, name) for name in names}
     policy = entry.policy if entry.policy is UNSET else _policy_of(entry.policy)
+    wanted |= {"policy": policy, "display_currency": _currency_of(entry.display_currency)}
     values, fields = differences(
-        {name: value for name, value in {**wanted, "policy": policy}.items() if value is not UNSET},
-        {name: getattr(known, name) for name in (*names, "policy")},
+        {name: value for name, value in wanted.items() if value is not UNSET},
+        {name: getattr(known, name) for name in wanted},
     )
     if not values:
         return []
@@ -240,6 +249,12 @@ def _names_after(present: Present, changes: list[Change]) -> dict[str, set[str]]
 
 def _policy_of(entry: PolicyEntry) -> KeyPolicy:
     return KeyPolicy(entry.key_age_max_days, entry.is_key_expiry_required, tuple(sorted(set(entry.required_labels))))
+
+
+def _currency_of(entry: CurrencyEntry | UnsetType | None) -> DisplayCurrency | UnsetType | None:
+    if isinstance(entry, CurrencyEntry):
+        return DisplayCurrency(entry.code, entry.rate_micros, entry.rate_date, entry.source.strip())
+    return entry
 
 
 def _rate_limit_of(entry: RateEntry) -> RateLimit:

@@ -15,6 +15,7 @@ from tollkeeper.control.administration import Action
 from tollkeeper.control.blueprint.document import (
     AlertEntry,
     BudgetEntry,
+    CurrencyEntry,
     Document,
     Form,
     KeyEntry,
@@ -33,6 +34,7 @@ from tollkeeper.control.blueprint.planned_people import PeopleRoles, RoleAtPlace
 from tollkeeper.control.blueprint.present import Present, read_present
 from tollkeeper.domain.api_key import ApiKey, KeyStatus
 from tollkeeper.domain.budget import Budget
+from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.key_terms import KeyTerms
 from tollkeeper.domain.tenancy import Project
 
@@ -65,6 +67,7 @@ def document_of(present: Present) -> Document:
             language=organization.language,
             fiscal_month_start=organization.fiscal_month_start,
             policy=PolicyEntry(policy.key_age_max_days, policy.is_key_expiry_required, policy.required_labels),
+            display_currency=_currency_of(organization.display_currency),
             budget=_budget_of(present, organization.id),
         ),
         roles=tuple(
@@ -93,6 +96,10 @@ def plain_document(document: Document) -> dict[str, Any]:
     """Return a document as dictionaries, lists, texts and Decimals; as JSON it can be applied as well."""
     plain: dict[str, Any] = _written(document, Document, None)
     return plain
+
+
+def _currency_of(chosen: DisplayCurrency | None) -> CurrencyEntry | UnsetType:
+    return CurrencyEntry(**msgspec.structs.asdict(chosen)) if chosen is not None else UNSET
 
 
 def _projects_of(present: Present, team_id: str) -> tuple[ProjectEntry, ...]:
