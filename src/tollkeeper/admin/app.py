@@ -23,6 +23,7 @@ from tollkeeper.admin import (
     budget_status,
     budgets,
     decisions,
+    forecast,
     health,
     invites,
     leases,
@@ -84,6 +85,7 @@ _ROUTERS = (
     roles.router,
     usage.router,
     analytics.router,
+    forecast.router,
 )
 Page = Callable[[Request], Response]
 """Renders a page for people."""

@@ -51,6 +51,9 @@ COMMANDS: dict[str, Entry] = {
     "prices": Entry("prices:app", "List and show prices; add own ones over the catalogue's."),
     "usage": Entry("usage:usage", "Show requests, tokens and their cost; the last 30 days unless said otherwise."),
     "costs": Entry("costs:costs", "Show costs and each part's share; this month unless said otherwise."),
+    "forecast": Entry(
+        "forecast:forecast", "Say what this month will come to: lowest, likely, highest, from the last eight weeks."
+    ),
     "estimate": Entry(
         "estimate:estimate",
         "Say what calls would cost, exactly: token counts or a request file, on one model or on all.",

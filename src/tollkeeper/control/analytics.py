@@ -67,7 +67,7 @@ async def analyze(action: Action, kind: ScopeKind, place_id: str, *, period: str
         PermissionDenied: the caller may see nothing of its calls.
         InvalidRequest: no period such as 30d.
     """
-    place = await _find_place(action, kind, place_id)
+    place = await find_place(action, kind, place_id)
     level = level_at(action, place)
     organization = await organizations.get_organization(action.connection, action.organization_id)
     assert organization is not None, "its callers are gone with it"
@@ -147,7 +147,12 @@ async def _read(action: Action, report: Report, parts: tuple[Part, ...], timezon
     )
 
 
-async def _find_place(action: Action, kind: ScopeKind, place_id: str) -> Place:
+async def find_place(action: Action, kind: ScopeKind, place_id: str) -> Place:
+    """Return a place of the organization by its kind and id, archived ones too; what may be seen of it is not asked yet.
+
+    Raises:
+        NotFound: there is none.
+    """
     found: Place | None = None
     if kind == "team":
         found = await places.place_of_team(action.connection, action.organization_id, place_id)
