@@ -37,6 +37,8 @@ EXCUSED = {
     "group_by": "label:NAME with any name",
     "period": "a number of days or hours within bounds",
     "request_id": "of the form that we make",
+    "cost_from_usd": "as amount_usd",
+    "cost_to_usd": "as amount_usd, and not below cost_from_usd",
     "amount_usd": "nine decimals: JSON Schema's multipleOf is a float",
     "amount": "a count, where amount_usd is money: the budget's unit says which",
     "carryover": "only with a period",

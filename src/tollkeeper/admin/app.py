@@ -22,6 +22,7 @@ from tollkeeper.admin import (
     budget_requests,
     budget_status,
     budgets,
+    calls,
     decisions,
     forecast,
     health,
@@ -83,6 +84,7 @@ _ROUTERS = (
     budget_increases.router,
     budgets.router,
     roles.router,
+    calls.router,  # before usage, whose path of one record its own looks like
     usage.router,
     analytics.router,
     forecast.router,

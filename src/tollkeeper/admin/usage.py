@@ -116,6 +116,7 @@ class TryAnswer(Shape):
     model: str
     status: int
     reason: str
+    request_id: Annotated[str, Field(description="The try's own record, when it may be billed; else empty.")]
 
 
 class ChargeLineAnswer(Shape):

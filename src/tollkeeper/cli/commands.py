@@ -50,6 +50,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "prices": Entry("prices:app", "List and show prices; add own ones over the catalogue's."),
     "usage": Entry("usage:usage", "Show requests, tokens and their cost; the last 30 days unless said otherwise."),
+    "calls": Entry("calls:calls", "Find single calls by what they are, or open one by its request id."),
     "costs": Entry("costs:costs", "Show costs and each part's share; this month unless said otherwise."),
     "forecast": Entry(
         "forecast:forecast", "Say what this month will come to: lowest, likely, highest, from the last eight weeks."

@@ -91,7 +91,7 @@ def today(organization: Organization) -> date:
 def period(question: Question, organization: Organization) -> tuple[int, int]:
     """Return the question's days as [from, to) in microseconds."""
     zone = ZoneInfo(organization.timezone)
-    return _midnight_us(question.first_day, zone), _midnight_us(question.last_day + timedelta(days=1), zone)
+    return midnight_us(question.first_day, zone), midnight_us(question.last_day + timedelta(days=1), zone)
 
 
 def check(question: Question) -> None:
@@ -165,7 +165,8 @@ async def ask(
     return await answer(store, organization, Question(by, first, last, project, key, model))
 
 
-def _midnight_us(day: date, zone: ZoneInfo) -> int:
+def midnight_us(day: date, zone: ZoneInfo) -> int:
+    """Return when a day begins."""
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1_000_000
 
 

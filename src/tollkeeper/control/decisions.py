@@ -44,6 +44,30 @@ async def explain_call(action: Action, reference: str) -> CallDecision:
     )
 
 
+async def explain_record(action: Action, record: UsageRecord) -> CallDecision:
+    """Return the decision about a call that was let in, by its record; whoever asks was let see it."""
+    lease_ids = [draw.lease_id for draw in record.draws]
+    drawn_on = await decisions.budgets_of_leases(action.connection, action.organization_id, lease_ids)
+    rule_ids = {figure.rate_limit_id for figure in record.rates}
+    rules = await decisions.scopes_of_rates(action.connection, action.organization_id, rule_ids)
+    names = await _names(action, [*drawn_on.values(), *rules.values()])
+    return CallDecision(
+        call_id=record.call_id,
+        at_us=record.started_at_us,
+        is_admitted=True,
+        status=record.status,
+        api_key_id=record.api_key_id,
+        project_id=record.project_id,
+        model=record.model_asked,
+        reserved_nanos=record.reserved_nanos,
+        cost_nanos=record.amount_nanos,
+        limits=(
+            *(_drawn(record, draw, drawn_on.get(draw.lease_id), names) for draw in record.draws),
+            *(_rated(figure, rules.get(figure.rate_limit_id), names) for figure in record.rates),
+        ),
+    )
+
+
 def describe_decision(found: CallDecision) -> dict[str, Any]:
     """Return a decision as the API and the command line show it; amounts are dollars where the unit is usd."""
     return {
@@ -66,7 +90,7 @@ def describe_decision(found: CallDecision) -> dict[str, Any]:
 async def _find(action: Action, call_id: bytes) -> CallDecision | None:
     record = await usage_lists.find_usage(action.connection, action.organization_id, call_id)
     if record is not None:
-        return await _of_admitted(action, record)
+        return await explain_record(action, record)
     refused = await refused_calls.find_refusal(action.connection, action.organization_id, call_id)
     return _of_refused(refused) if refused is not None else None
 
@@ -83,29 +107,6 @@ def _of_refused(refused: RefusedCall) -> CallDecision:
         project_id=refused.project_id,
         model=refused.model,
         limits=tuple(looked_at_of(each) for each in refused.looked_at),
-    )
-
-
-async def _of_admitted(action: Action, record: UsageRecord) -> CallDecision:
-    lease_ids = [draw.lease_id for draw in record.draws]
-    drawn_on = await decisions.budgets_of_leases(action.connection, action.organization_id, lease_ids)
-    rule_ids = {figure.rate_limit_id for figure in record.rates}
-    rules = await decisions.scopes_of_rates(action.connection, action.organization_id, rule_ids)
-    names = await _names(action, [*drawn_on.values(), *rules.values()])
-    return CallDecision(
-        call_id=record.call_id,
-        at_us=record.started_at_us,
-        is_admitted=True,
-        status=record.status,
-        api_key_id=record.api_key_id,
-        project_id=record.project_id,
-        model=record.model_asked,
-        reserved_nanos=record.reserved_nanos,
-        cost_nanos=record.amount_nanos,
-        limits=(
-            *(_drawn(record, draw, drawn_on.get(draw.lease_id), names) for draw in record.draws),
-            *(_rated(figure, rules.get(figure.rate_limit_id), names) for figure in record.rates),
-        ),
     )
 
 

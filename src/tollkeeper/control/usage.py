@@ -90,6 +90,18 @@ async def get_record(action: Action, reference: str) -> tuple[UsageRecord, Names
     return record, await usage_lines.names_of(action.connection, action.organization_id, [group])
 
 
+def parse_request_id(reference: str) -> bytes:
+    """Return the call id of a request id (req_…), or of a bare one.
+
+    Raises:
+        InvalidRequest: it is no such id.
+    """
+    match = _CALL_ID.fullmatch(reference.strip().lower().replace("-", ""))
+    if match is None:
+        raise InvalidRequest(f"'{reference}' is not a request id such as req_0190….", param="request_id")
+    return bytes.fromhex(match.group(1))
+
+
 async def summarize(store: Store, organization_id: str, report: Report, *, label: str | None = None) -> list[UsageLine]:
     """Return an organization's calls, added up, as `usage_lines.sum_up` does.
 
@@ -161,10 +173,7 @@ async def _is_own(action: Action, record: UsageRecord) -> bool:
 
 
 async def _find(connection: Connection, organization_id: str, reference: str) -> UsageRecord:
-    match = _CALL_ID.fullmatch(reference.strip().lower().replace("-", ""))
-    if match is None:
-        raise InvalidRequest(f"'{reference}' is not a request id such as req_0190….", param="request_id")
-    found = await usage_lists.find_usage(connection, organization_id, bytes.fromhex(match.group(1)))
+    found = await usage_lists.find_usage(connection, organization_id, parse_request_id(reference))
     if found is None:
         raise _no_record(reference)
     return found

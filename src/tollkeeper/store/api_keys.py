@@ -19,6 +19,8 @@ from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema_tenancy import api_key, project
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -141,6 +143,16 @@ async def read_names(connection: AsyncConnection, organization_id: str) -> dict[
     """Return the names of all keys of an organization by their ids, deleted ones included."""
     query = select(api_key.c.id, api_key.c.name).where(api_key.c.organization_id == organization_id)
     return {row.id: row.name for row in await connection.execute(query)}
+
+
+async def members_of_keys(
+    connection: AsyncConnection, organization_id: str, key_ids: Collection[str]
+) -> dict[str, str]:
+    """Return whose keys these are, by their ids; deleted ones too. Keys that belong to no person are missing."""
+    query = select(api_key.c.id, api_key.c.member_id).where(
+        api_key.c.organization_id == organization_id, api_key.c.id.in_(key_ids), api_key.c.member_id.is_not(None)
+    )
+    return {row.id: row.member_id for row in await connection.execute(query)}
 
 
 async def change_api_key(connection: AsyncConnection, organization_id: str, key_id: str, changes: KeyChanges) -> ApiKey:

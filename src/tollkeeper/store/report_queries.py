@@ -144,7 +144,7 @@ def query_of(organization_id: str, report: Report, source: Source) -> Query:
     return Query(whole.order_by(lines.c.bucket, *by_amount, *groups).limit(report.limit), positions, report.group_by)
 
 
-def calls_of(organization_id: str, report: Report, table: Table) -> list[ColumnElement[bool]]:
+def calls_of(organization_id: str, report: Report, table: FromClause) -> list[ColumnElement[bool]]:
     """Return the conditions that let a report's calls in.
 
     Raises:
@@ -155,30 +155,35 @@ def calls_of(organization_id: str, report: Report, table: Table) -> list[ColumnE
     for name, wanted in report.filters.items():
         if name in MAPPED:
             mapping = MAPPED[name]
-            conditions.append(table.c[mapping.source].in_(_ids(organization_id, mapping.column, wanted)))
+            conditions.append(table.c[mapping.source].in_(ids_of(organization_id, mapping.column, wanted)))
         else:
             conditions.append(table.c[name].in_(wanted))
     if report.within is not None:
-        conditions.append(or_(false(), *(_within(organization_id, scope, table) for scope in report.within)))
+        conditions.append(is_within(organization_id, report.within, table))
     return conditions
 
 
-def _within(organization_id: str, scope: Scope, table: Table) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = true()
-    if scope.reach is not None:
-        of_teams = _ids(organization_id, project.c.team_id, scope.reach.team_ids)
-        found = or_(table.c.project_id.in_(scope.reach.project_ids), table.c.project_id.in_(of_teams))
-    if scope.owner is not None:
-        of_member = _ids(organization_id, api_key.c.member_id, (scope.owner.member_id,))
-        found = and_(found, or_(table.c.api_key_id == scope.owner.api_key_id, table.c.api_key_id.in_(of_member)))
-    return found
+def is_within(organization_id: str, scopes: Sequence[Scope], table: FromClause) -> ColumnElement[bool]:
+    """Return the condition for calls that one of the scopes has; `table` knows projects and keys."""
+    return or_(false(), *(_within(organization_id, scope, table) for scope in scopes))
 
 
-def _ids(organization_id: str, column: ColumnElement[Any], wanted: Sequence[str]) -> Select[Any]:
+def ids_of(organization_id: str, column: ColumnElement[Any], wanted: Sequence[str]) -> Select[Any]:
     """Return the ids of the projects or keys whose column has one of these values, of which "" is none."""
     owner = project if column is project.c.team_id else api_key
     known = [value for value in wanted if value]
     return select(owner.c.id).where(owner.c.organization_id == organization_id, column.in_(known))
+
+
+def _within(organization_id: str, scope: Scope, table: FromClause) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = true()
+    if scope.reach is not None:
+        of_teams = ids_of(organization_id, project.c.team_id, scope.reach.team_ids)
+        found = or_(table.c.project_id.in_(scope.reach.project_ids), table.c.project_id.in_(of_teams))
+    if scope.owner is not None:
+        of_member = ids_of(organization_id, api_key.c.member_id, (scope.owner.member_id,))
+        found = and_(found, or_(table.c.api_key_id == scope.owner.api_key_id, table.c.api_key_id.in_(of_member)))
+    return found
 
 
 def _mapped(lines: Subquery, organization_id: str, report: Report, source: Source) -> Subquery:

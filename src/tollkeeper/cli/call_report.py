@@ -1,0 +1,81 @@
+"""How single calls look at the command line: a page of them as a table, or one opened with its steps, limits and charge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from tollkeeper.cli.listing import print_table
+from tollkeeper.cli.operator import Operator
+from tollkeeper.cli.usage_records import show_record
+from tollkeeper.cli.usage_table import dollars, places_of, plain
+from tollkeeper.control.call_views import describe_opened
+from tollkeeper.control.calls import CallPage, FoundCall, OpenedCall
+from tollkeeper.control.usage_records import request_id_of
+from tollkeeper.domain.call_steps import steps_of, times_of
+from tollkeeper.domain.money import format_usd
+from tollkeeper.domain.usage import tokens_of
+
+_TITLES = ("time", "request", "status", "model", "project", "key", "input", "output", "cost")
+_NUMBERS = ("status", "input", "output", "cost")
+
+
+def show_page(page: CallPage, operator: Operator) -> None:
+    """Print a page of calls, and where it goes on."""
+    if page.calls:
+        places = places_of([each.record.amount_nanos for each in page.calls])
+        rows = [_row(each, page, operator, places) for each in page.calls]
+        print_table(_TITLES, rows, numbers=_NUMBERS)
+    elif page.end is None:
+        typer.echo("No such call. Say less, or look at what there is with: tollkeeper calls")
+    if page.end is not None:
+        searched = operator.moment(page.searched_to_us)
+        typer.echo(f"\nLooked back to {searched}. Look on with: --after {page.end.hex()}")
+
+
+def show_opened(opened: OpenedCall, operator: Operator) -> None:
+    """Print one call whole."""
+    record = opened.call.record
+    show_record(record, operator.organization, opened.names)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    times = times_of(record)
+    console.print()
+    for number, step in enumerate(steps_of(record), start=1):
+        facts = ", ".join(f"{_fact(name, value)}" for name, value in step.facts.items() if value is not None)
+        took = "" if step.duration_us is None else f"  [{_ms(step.duration_us)}]"
+        console.print(plain(f"{number}. {step.name:<13}{facts}{took}"))
+    console.print(f"   all steps but the waiting together: {_ms(times.own_us)}; what one of them took is not recorded")
+    limits = describe_opened(opened)["limits"] or []
+    if limits:
+        console.print(f"\nLet in by {len(limits)} limits; their figures: tollkeeper explain {request_id_of(record)}")
+
+
+def _row(found: FoundCall, page: CallPage, operator: Operator, places: int) -> tuple[str, ...]:
+    record = found.record
+    inputs, outputs = tokens_of(record.quantities)
+    status = str(record.status or "–")
+    return (
+        operator.moment(record.started_at_us),
+        request_id_of(record),
+        status if record.outcome == "complete" else f"{status} {record.outcome.value}",
+        str(plain(record.model_served)),
+        str(plain(page.names["project_id"].get(record.project_id, record.project_id))),
+        str(plain(page.names["api_key_id"].get(record.api_key_id, record.api_key_id))),
+        f"{inputs:,}",
+        f"{outputs:,}",
+        dollars(record.amount_nanos, places),
+    )
+
+
+def _fact(name: str, value: Any) -> str:
+    if name.endswith("_nanos"):
+        return f"{name.removesuffix('_nanos')} ${format_usd(value)}"
+    if name.endswith("_us"):
+        return f"{name.removesuffix('_us').replace('_', ' ')} {_ms(value)}"
+    return f"{name.replace('_', ' ')} {value}"
+
+
+def _ms(duration_us: int) -> str:
+    return f"{duration_us // 1000:,}.{duration_us % 1000:03d} ms"

@@ -1,0 +1,85 @@
+"""Looking for single calls, newest first: one page reads a bounded number of records and says how far it has looked.
+
+There is no index beside the key, for every index costs on every call. A page passes over hours in which the rollups know of
+no such call, reads RECORDS_MAX records backwards in time, and passes over hours again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select
+
+from tollkeeper.kit.ids import uuid7_ms
+from tollkeeper.store.call_conditions import CallFilters, conditions_of
+from tollkeeper.store.call_hours import pass_over
+from tollkeeper.store.schema import usage_record
+from tollkeeper.store.usage_rows import MS_PER_DAY, from_row
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from tollkeeper.domain.usage import UsageRecord
+
+RECORDS_MAX = 20_000
+"""Read for one page."""
+_EVERYTHING = CallFilters()
+_OF = usage_record.c
+
+
+class FoundRecords(NamedTuple):
+    """Records, newest first. From the call id `end` on, going back in time, is still to be looked at; None: nothing is."""
+
+    records: list[UsageRecord]
+    end: bytes | None
+
+
+async def search_calls(
+    connection: AsyncConnection, organization_id: str, filters: CallFilters, *, first: bytes, end: bytes, limit: int
+) -> FoundRecords:
+    """Return at most `limit` records of an organization's calls with ids of [first, end) that match."""
+    passed = await pass_over(connection, organization_id, filters, first=first, end=end)
+    if passed.end is None or passed.is_cut:
+        return FoundRecords([], passed.end)
+    floor = None
+    if filters != _EVERYTHING:
+        floor = await _floor(connection, organization_id, first=first, end=passed.end)
+    window = _window(organization_id, first if floor is None else floor, passed.end)
+    matching = conditions_of(organization_id, filters, is_sqlite=connection.dialect.name == "sqlite")
+    query = select(usage_record).where(*window, *matching).order_by(_OF.day.desc(), _OF.call_id.desc()).limit(limit + 1)
+    found = [from_row(row) for row in await connection.execute(query)]
+    if len(found) > limit:
+        return FoundRecords(found[:limit], found[limit - 1].call_id)
+    if floor is None or floor <= first:
+        return FoundRecords(found, None)
+    passed = await pass_over(connection, organization_id, filters, first=first, end=floor)
+    return FoundRecords(found, passed.end)
+
+
+def lowest_call_id(at_us: int) -> bytes:
+    """Return a value not above any call id of this millisecond and above all earlier ones, rounding up."""
+    return (-(-at_us // 1000)).to_bytes(6, "big") + bytes(10)
+
+
+async def _floor(connection: AsyncConnection, organization_id: str, *, first: bytes, end: bytes) -> bytes | None:
+    """Return the id of the last record that a page reads; None when there are fewer. The key alone is read for it."""
+    query = (
+        select(_OF.call_id)
+        .where(*_window(organization_id, first, end))
+        .order_by(_OF.day.desc(), _OF.call_id.desc())
+        .offset(RECORDS_MAX - 1)
+        .limit(1)
+    )
+    found = await connection.scalar(query)
+    return None if found is None else bytes(found)
+
+
+def _window(organization_id: str, first: bytes, end: bytes) -> list[ColumnElement[bool]]:
+    """Return the conditions for call ids of [first, end), by the key."""
+    return [
+        _OF.organization_id == organization_id,
+        _OF.day.between(uuid7_ms(first) // MS_PER_DAY, uuid7_ms(end) // MS_PER_DAY),
+        _OF.call_id >= first,
+        _OF.call_id < end,
+    ]

@@ -1,0 +1,150 @@
+"""`tollkeeper calls` and `tollkeeper forecast`: what people see and programs get, by names, on an embedded database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.analytics.ledger import DAY_US, Ledger, open_ledger
+from tests.calls.varied_calls import add_varied, expected
+from tests.tenancy.company import PEPPER
+from typer.testing import CliRunner, Result
+
+from tollkeeper.cli.main import app
+from tollkeeper.control.calls import CallFilters
+from tollkeeper.control.organizations import update_organization
+from tollkeeper.domain.currency import DisplayCurrency
+from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.usage import Try, UsageRecord
+from tollkeeper.kit.clock import now_us
+from tollkeeper.store.engine import Store
+
+WON = DisplayCurrency("KRW", 1_385_250_000, "2025-01-31", "Bank of Korea")
+
+
+@pytest.fixture
+def url(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TOLLKEEPER_KEYS__PEPPER", PEPPER.hex())
+    monkeypatch.setenv("COLUMNS", "240")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    return sqlite_url
+
+
+@pytest.fixture
+def busy(url: str) -> Ledger:
+    return asyncio.run(_fill(url))
+
+
+async def _fill(url: str) -> Ledger:
+    store = Store.open(url)
+    ledger = await open_ledger(store)
+    await add_varied(ledger, 60, seed=3)
+    await ledger.add([now_us() - back * DAY_US for back in range(1, 20)], seed=5)
+    await ledger.workshop.company.change(None, update_organization, ledger.id, display_currency=WON)
+    await store.aclose()
+    return ledger
+
+
+def call(url: str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--database", url])
+
+
+def shown(url: str, *arguments: str) -> str:
+    result = call(url, *arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+def read(url: str, *arguments: str) -> Any:
+    return json.loads(shown(url, *arguments, "--json"), parse_float=Decimal)
+
+
+def ids(page: Any) -> list[bytes]:
+    return [bytes.fromhex(each["request_id"].removeprefix("req_")) for each in page["data"]]
+
+
+def test_calls_are_found_by_name_and_page_by_page(busy: Ledger, url: str) -> None:
+    page = read(url, "calls", "--limit", "100")
+    assert ids(page) == expected(busy, CallFilters())
+    first = read(url, "calls", "--limit", "7")
+    second = read(url, "calls", "--limit", "100", "--after", first["last_id"])
+    assert ids(first) + ids(second) == ids(page)
+    workshop = busy.workshop
+    for options, columns in (
+        (("--team", "search team"), {"team_id": (workshop.team.id,)}),
+        (("--project", "ops"), {"project_id": (workshop.ops.id,)}),
+        (("--key", "chat service"), {"api_key_id": (busy.keys["chat"].id,)}),
+        (("--member", "lead@example.com"), {"member_id": (workshop.lead.member_id,)}),
+        (("--model", "claude", "--provider", "openai"), {"model": ("claude",), "provider": ("openai",)}),
+    ):
+        assert ids(read(url, "calls", "--limit", "100", *options)) == expected(busy, CallFilters(columns=columns)), (
+            options
+        )
+    some = CallFilters(labels=(("feature", "chat"),), statuses=((0, 0), (400, 999)), cost_from_nanos=10**9)
+    options = ("--label", "feature=chat", "--status", "errors", "--cost-from", "1")
+    assert ids(read(url, "calls", "--limit", "100", *options)) == expected(busy, some)
+
+
+def test_a_table_for_people_says_where_it_goes_on(busy: Ledger, url: str) -> None:
+    table = shown(url, "calls", "--limit", "3")
+    assert table.count("req_") == 3
+    assert "--after" in table
+    assert "search service" in shown(url, "calls", "--key", "search service")
+    assert "tollkeeper calls" in shown(url, "calls", "--end-user", "nobody")
+
+
+def test_one_call_is_opened_with_its_steps(busy: Ledger, url: str) -> None:
+    reference = f"req_{asyncio.run(_add(busy, url)).call_id.hex()}"
+    found = read(url, "calls", reference)
+    assert (found["request_id"], len(found["steps"])) == (reference, 8)
+    text = shown(url, "calls", reference)
+    for word in ("authenticate", "settle", "forward", "tried before", "own"):
+        assert word in text
+    assert isinstance(call(url, "calls", "req_" + "0" * 32).exception, NotFound)
+
+
+async def _add(busy: Ledger, url: str) -> UsageRecord:
+    store = Store.open(url)
+    made = busy.make(random.Random(8), now_us()).record
+    made = msgspec.structs.replace(made, tries=(Try("openai", "gpt-4o", 503),))
+    await store.insert_usage([made], slot="one")
+    await store.aclose()
+    return made
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--status", "6xx"),
+        ("--label", "a b"),
+        ("--cost-from", "x"),
+        ("--after", "x"),
+        ("--cost-from", "2", "--cost-to", "1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(busy: Ledger, url: str, options: tuple[str, ...]) -> None:
+    assert isinstance(call(url, "calls", *options).exception, InvalidRequest)
+
+
+def test_a_forecast_is_shown_in_dollars_and_won(busy: Ledger, url: str) -> None:
+    found = read(url, "forecast")
+    assert found["low_usd"] <= found["likely_usd"] <= found["high_usd"]
+    assert found["display"]["likely"]["currency"] == "KRW"
+    text = shown(url, "forecast", "--team", "search team")
+    for word in ("so far", "likely", "at least", "at most", "₩", "Bank of Korea"):
+        assert word in text
+    assert "Too early to say" in shown(url, "forecast", "--project", "default")
+
+
+def test_costs_have_the_display_currency_beside_with_its_rate(busy: Ledger, url: str) -> None:
+    text = shown(url, "costs")
+    assert "1 USD = 1385.25 KRW on 2025-01-31 (Bank of Korea)" in text
+    found = read(url, "costs")
+    assert found["display"]["amount"] == round(found["total"]["cost_usd"] * Decimal("1385.25"))
