@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LINES_MAX = 20_000
 """Of a rollup, looked through at once."""
+_LINES_FIRST = 500
 _FIRST_ERROR_STATUS = 400
 _OF_CALLS = ("project_id", "api_key_id", "provider", "model", "operation", "cost_state", *MAPPED)
 _OF_LABELS = ("project_id", "model", "team_id")
@@ -74,13 +75,14 @@ async def _newest(
     of = source.table.c
     every = calls_of(organization_id, Report(report.from_us, report.to_us), source.table)
     ordered = select(source.table).where(*every).order_by(of.hour.desc())
-    lines = ordered.limit(LINES_MAX).subquery()
-    matching = calls_of(organization_id, report, lines)
-    if source.is_of_errors:
-        matching.append(lines.c.errors > 0)
-    hour = await connection.scalar(select(lines.c.hour).where(*matching).order_by(lines.c.hour.desc()).limit(1))
-    if hour is not None:
-        return Passed(_begin(hour + 1))
+    for count in (min(_LINES_FIRST, LINES_MAX), LINES_MAX):  # mostly one of the first matches
+        lines = ordered.limit(count).subquery()
+        matching = calls_of(organization_id, report, lines)
+        if source.is_of_errors:
+            matching.append(lines.c.errors > 0)
+        hour = await connection.scalar(select(lines.c.hour).where(*matching).order_by(lines.c.hour.desc()).limit(1))
+        if hour is not None:
+            return Passed(_begin(hour + 1))
     cut = await connection.scalar(ordered.with_only_columns(of.hour).offset(LINES_MAX).limit(1))
     if cut is None:
         return Passed(None)

@@ -39,13 +39,15 @@ async def search_calls(
     connection: AsyncConnection, organization_id: str, filters: CallFilters, *, first: bytes, end: bytes, limit: int
 ) -> FoundRecords:
     """Return at most `limit` records of an organization's calls with ids of [first, end) that match."""
-    passed = await pass_over(connection, organization_id, filters, first=first, end=end)
-    if passed.end is None or passed.is_cut:
-        return FoundRecords([], passed.end)
+    if not _is_call(end):  # behind a call that a full page ended with, the next one was seen already
+        passed = await pass_over(connection, organization_id, filters, first=first, end=end)
+        if passed.end is None or passed.is_cut:
+            return FoundRecords([], passed.end)
+        end = passed.end
     floor = None
     if filters != _EVERYTHING:
-        floor = await _floor(connection, organization_id, first=first, end=passed.end)
-    window = _window(organization_id, first if floor is None else floor, passed.end)
+        floor = await _floor(connection, organization_id, first=first, end=end)
+    window = _window(organization_id, first if floor is None else floor, end)
     matching = conditions_of(organization_id, filters, is_sqlite=connection.dialect.name == "sqlite")
     query = select(usage_record).where(*window, *matching).order_by(_OF.day.desc(), _OF.call_id.desc()).limit(limit + 1)
     found = [from_row(row) for row in await connection.execute(query)]
@@ -60,6 +62,11 @@ async def search_calls(
 def lowest_call_id(at_us: int) -> bytes:
     """Return a value not above any call id of this millisecond and above all earlier ones, rounding up."""
     return (-(-at_us // 1000)).to_bytes(6, "big") + bytes(10)
+
+
+def _is_call(call_id: bytes) -> bool:
+    """Tell whether it is a call's own id, and not the lowest of a millisecond."""
+    return any(call_id[6:])
 
 
 async def _floor(connection: AsyncConnection, organization_id: str, *, first: bytes, end: bytes) -> bytes | None:
