@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import delete, update
@@ -15,6 +16,7 @@ from tests.reports.report_factories import (
     RULES,
     WEEK_FROM_US,
     WITHOUT_MAIL,
+    ZONE,
     add_two_weeks,
     entries,
     let_be_old,
@@ -22,6 +24,8 @@ from tests.reports.report_factories import (
 )
 from tests.tenancy.company import PEPPER, found_company
 
+from tollkeeper import config
+from tollkeeper.bootstrap.control_plane import make_schedule
 from tollkeeper.control import members, report_schedule, reports, roles
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration, Secrets
@@ -29,7 +33,9 @@ from tollkeeper.control.outbox import Delivery
 from tollkeeper.control.report_schedule import note_letters, send_due_reports
 from tollkeeper.control.report_settings import SettingsChanges, change_settings
 from tollkeeper.control.report_views import status_of
-from tollkeeper.domain.report_calendar import LATE_MAX_US
+from tollkeeper.domain.report_calendar import LATE_MAX_US, WEEKDAYS
+from tollkeeper.jobs.reports import send_reports
+from tollkeeper.kit.clock import now_us, utc
 from tollkeeper.notify.smtp import SmtpSender, SmtpSettings
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema_control import outbox
@@ -244,6 +250,25 @@ async def test_one_organizations_fault_stops_no_others(busy: Ledger, caplog: pyt
     assert await look(busy) == 1
     assert "Nowhere/Land" in caplog.text
     assert f"the weekly report of organization {other.id} failed" in caplog.text
+
+
+async def test_the_job_sends_what_is_due_by_the_real_clock(ledger: Ledger) -> None:
+    company = ledger.workshop.company
+    await let_be_old(ledger.workshop.store)
+    today = WEEKDAYS[utc(now_us()).astimezone(ZoneInfo(ZONE)).weekday()]
+    await company.change(None, change_settings, RULES, SettingsChanges(monthly=False, weekday=today, hour=0))
+    job = send_reports(company.administration, RULES)
+    await asyncio.gather(job.run(), job.run())
+    await job.run()
+    (entry,) = await entries(ledger.workshop.store)
+    assert (entry.kind, entry.unsent_because) == ("weekly", "no_calls")
+
+
+@ONLY_SQLITE
+async def test_servers_have_the_job(ledger: Ledger) -> None:
+    settings = config.load(environment={config.CONFIG_VARIABLE: "/dev/null"})
+    schedule = make_schedule(settings, ledger.workshop.company.administration)
+    assert "send_reports" in {job.name for job in schedule._jobs}
 
 
 async def test_nothing_is_sent_for_the_time_before_there_was_an_organization(ledger: Ledger) -> None:
