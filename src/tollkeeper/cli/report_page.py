@@ -56,6 +56,8 @@ def _print_total(content: ReportContent, kind: str) -> None:
 
 
 def _print_part(by: By, part: Breakdown) -> None:
+    if not any(each.value for each in part.lines):
+        return  # all of it is of none
     rows = [(_name(each), *_figures(each.now, each.before)) for each in part.lines]
     if part.others_now.requests or part.others_before.requests:
         rows.append((f"{part.others_count:,} others", *_figures(part.others_now, part.others_before)))
