@@ -25,7 +25,8 @@ def everybody(workshop: Workshop) -> dict[str, Person]:
 
 
 def filled(path: str, organization_id: str) -> str:
-    return re.sub(r"\{\w+\}", "thing_00000000000000000000", path.replace("{organization}", organization_id))
+    known = path.replace("{organization}", organization_id).replace("{call}", f"req_{'0' * 32}")
+    return re.sub(r"\{\w+\}", "thing_00000000000000000000", known)
 
 
 async def test_a_stranger_is_sent_to_sign_in_and_back_to_the_page(workshop: Workshop) -> None:

@@ -19,8 +19,6 @@ from tollkeeper.store.report_letters import ReportLetter
 
 READ = "analytics:full"
 MAIL_KIND = "report"
-PATH = "/"
-"""The page that a report's letter leads to."""
 
 
 async def receivers_of(action: Action, settings: ReportSettings) -> list[Permitted]:
@@ -63,7 +61,8 @@ async def post_report(
     for each in receivers:
         if each.language not in written:
             reader = Reader(each.language, kept.content.timezone, rules.public_url)
-            written[each.language] = report_email(reader, kept.content, report_id=kept.entry.id, path=PATH)
+            path = f"/{action.organization_id}/reports/{kept.entry.id}"
+            written[each.language] = report_email(reader, kept.content, report_id=kept.entry.id, path=path)
         mail_id = await outbox.post(
             action.connection,
             action.secrets.vault,

@@ -10,6 +10,8 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup
 
+from tollkeeper.control.display_currency import show_amount
+from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
 from tollkeeper.domain.window import begin_of_day_us
 from tollkeeper.kit.clock import utc
@@ -22,8 +24,8 @@ _US_PER_MS = 1000
 class Figures:
     """Writes figures for one reader: their language, the organization's timezone."""
 
-    def __init__(self, language: Language, timezone: str) -> None:
-        self.language, self.timezone = language, timezone
+    def __init__(self, language: Language, timezone: str, currency: DisplayCurrency | None = None) -> None:
+        self.language, self.timezone, self.currency = language, timezone, currency
         self.zone = ZoneInfo(timezone)
 
     def usd(self, nanos: int | None) -> Markup:
@@ -32,6 +34,15 @@ class Figures:
             return Markup('<span class="none">{}</span>').format(DASH)
         return Markup('<data class="usd" value="{}" title="${}">{}</data>').format(
             nanos, format_usd(nanos), self.usd_text(nanos)
+        )
+
+    def shown(self, nanos: int | None) -> Markup:
+        """Return an amount in the currency that the organization shows beside dollars, with its rate; nothing without one."""
+        if self.currency is None or nanos is None:
+            return Markup("")
+        text = show_amount(nanos, self.currency, self.language).text
+        return Markup('<p class="shown" title="{}">≈ {}<br><span class="quiet">{}</span></p>').format(
+            self.currency.told, text, self.currency.told
         )
 
     def usd_text(self, nanos: int) -> str:

@@ -22,6 +22,7 @@ class Entry(NamedTuple):
 ENTRIES = (
     Entry("overview", _("Overview")),
     Entry("usage", _("Usage"), ("analytics:full", "analytics:read:aggregate", "analytics:own")),
+    Entry("calls", _("Calls"), ("analytics:full", "analytics:own")),
     Entry("budgets", _("Budgets"), ("quota:read", "quota:read:summary")),
     Entry("keys", _("API keys"), ("api_key:read",)),
     Entry("reports", _("Reports"), ("analytics:full",)),

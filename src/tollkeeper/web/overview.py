@@ -10,6 +10,7 @@ from starlette.responses import Response
 from tollkeeper.control import alerts
 from tollkeeper.control.analytics import CallSums, Survey, survey
 from tollkeeper.control.budget_status import BudgetStatus, StandingBudget, permille, read_status
+from tollkeeper.control.forecast import forecast_month
 from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import page
@@ -46,6 +47,7 @@ async def show(visitor: Visitor) -> Response:
         to_us=min(month_before.start_us + elapsed_us + 1, month.start_us),
         filters={},
     )
+    forecast = await visitor.look_if(forecast_month, "organization", organization.id)
     status = await visitor.look_if(read_status) if visitor.may("quota:read:summary") else None
     fired = await visitor.look_if(alerts.list_alerts, limit=5) if visitor.may("quota:read") else None
     return await page(
@@ -60,7 +62,7 @@ async def show(visitor: Visitor) -> Response:
         fired=fired or [],
         chart_data=_chart(visitor, seen) if seen else None,
         tops=_tops(visitor, this_month) if this_month else [],
-        month_window=month,
+        forecast=forecast.forecast if forecast else None,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from tollkeeper.domain.permission import PERMISSIONS
-from tollkeeper.web import account, budgets, first_run, keys, live, overview, reports, usage, welcome
+from tollkeeper.web import account, budgets, calls, first_run, keys, live, overview, reports, usage, welcome
 from tollkeeper.web.visitor import Visitor
 
 Handler = Callable[[Visitor], Awaitable[Response]]
@@ -49,5 +49,7 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/reports/preview", reports.preview, requires="analytics:full"),
     PageRoute("/{organization}/reports/send", reports.preview, reports.send, requires="org:manage"),
     PageRoute("/{organization}/reports/{report}", reports.show_one, requires="analytics:full"),
+    PageRoute("/{organization}/calls", calls.show),
+    PageRoute("/{organization}/calls/{call}", calls.show_one),
     PageRoute("/{organization}/live", live.show),
 )

@@ -60,8 +60,8 @@ def read_range(visitor: Visitor) -> Range:
     """
     figures = visitor.figures
     today = figures.local(now_us()).date()
-    last = _day(visitor.query["to"], "to") or today
-    first = _day(visitor.query["from"], "from") or last - timedelta(days=DAYS - 1)
+    last = day_of(visitor.query["to"], "to") or today
+    first = day_of(visitor.query["from"], "from") or last - timedelta(days=DAYS - 1)
     days = (last - first).days + 1
     if not 1 <= days <= DAYS_MAX or not 1971 <= first.year <= last.year < 2100:
         raise InvalidRequest(f"Ask for 1 to {DAYS_MAX} days, the first one first.", param="from")
@@ -75,7 +75,7 @@ def read_range(visitor: Visitor) -> Range:
     )
 
 
-def _day(text: str, param: str) -> date | None:
+def day_of(text: str, param: str) -> date | None:
     if not text:
         return None
     try:

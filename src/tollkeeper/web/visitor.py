@@ -95,7 +95,11 @@ class Visitor:
         self.form = Sent([])
         self.fault: TollkeeperError | None = None  # why what the form asked for was refused
         organization = visit.organization if visit else None
-        self.figures = Figures(language, organization.timezone if organization else "UTC")
+        self.figures = Figures(
+            language,
+            organization.timezone if organization else "UTC",
+            organization.display_currency if organization else None,
+        )
         self._ = catalogue_of(language).gettext
 
     @property

@@ -1,0 +1,85 @@
+"""The pages of calls: those that are looked for, within what a person may see, and one opened with all that is kept of it."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import msgspec
+import pytest
+from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
+from tests.web.visitors import amounts, browser_of, faces_of
+
+from tollkeeper.control.organizations import update_organization
+from tollkeeper.domain.currency import DisplayCurrency
+from tollkeeper.kit.clock import now_us
+from tollkeeper.store.engine import Store
+
+
+@pytest.fixture
+async def busy(store: Store) -> Ledger:
+    ledger, dice, at_us = await open_ledger(store), random.Random(8), now_us()
+    await ledger.add([at_us - dice.randrange(3 * DAY_US) for _ in range(60)], seed=3)
+    return ledger
+
+
+def ids_on(html: str) -> list[str]:
+    return re.findall(r"/calls/(req_[0-9a-f]{32})", html)
+
+
+def id_of(call: Known) -> str:
+    return f"req_{call.record.call_id.hex()}"
+
+
+async def test_calls_are_listed_newest_first_and_looked_further_back_for(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    first = (await browser.open(f"/{busy.id}/calls")).text
+    further = re.search(r'href="\?([^"]*after=[^"]+)"', first)
+    assert further is not None
+    second = (await browser.open(f"/{busy.id}/calls?{further[1].replace('&amp;', '&')}")).text
+    every = sorted((id_of(call) for call in busy.calls), reverse=True)
+    assert ids_on(first) + ids_on(second) == every
+
+
+async def test_filters_find_what_they_say(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    wanted = busy.calls[7]
+    by_id = (await browser.open(f"/{busy.id}/calls?text={id_of(wanted)}")).text
+    assert ids_on(by_id) == [id_of(wanted)]
+    by_model = (await browser.open(f"/{busy.id}/calls?model=gpt-4o")).text
+    assert {*ids_on(by_model)} == {id_of(call) for call in busy.calls if call.value("model") == "gpt-4o"}
+    for wrong in ("text=req_none", "status=teapot", "cost_from=much", "from=someday", "after=zz"):
+        assert (await browser.open(f"/{busy.id}/calls?{wrong}")).status_code == 400, wrong
+
+
+async def test_a_call_is_opened_with_its_cost_to_the_nano(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    for call in busy.calls[:10]:
+        page = await browser.open(f"/{busy.id}/calls/{id_of(call)}")
+        assert page.status_code == 200
+        if call.record.amount_nanos is not None:
+            assert amounts(page.text)[0] == call.record.amount_nanos
+        assert len(re.findall(r'<th scope="row">\d\. ', page.text)) == 8
+
+
+async def test_nobody_finds_or_opens_what_they_may_not_see(busy: Ledger) -> None:
+    faces = faces_of(busy.workshop.store)
+    viewer = await browser_of(faces, busy.workshop.company, busy.workshop.viewer)
+    assert (await viewer.open(f"/{busy.id}/calls")).status_code == 403
+    lead = await browser_of(faces, busy.workshop.company, busy.workshop.lead)
+    seen = ids_on((await lead.open(f"/{busy.id}/calls")).text)
+    team = {id_of(call) for call in busy.calls if call.team_id == busy.workshop.team.id}
+    assert {*seen} <= team
+    foreign = next(call for call in busy.calls if call.team_id != busy.workshop.team.id)
+    assert (await lead.open(f"/{busy.id}/calls/{id_of(foreign)}")).status_code == 404
+
+
+async def test_amounts_stand_in_the_organizations_currency_too_with_its_rate(busy: Ledger) -> None:
+    currency = DisplayCurrency("KRW", 1_400_000_000, "2026-11-20", "Bank of Korea")
+    company = busy.workshop.company
+    await company.change(None, update_organization, company.id, display_currency=currency)
+    browser = await browser_of(faces_of(busy.workshop.store), company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/overview")).text
+    assert "₩" in page
+    assert msgspec.structs.asdict(currency)["source"] in page
+    assert "1 USD = 1400 KRW on 2026-11-20" in page
