@@ -60,6 +60,7 @@ async def test_a_call_is_opened_with_its_cost_to_the_nano(busy: Ledger) -> None:
         if call.record.amount_nanos is not None:
             assert amounts(page.text)[0] == call.record.amount_nanos
         assert len(re.findall(r'<th scope="row">\d\. ', page.text)) == 8
+        assert "object at" not in page.text
 
 
 async def test_nobody_finds_or_opens_what_they_may_not_see(busy: Ledger) -> None:

@@ -10,8 +10,10 @@ from starlette.responses import Response
 from tollkeeper.control import calls
 from tollkeeper.control.call_views import describe_opened
 from tollkeeper.control.calls import CallFilters, CallSearch
+from tollkeeper.domain.call_steps import steps_of
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.answers import page
+from tollkeeper.web.budgets import UNITS
 from tollkeeper.web.fields import dollars
 from tollkeeper.web.usage_filters import day_of
 from tollkeeper.web.visitor import Visitor
@@ -48,6 +50,40 @@ STEPS = {
 }
 
 
+FACTS = {
+    "api_key_id": _("API key"),
+    "project_id": _("Project"),
+    "operation": _("Operation"),
+    "model": _("Model"),
+    "rates": _("Rates looked at"),
+    "reserved_nanos": _("Reserved"),
+    "budgets": _("Budgets"),
+    "provider": _("Provider"),
+    "tries_before": _("Tries before"),
+    "status": _("Status"),
+    "outcome": _("Outcome"),
+    "first_byte_us": _("First byte"),
+    "is_stream": _("Stream"),
+    "input_tokens": _("Input tokens"),
+    "output_tokens": _("Output tokens"),
+    "is_estimated": _("Estimated"),
+    "amount_nanos": _("Cost"),
+    "cost_state": _("The cost is"),
+}
+VALUES = {
+    "complete": _("complete"),
+    "provider_error": _("refused by the provider"),
+    "broken": _("broken off"),
+    "client_gone": _("left by the client"),
+    "crashed": _("cut off by a crash"),
+    "reported": _("what the provider says"),
+    "computed": _("computed by the prices"),
+    "estimated": _("an estimate"),
+    "unpriced": _("unknown: no price"),
+    "unbilled": _("nothing: not billed"),
+}
+
+
 async def show(visitor: Visitor) -> Response:
     """Answer what is found."""
     found = await visitor.look(calls.find_calls, _search(visitor))
@@ -60,9 +96,42 @@ async def show_one(visitor: Visitor) -> Response:
     """Answer one call."""
     opened = await visitor.look(calls.open_call, visitor.path["call"])
     described: dict[str, Any] = describe_opened(opened)
+    record = opened.call.record
     return await page(
-        visitor, "call.html", opened=opened, record=opened.call.record, described=described, step_titles=STEPS
+        visitor,
+        "call.html",
+        record=record,
+        described=described,
+        steps=[
+            (STEPS[each.name], each.duration_us, _facts(visitor, each.facts, described)) for each in steps_of(record)
+        ],
+        limits=opened.decision.limits if opened.decision else (),
+        units=UNITS,
     )
+
+
+def _facts(visitor: Visitor, facts: dict[str, Any], described: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return what a step came to, as it is read: a title and a text each."""
+    figures = visitor.figures
+    shown: list[tuple[str, object]] = []
+    for name, value in facts.items():
+        text: object = value
+        if value is None or value == "":
+            continue
+        if name.endswith("_nanos"):
+            text = figures.usd(value)
+        elif name.endswith("_us"):
+            text = figures.duration(value)
+        elif isinstance(value, bool):
+            text = visitor._("yes") if value else visitor._("no")
+        elif name.endswith("_id"):
+            text = described.get(f"{name.removesuffix('_id')}_name") or value
+        elif name in {"outcome", "cost_state"}:
+            text = visitor._(VALUES[value])
+        elif isinstance(value, int) and name != "status":
+            text = figures.count(value)
+        shown.append((visitor._(FACTS[name]), text))
+    return shown
 
 
 def _search(visitor: Visitor) -> CallSearch:
