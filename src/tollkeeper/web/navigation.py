@@ -12,11 +12,12 @@ def _(text: str) -> str:
 
 
 class Entry(NamedTuple):
-    """A line of the menu; `permissions`: any of them, or none needed."""
+    """A line of the menu; `permissions`: any of them, or none needed. `is_of_whole`: for the whole organization."""
 
     name: str
     title: str
     permissions: tuple[str, ...] = ()
+    is_of_whole: bool = False
 
 
 ENTRIES = (
@@ -26,6 +27,7 @@ ENTRIES = (
     Entry("budgets", _("Budgets"), ("quota:read", "quota:read:summary")),
     Entry("keys", _("API keys"), ("api_key:read",)),
     Entry("reports", _("Reports"), ("analytics:full",)),
+    Entry("projects", _("Teams and projects")),
 )
 
 
@@ -49,5 +51,9 @@ def entries_for(visitor: Visitor) -> list[Shown]:
             f"{here}/".startswith(f"{visitor.home}/{each.name}/"),
         )
         for each in ENTRIES
-        if not each.permissions or any(visitor.may(name) for name in each.permissions)
+        if not each.permissions or any(_may(visitor, each, name) for name in each.permissions)
     ]
+
+
+def _may(visitor: Visitor, entry: Entry, permission: str) -> bool:
+    return visitor.may_at(permission, visitor.whole) if entry.is_of_whole else visitor.may(permission)

@@ -8,7 +8,20 @@ import msgspec
 from starlette.responses import Response
 
 from tollkeeper.domain.permission import PERMISSIONS
-from tollkeeper.web import account, budgets, calls, first_run, keys, live, overview, reports, usage, welcome
+from tollkeeper.web import (
+    account,
+    budgets,
+    calls,
+    first_run,
+    keys,
+    live,
+    overview,
+    projects,
+    reports,
+    teams,
+    usage,
+    welcome,
+)
 from tollkeeper.web.visitor import Visitor
 
 Handler = Callable[[Visitor], Awaitable[Response]]
@@ -51,5 +64,8 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/reports/{report}", reports.show_one, requires="analytics:full"),
     PageRoute("/{organization}/calls", calls.show),
     PageRoute("/{organization}/calls/{call}", calls.show_one),
+    PageRoute("/{organization}/projects", projects.show, projects.make),
+    PageRoute("/{organization}/projects/{project}", projects.show_one, projects.change_one),
+    PageRoute("/{organization}/projects/teams/{team}", teams.show_one, teams.change_one),
     PageRoute("/{organization}/live", live.show),
 )

@@ -13,11 +13,11 @@ from tollkeeper.control.administration import Action, Administration, Caller, Re
 from tollkeeper.control.people import People, Visit
 from tollkeeper.control.usage_news import UsageNews
 from tollkeeper.control.visits import PersonVisit
-from tollkeeper.domain.access import Principal
+from tollkeeper.domain.access import Principal, decide
 from tollkeeper.domain.account import Account
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied, TollkeeperError
 from tollkeeper.domain.permission import PERMISSIONS
-from tollkeeper.domain.tenancy import Organization
+from tollkeeper.domain.tenancy import Organization, Place
 from tollkeeper.kit.secrets import keyed_digest
 from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.figures import Figures
@@ -137,6 +137,15 @@ class Visitor:
         """Tell whether the person has a permission anywhere in the organization: what pages offer goes by it."""
         assert permission in PERMISSIONS, permission
         return any(permission in grant.permissions for grant in self.principal.grants)
+
+    @property
+    def whole(self) -> Place:
+        """The place that is the whole organization."""
+        return Place(self.organization.id)
+
+    def may_at(self, permission: str, place: Place) -> bool:
+        """Tell whether the person has a permission at a place."""
+        return decide(self.principal, permission, place).is_allowed
 
     def caller(self, *, once: str = "") -> Caller:
         """Return the person as who asks; `once` makes a repeated form bring about what the first one did."""

@@ -38,7 +38,7 @@
     });
   }
   // A form is sent once: its button waits with it.
-  for (const form of all("form[method=post]")) {
+  for (const form of all("form[method=post]:not([data-downloads])")) {
     form.addEventListener("submit", (event) => {
       if (event.defaultPrevented) return;
       setTimeout(() => { for (const button of all("button", form)) button.disabled = true; });
