@@ -28,6 +28,7 @@ ENTRIES = (
     Entry("keys", _("API keys"), ("api_key:read",)),
     Entry("reports", _("Reports"), ("analytics:full",)),
     Entry("projects", _("Teams and projects")),
+    Entry("people", _("People")),
 )
 
 

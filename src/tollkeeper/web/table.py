@@ -16,6 +16,7 @@ from tollkeeper.web import (
     keys,
     live,
     overview,
+    people,
     projects,
     reports,
     teams,
@@ -67,5 +68,7 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/projects", projects.show, projects.make),
     PageRoute("/{organization}/projects/{project}", projects.show_one, projects.change_one),
     PageRoute("/{organization}/projects/teams/{team}", teams.show_one, teams.change_one),
+    PageRoute("/{organization}/people", people.show, people.act),
+    PageRoute("/{organization}/people/{member}", people.show_one, people.change_one),
     PageRoute("/{organization}/live", live.show),
 )
