@@ -29,6 +29,7 @@ ENTRIES = (
     Entry("reports", _("Reports"), ("analytics:full",)),
     Entry("projects", _("Teams and projects")),
     Entry("people", _("People")),
+    Entry("roles", _("Roles")),
 )
 
 

@@ -19,6 +19,7 @@ from tollkeeper.web import (
     people,
     projects,
     reports,
+    roles,
     teams,
     usage,
     welcome,
@@ -70,5 +71,8 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/projects/teams/{team}", teams.show_one, teams.change_one),
     PageRoute("/{organization}/people", people.show, people.act),
     PageRoute("/{organization}/people/{member}", people.show_one, people.change_one),
+    PageRoute("/{organization}/roles", roles.show),
+    PageRoute("/{organization}/roles/new", roles.show_new, roles.make, requires="role:manage"),
+    PageRoute("/{organization}/roles/{role}", roles.show_one, roles.change_one),
     PageRoute("/{organization}/live", live.show),
 )
