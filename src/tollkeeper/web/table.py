@@ -20,6 +20,7 @@ from tollkeeper.web import (
     projects,
     reports,
     roles,
+    settings,
     teams,
     usage,
     welcome,
@@ -74,5 +75,6 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/roles", roles.show),
     PageRoute("/{organization}/roles/new", roles.show_new, roles.make, requires="role:manage"),
     PageRoute("/{organization}/roles/{role}", roles.show_one, roles.change_one),
+    PageRoute("/{organization}/settings", settings.show, settings.act, requires="org:manage"),
     PageRoute("/{organization}/live", live.show),
 )
