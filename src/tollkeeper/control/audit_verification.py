@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
+from tollkeeper.control.administration import Action
 from tollkeeper.domain.audit import INSTALLATION
 from tollkeeper.domain.audit_chain import ChainCheck, Fault, FaultKind, Head
+from tollkeeper.domain.errors import Conflict
 from tollkeeper.store import audit
 from tollkeeper.store.engine import Connection, Store
 
+EVENTS_MAX = 100_000
+"""Events that are checked while somebody waits; a longer log is checked by the command."""
 _PAGE = 2_000
 _BEFORE_EVERYTHING = -(2**63)
 Progress = Callable[[int], None]
@@ -55,6 +59,23 @@ async def verify_chains(
     for organization_id in organization_ids:
         verification = _Verification(organization_id, key, (kept or {}).get(organization_id, ()), on_progress)
         yield await store.read(verification.run, is_snapshot=True)
+
+
+async def check_own_log(action: Action) -> ChainReport:
+    """Verify the log of the caller's organization, as of one moment.
+
+    Raises:
+        PermissionDenied: the caller may not read it.
+        Conflict: it is too long to be checked while somebody waits.
+    """
+    action.require("audit:read", action.organization)
+    head = await audit.read_head(action.connection, action.organization_id)
+    if head is not None and head.number > EVENTS_MAX:
+        raise Conflict(
+            f"The log has {head.number:,} events, which takes too long here; the operator checks it by: tollkeeper audit verify"
+        )
+    verification = _Verification(action.organization_id, action.secrets.audit_key, (), lambda _: None)
+    return await verification.run(action.connection)
 
 
 class _Verification:

@@ -30,6 +30,7 @@ ENTRIES = (
     Entry("projects", _("Teams and projects")),
     Entry("people", _("People")),
     Entry("roles", _("Roles")),
+    Entry("audit", _("Audit"), ("audit:read",), is_of_whole=True),
     Entry("settings", _("Settings"), ("org:manage",), is_of_whole=True),
 )
 

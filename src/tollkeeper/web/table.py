@@ -10,6 +10,7 @@ from starlette.responses import Response
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.web import (
     account,
+    audit,
     budgets,
     calls,
     first_run,
@@ -75,6 +76,8 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/roles", roles.show),
     PageRoute("/{organization}/roles/new", roles.show_new, roles.make, requires="role:manage"),
     PageRoute("/{organization}/roles/{role}", roles.show_one, roles.change_one),
+    PageRoute("/{organization}/audit", audit.show, audit.act, requires="audit:read"),
+    PageRoute("/{organization}/audit/{event}", audit.show_one, requires="audit:read"),
     PageRoute("/{organization}/settings", settings.show, settings.act, requires="org:manage"),
     PageRoute("/{organization}/live", live.show),
 )
