@@ -76,6 +76,11 @@ def read_range(visitor: Visitor) -> Range:
 
 
 def day_of(text: str, param: str) -> date | None:
+    """Return the day that a field says; None when it is left empty.
+
+    Raises:
+        InvalidRequest: it is no day.
+    """
     if not text:
         return None
     try:
