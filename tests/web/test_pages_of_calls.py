@@ -84,3 +84,15 @@ async def test_amounts_stand_in_the_organizations_currency_too_with_its_rate(bus
     assert "₩" in page
     assert msgspec.structs.asdict(currency)["source"] in page
     assert "1 USD = 1400 KRW on 2026-11-20" in page
+
+
+async def test_the_currency_is_chosen_on_the_settings_page_and_taken_away_again(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    path = f"/{busy.id}/settings"
+    fields = {"do": "currency", "code": "krw", "rate": "1,385.25", "rate_date": "2026-11-20", "source": "Bank of Korea"}
+    assert (await browser.send(path, fields)).status_code == 303
+    assert 'value="1385.25"' in (await browser.open(path)).text
+    for wrong in ({"rate": "much"}, {"code": "XXQ"}, {"rate_date": "someday"}, {"source": ""}):
+        assert (await browser.send(path, fields | wrong)).status_code == 400, wrong
+    await browser.send(path, {"do": "currency", "code": ""})
+    assert "₩" not in (await browser.open(f"/{busy.id}/overview")).text

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from tollkeeper.control import organizations
 from tollkeeper.control.organizations import KEY_AGE_MAX_DAYS, MONTH_START_MAX
 from tollkeeper.domain.access import require
+from tollkeeper.domain.currency import DisplayCurrency, format_rate, parse_rate
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.tenancy import KeyPolicy, Language
 from tollkeeper.web.answers import go, page
@@ -23,7 +24,7 @@ async def show(visitor: Visitor) -> Response:
     organization = await visitor.look(organizations.get_organization, visitor.organization.id)
     policy = organization.policy
     sent = visitor.form
-    if sent["do"] not in {"general", "policy"}:
+    if sent["do"] not in {"general", "policy", "currency"}:
         sent = Sent([])
     general = sent if sent["do"] == "general" else None
     wanted = sent if sent["do"] == "policy" else None
@@ -39,6 +40,7 @@ async def show(visitor: Visitor) -> Response:
         key_age=wanted["key_age_max_days"] if wanted else str(policy.key_age_max_days or ""),
         is_expiry_required=bool(wanted["key_expiry"]) if wanted else policy.is_key_expiry_required,
         required_labels=wanted["required_labels"] if wanted else "\n".join(policy.required_labels),
+        currency=sent if sent["do"] == "currency" else _shown_currency(organization.display_currency),
         key_age_max=KEY_AGE_MAX_DAYS,
         month_start_max=MONTH_START_MAX,
     )
@@ -64,9 +66,41 @@ async def act(visitor: Visitor) -> Response:
                 required_labels=tuple(lines_in(sent["required_labels"])),
             )
             await visitor.change(organizations.update_organization, visitor.organization.id, policy=policy)
+        case "currency":
+            chosen = _currency(sent)
+            await visitor.change(organizations.update_organization, visitor.organization.id, display_currency=chosen)
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
     return go(here, notice="saved")
+
+
+def _currency(sent: Sent) -> DisplayCurrency | None:
+    """Return the currency that amounts are shown in beside dollars; None for none.
+
+    Raises:
+        InvalidRequest: no rate.
+    """
+    code = sent["code"].strip().upper()
+    if not code:
+        return None
+    try:
+        rate_micros = parse_rate(sent["rate"].strip().replace(",", ""))
+    except ValueError as error:
+        raise InvalidRequest(f"{error}.", param="rate") from None
+    return DisplayCurrency(code, rate_micros, sent["rate_date"], sent["source"])
+
+
+def _shown_currency(currency: DisplayCurrency | None) -> Sent:
+    if currency is None:
+        return Sent([])
+    return Sent(
+        [
+            ("code", currency.code),
+            ("rate", format_rate(currency.rate_micros)),
+            ("rate_date", currency.rate_date),
+            ("source", currency.source),
+        ]
+    )
 
 
 def _language(sent: Sent) -> Language:
