@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 import re
@@ -10,9 +12,11 @@ import pytest
 from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
 from tests.web.visitors import amounts, browser_of, faces_of
 
+from tollkeeper.domain.money import parse_usd
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.engine import Store
 from tollkeeper.web.figures import Figures
+from tollkeeper.web.usage_export import _as_text
 
 
 @pytest.fixture
@@ -88,3 +92,20 @@ def test_amounts_are_read_easily_and_stay_exact_behind(nanos: int, shown: str) -
     written = str(Figures("en", "UTC").usd(nanos))
     assert f">{shown}<" in written
     assert f'value="{nanos}"' in written
+
+
+async def test_the_file_has_the_pages_lines_to_the_nano_and_no_formula(busy: Ledger) -> None:
+    company = busy.workshop.company
+    browser = await browser_of(faces_of(busy.workshop.store), company, busy.workshop.admin)
+    for over_time in ("", "&over_time=1"):
+        answer = await browser.open(f"/{busy.id}/usage.csv?by=project{over_time}")
+        assert answer.headers["content-type"].startswith("text/csv")
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+        assert sum(parse_usd(row["cost_usd"]) for row in rows if row["cost_usd"]) == cost(busy.calls)
+        assert sum(int(row["requests"]) for row in rows) == len(busy.calls)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1"])
+def test_a_name_never_becomes_a_formula(name: str) -> None:
+    assert _as_text(name) == f"'{name}"
+    assert _as_text("search") == "search"

@@ -24,6 +24,7 @@ from tollkeeper.web import (
     settings,
     teams,
     usage,
+    usage_export,
     welcome,
 )
 from tollkeeper.web.visitor import Visitor
@@ -56,6 +57,7 @@ LOGIN_PAGES: tuple[PageRoute, ...] = (
 ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/overview", overview.show),
     PageRoute("/{organization}/usage", usage.show),
+    PageRoute("/{organization}/usage.csv", usage_export.show),
     PageRoute("/{organization}/keys", keys.show, requires="api_key:read"),
     PageRoute("/{organization}/keys/new", keys.show_new, keys.make, requires="api_key:create:limited"),
     PageRoute("/{organization}/keys/{key}", keys.show_one, keys.change_one, requires="api_key:read"),

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_lines, parse_grouping
+from tollkeeper.control.usage_lines import LinePage, UsageLine, list_lines
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
 from tollkeeper.web.charts import Series, bar_chart
-from tollkeeper.web.usage_filters import FILTERS, Range, read_range
+from tollkeeper.web.usage_filters import FILTERS, Range
+from tollkeeper.web.usage_question import question_of
 from tollkeeper.web.visitor import Visitor
 
 LINES_MAX = 1000
@@ -46,19 +47,16 @@ class Row(msgspec.Struct, frozen=True):
 
 async def show(visitor: Visitor) -> Response:
     """Answer the page."""
-    by = visitor.query["by"] or "model"
-    grouping = parse_grouping([by])
-    span = read_range(visitor)
-    filters = {column: values for word, column in FILTERS.items() if (values := visitor.query.all(word))}
-    question = Question(grouping, span.from_us, span.to_us, filters=filters, limit=LINES_MAX)
+    asked = question_of(visitor)
+    by, span = asked.by, asked.span
+    question = msgspec.structs.replace(asked.whole, limit=LINES_MAX)
     found = await visitor.look(list_lines, question)
     before = None
     if visitor.query["compare"]:
         earlier = msgspec.structs.replace(question, from_us=span.before_us, to_us=span.from_us)
         before = await visitor.look(list_lines, earlier)
     rows = _rows(visitor, found, before)
-    timed = msgspec.structs.replace(question, grouping=parse_grouping([span.interval, by]), limit=_POINTS_MAX)
-    over_time = await visitor.look(list_lines, timed)
+    over_time = await visitor.look(list_lines, msgspec.structs.replace(asked.over_time, limit=_POINTS_MAX))
     return await page(
         visitor,
         "usage.html",
@@ -73,6 +71,7 @@ async def show(visitor: Visitor) -> Response:
         is_cut=found.has_more,
         filters=[(word, value) for word in FILTERS for value in visitor.query.all(word)],
         chart_data=_chart(visitor, over_time, rows, span),
+        address=visitor.query.but(),
     )
 
 
