@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 from tests.live.processes import GatewayProcess, SimulatorProcess, post_json
 from tests.live.watched_browser import Watched, needs_chromium, watched_browser
 
+from tollkeeper.web.table import ORGANIZATION_PAGES
+
 pytestmark = needs_chromium
 PASSWORD = "three quiet rivers"
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello [[sim:tokens=20]]"}]}
@@ -122,7 +124,14 @@ def test_a_budget_is_reached_and_the_page_says_so(gateway: GatewayProcess, opene
     assert watched.complaints == []
 
 
-PAGES = ("overview", "usage", "usage?by=project&compare=1", "budgets", "budgets/new", "keys", "keys/new")
+PAGES = (
+    *(
+        each.path.removeprefix("/{organization}/")
+        for each in ORGANIZATION_PAGES
+        if "{" not in each.path.removeprefix("/{organization}") and not each.path.endswith((".csv", "/live", "/send"))
+    ),
+    "usage?by=project&compare=1",
+)
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
