@@ -44,6 +44,16 @@ def test_a_translation_has_the_places_of_its_text() -> None:
         assert {*PLACES.findall(one)} == {*PLACES.findall(own)}, one
 
 
+def test_every_translation_can_be_put_into_a_page() -> None:
+    script = translations()
+    catalogue, _missing = script.updated("ko", script.gather())
+    for message in catalogue:
+        if not message.id:
+            continue
+        for text in message.string if isinstance(message.string, list | tuple) else [message.string]:
+            assert text % dict.fromkeys(PLACES.findall(text), "1"), text  # a bare % would fail where it is shown
+
+
 @pytest.mark.parametrize(
     ("name", "digest"),
     [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 from starlette.responses import Response
 
@@ -14,10 +12,9 @@ from tollkeeper.domain.budget import AlertAction, Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import Unit
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.fields import dollars, whole_number
+from tollkeeper.web.fields import chosen, dollars, whole_number
 from tollkeeper.web.visitor import Sent, Visitor
 
-T = TypeVar("T", bound=str)
 _ALERTS_MAX = 20
 
 
@@ -84,10 +81,10 @@ async def show_new(visitor: Visitor) -> Response:
 async def make(visitor: Visitor) -> Response:
     """Set a budget."""
     sent = visitor.form
-    unit = _one_of(sent, "unit", UNITS)
+    unit = chosen(sent, "unit", UNITS)
     terms = Terms(
         _amount(sent, unit),
-        _one_of(sent, "period", PERIODS) if unit != "concurrent" else "total",
+        chosen(sent, "period", PERIODS) if unit != "concurrent" else "total",
         bool(sent["carryover"]),
         _enforcement(sent),
         unit=unit,
@@ -141,7 +138,7 @@ async def change_one(visitor: Visitor) -> Response:
             return go(here, notice="budget-saved")
         case "add-alert":
             percent = whole_number(sent, "percent") or 0
-            does = _one_of(sent, "action", ACTIONS)
+            does = chosen(sent, "action", ACTIONS)
             await visitor.change(alerts.create_rule, budget_id, threshold_permille=percent * 10, does=does)
             return go(here, notice="alert-added")
         case "change-alert":
@@ -180,15 +177,3 @@ def _enforcement(sent: Sent) -> Enforcement:
         notify_on_exceed=bool(sent["notify_on_exceed"]),
         auto_disable_on_exceed=bool(sent["auto_disable_on_exceed"]),
     )
-
-
-def _one_of(sent: Sent, name: str, choices: dict[T, str]) -> T:
-    """Return which of the choices a field names.
-
-    Raises:
-        InvalidRequest: none of them.
-    """
-    found = next((each for each in choices if each == sent[name]), None)
-    if found is None:
-        raise InvalidRequest(f"Choose one of {', '.join(str(each) for each in choices)}.", param=name)
-    return found

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
+from typing import TypeVar
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import parse_usd
-from tollkeeper.web.visitor import Sent
+from tollkeeper.web.visitor import Sent, Visitor
+
+T = TypeVar("T")
 
 _WHOLE = re.compile(r"[0-9]{1,15}")
 _ENTRIES_MAX = 500
@@ -48,4 +52,31 @@ def lines_in(text: str) -> list[str]:
     found = [each.strip() for each in re.split(r"[\n,]", text) if each.strip()]
     if len(found) > _ENTRIES_MAX:
         raise InvalidRequest(f"A list may have {_ENTRIES_MAX} entries.")
+    return found
+
+
+def end_of_day(visitor: Visitor, name: str) -> int | None:
+    """Return when the day of a form's field ends for the organization; None for no day.
+
+    Raises:
+        InvalidRequest: it is no day.
+    """
+    text = visitor.form[name]
+    if not text:
+        return None
+    try:
+        return visitor.figures.midnight_us(date.fromisoformat(text) + timedelta(days=1))
+    except (ValueError, OverflowError):
+        raise InvalidRequest("A day is written like 2026-11-23.", param=name) from None
+
+
+def chosen(sent: Sent, name: str, choices: dict[T, str]) -> T:
+    """Return which of the choices, given with their titles, a field names.
+
+    Raises:
+        InvalidRequest: none of them.
+    """
+    found = next((each for each in choices if str(each) == sent[name]), None)
+    if found is None:
+        raise InvalidRequest(f"Choose one of {', '.join(str(each) for each in choices)}.", param=name)
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 from starlette.responses import Response
 
 from tollkeeper.control import api_keys, key_usage, projects
@@ -13,7 +11,7 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.key_terms import KeyTerms, RateLimit
 from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.fields import lines_in, whole_number
+from tollkeeper.web.fields import end_of_day, lines_in, whole_number
 from tollkeeper.web.visitor import Visitor
 
 _PAGE = 50
@@ -65,7 +63,7 @@ async def make(visitor: Visitor) -> Response:
             tokens_per_minute=whole_number(sent, "tokens_per_minute"),
         ),
     )
-    expires_at_us = _end_of(visitor, sent["expires_on"])
+    expires_at_us = end_of_day(visitor, "expires_on")
     if sent["kind"] == "member":
         made = await visitor.change(
             api_keys.create_member_key,
@@ -107,7 +105,7 @@ async def change_one(visitor: Visitor) -> Response:
             return go(here, notice=f"key-{sent['do']}d")
         case "expire":
             await visitor.change(
-                api_keys.update_key, key_id, KeyUpdate(expires_at_us=_end_of(visitor, sent["expires_on"]))
+                api_keys.update_key, key_id, KeyUpdate(expires_at_us=end_of_day(visitor, "expires_on"))
             )
             return go(here, notice="saved")
         case "rotate":
@@ -133,17 +131,6 @@ async def _show_once(visitor: Visitor, record: ApiKey, secret: str, *, previous_
         previous_until_us=previous_until_us,
         is_for_calls=record.kind is not KeyKind.ADMIN,
     )
-
-
-def _end_of(visitor: Visitor, text: str) -> int | None:
-    """Return when a day ends for the organization; None for no day."""
-    if not text:
-        return None
-    try:
-        day = date.fromisoformat(text)
-        return visitor.figures.midnight_us(day + timedelta(days=1))
-    except (ValueError, OverflowError):
-        raise InvalidRequest("A day is written like 2026-11-23.", param="expires_on") from None
 
 
 def _may_have_own(visitor: Visitor) -> bool:

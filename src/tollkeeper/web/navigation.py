@@ -25,6 +25,8 @@ ENTRIES = (
     Entry("usage", _("Usage"), ("analytics:full", "analytics:read:aggregate", "analytics:own")),
     Entry("calls", _("Calls"), ("analytics:full", "analytics:own")),
     Entry("budgets", _("Budgets"), ("quota:read", "quota:read:summary")),
+    Entry("alerts", _("Alerts"), ("quota:read",)),
+    Entry("credits", _("Credits"), ("billing:read",), is_of_whole=True),
     Entry("keys", _("API keys"), ("api_key:read",)),
     Entry("reports", _("Reports"), ("analytics:full",)),
     Entry("projects", _("Teams and projects")),

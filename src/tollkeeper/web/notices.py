@@ -28,6 +28,13 @@ NOTICES: dict[str, str] = {
     "invited": _("The invitation is on its way."),
     "sessions-ended": _("The other sessions are ended."),
     "sent": _("Sent."),
+    "sent-again": _("It is tried once more, now."),
+    "resumed": _("Calls are let in again, as far as the budget has something left."),
+    "test-sent": _("The test is on its way; below is how it ends."),
+    "granted": _("The credit is granted. Calls may use it at once."),
+    "voided": _("What was left of the grant is taken back."),
+    "credit-required": _("Calls need credit from now on."),
+    "credit-not-required": _("Calls go on without credit."),
 }
 
 

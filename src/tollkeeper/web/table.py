@@ -10,9 +10,12 @@ from starlette.responses import Response
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.web import (
     account,
+    alert_pages,
+    alert_targets,
     audit,
     budgets,
     calls,
+    credit,
     first_run,
     keys,
     live,
@@ -81,5 +84,8 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/audit", audit.show, audit.act, requires="audit:read"),
     PageRoute("/{organization}/audit/{event}", audit.show_one, requires="audit:read"),
     PageRoute("/{organization}/settings", settings.show, settings.act, requires="org:manage"),
+    PageRoute("/{organization}/credits", credit.show, credit.act, requires="billing:read"),
+    PageRoute("/{organization}/alerts", alert_pages.show, alert_pages.act, requires="quota:read"),
+    PageRoute("/{organization}/alerts/targets", alert_targets.show, alert_targets.act, requires="quota:manage"),
     PageRoute("/{organization}/live", live.show),
 )

@@ -1,0 +1,98 @@
+"""The page of alerts: stopped budgets, rules over all budgets, what fired, and what was sent of it, to be sent again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from tollkeeper.control import alert_targets, alerts
+from tollkeeper.control.budget_status import Branch, StandingBudget, read_status
+from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
+from tollkeeper.web.answers import go, page
+from tollkeeper.web.budgets import ACTIONS, PERIODS, UNITS
+from tollkeeper.web.fields import chosen, whole_number
+from tollkeeper.web.visitor import Visitor
+
+_FIRED_MAX, _SENT, _RULES = 50, 50, 200
+
+
+class Choice(NamedTuple):
+    """A budget as the page names it."""
+
+    id: str
+    title: str
+    standing: StandingBudget
+
+
+async def show(visitor: Visitor) -> Response:
+    """Answer rules, what fired and, for who manages all quotas, what was sent."""
+    after, sent_after = visitor.query["after"] or None, visitor.query["sent_after"] or None
+    rules = await visitor.look(alerts.list_rules, after=after, limit=_RULES + 1)
+    fired = await visitor.look(alerts.list_alerts, limit=_FIRED_MAX)
+    sent = await visitor.look_if(alerts.list_deliveries, after=sent_after, limit=_SENT + 1)
+    targets = await visitor.look_if(alert_targets.list_targets) or []
+    budgets = await _budgets(visitor)
+    return await page(
+        visitor,
+        "alerts.html",
+        rules=rules[:_RULES],
+        next_after=rules[_RULES - 1].id if len(rules) > _RULES else "",
+        fired=fired,
+        sent=None if sent is None else sent[:_SENT],
+        next_sent=sent[_SENT - 1].id if sent and len(sent) > _SENT else "",
+        target_names={each.id: each.name for each in targets},
+        budgets={each.id: each for each in budgets},
+        stopped=[each for each in budgets if each.standing.standing.is_stopped],
+        actions=ACTIONS,
+        units=UNITS,
+        periods=PERIODS,
+        form=visitor.form,
+        may_manage=visitor.may("quota:manage"),
+        may_targets=visitor.may_at("quota:manage", visitor.whole),
+    )
+
+
+async def act(visitor: Visitor) -> Response:
+    """Do what one of the forms asks for."""
+    sent, here = visitor.form, f"{visitor.home}/alerts"
+    match sent["do"]:
+        case "add":
+            percent = whole_number(sent, "percent") or 0
+            does = chosen(sent, "action", ACTIONS)
+            await visitor.change(alerts.create_rule, sent["budget"], threshold_permille=percent * 10, does=does)
+            return go(here, notice="alert-added")
+        case "remove":
+            await visitor.change(alerts.delete_rule, sent["rule"])
+            return go(here, notice="alert-removed")
+        case "send-again":
+            await visitor.change(alerts.retry_delivery, sent["delivery"])
+            return go(here, notice="sent-again")
+        case "resume":
+            await visitor.change(alerts.resume_budget, sent["budget"])
+            return go(here, notice="resumed")
+        case _:
+            raise InvalidRequest("This page has no such button.", param="do")
+
+
+async def _budgets(visitor: Visitor) -> list[Choice]:
+    """Return the budgets that the person may see; none when there are more than a page can hold."""
+    try:
+        status = await visitor.look(read_status)
+    except (PermissionDenied, InvalidRequest):
+        return []
+    found: list[Choice] = []
+    branches: list[Branch] = [status.root] if status.root else []
+    while branches:
+        branch = branches.pop(0)
+        branches += branch.branches
+        found += [Choice(each.budget.id, _title(visitor, branch, each), each) for each in branch.budgets]
+    return found
+
+
+def _title(visitor: Visitor, branch: Branch, found: StandingBudget) -> str:
+    budget, _ = found.budget, visitor._
+    what = [_(UNITS[budget.unit])]
+    if budget.unit != "concurrent":
+        what.append(_(PERIODS[budget.period]))
+    return f"{branch.name}: {' '.join(what)}{f' ({budget.model})' if budget.model else ''}"
