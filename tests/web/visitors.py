@@ -13,11 +13,16 @@ from tollkeeper.admin.app import make_app
 from tollkeeper.bootstrap.faces import Faces
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Administration, Secrets
+from tollkeeper.control.callable_models import ModelTables
 from tollkeeper.control.people import People
 from tollkeeper.control.sessions import SESSION_COOKIE
+from tollkeeper.domain.deployment import Provider, RouteTable
 from tollkeeper.gateway.authentication import Authenticator
+from tollkeeper.prices.book import CompiledBook
+from tollkeeper.prices.known_models import CatalogueModels
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
+from tollkeeper.tokens.estimate import estimate_tokens
 from tollkeeper.web.face import Face
 from tollkeeper.web.pages import make_pages
 
@@ -26,14 +31,36 @@ _CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 _ONCE = re.compile(r'name="once" value="(\w+)"')
 
 
-def faces_of(store: Store, *, rules: AccountRules | None = None) -> Faces:
+class ByBytes:
+    """Counts a token for every four bytes, without a child process."""
+
+    async def count(self, model: str, texts: list[str]) -> list[int]:  # the port's
+        return [estimate_tokens(text) for text in texts]
+
+
+class OnePriceBook:
+    """The catalogue for everybody."""
+
+    def of(self, organization_id: str) -> CompiledBook:  # the port's
+        return CompiledBook.load()
+
+
+def tables_of(*providers: Provider) -> ModelTables:
+    """Return the models of these providers, else of OpenAI, at list prices."""
+    book = CompiledBook.load()
+    openai = Provider("openai", "openai", "https://api.openai.com/v1", catalogue="openai")
+    routes = RouteTable([], list(providers) or [openai], book)
+    return ModelTables(routes, OnePriceBook(), CatalogueModels(book), ByBytes())
+
+
+def faces_of(store: Store, *, rules: AccountRules | None = None, models: ModelTables | None = None) -> Faces:
     administration = Administration(store, Secrets.of(PEPPER))
     people = People(administration, rules or AccountRules())
     authenticator = Authenticator(StoreDirectory(store), PEPPER)
     api = make_app(
         administration=administration, authenticator=authenticator, people=people, pages=make_pages(has_accounts=True)
     )
-    return Faces(Face(administration, people), api)
+    return Faces(Face(administration, people, models=models or tables_of()), api)
 
 
 class Browser:

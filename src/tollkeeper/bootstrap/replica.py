@@ -17,6 +17,7 @@ from tollkeeper.bootstrap.late_administration import App, LateAdministration
 from tollkeeper.bootstrap.metrics import ProcessFigures, open_metrics
 from tollkeeper.bootstrap.traced_parts import TracedAuthenticator
 from tollkeeper.control.administration import Administration, Secrets
+from tollkeeper.control.callable_models import ModelTables
 from tollkeeper.control.installation import check_pepper, load_pepper
 from tollkeeper.control.live_routes import LiveRoutes
 from tollkeeper.control.opening import open_store
@@ -34,6 +35,7 @@ from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.known_models import CatalogueModels
 from tollkeeper.store.directory import StoreDirectory
 from tollkeeper.store.engine import Store
+from tollkeeper.tokens.worker import TokenCounterProcess
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Replica:
         self._closers: Closers = []
         self._data_plane: DataPlane | None = None
         self._schedule: Schedule | None = None
+        self._models: ModelTables | None = None
         self._probes: Probes | None = None
         self._probing: App | None = None
         self._metrics: MetricsPage | None = None
@@ -123,8 +126,11 @@ class Replica:
         await routes.reload()
         kind = TracedAuthenticator if settings.tracing.enabled else Authenticator
         authenticator = kind(directory, secrets.pepper)
+        tables = Tables(routes, prices, CatalogueModels(catalogue))
+        counter = TokenCounterProcess()  # for estimates; its child lives while it is asked
+        self._closers.append(counter.aclose)
+        self._models = ModelTables(tables.routes, tables.prices, tables.known, counter)
         if settings.server.role != "control":
-            tables = Tables(routes, prices, CatalogueModels(catalogue))
             self._data_plane = await make_data_plane(
                 configuration, store, authenticator, tables, self._closers, seal=secrets.id_seal
             )
@@ -154,7 +160,11 @@ class Replica:
             from tollkeeper.web.pages import make_pages
 
             proxies = self._configuration.trusted_proxies
-            face = Face(administration, people, trusted_proxies=proxies) if has_administration else None
+            face = (
+                Face(administration, people, trusted_proxies=proxies, models=self._models)
+                if has_administration
+                else None
+            )
             app = make_app(
                 administration=administration,
                 authenticator=authenticator,

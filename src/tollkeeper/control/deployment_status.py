@@ -7,8 +7,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from tollkeeper.control.administration import Action
+from tollkeeper.domain.access import require_somewhere
+from tollkeeper.domain.deployment import Place
 from tollkeeper.domain.deployment_health import HealthReport
 from tollkeeper.kit import clock
+from tollkeeper.store import provider_credentials
 from tollkeeper.store.deployment_health import list_health
 from tollkeeper.store.engine import Store
 
@@ -38,6 +42,28 @@ async def read_deployment_status(store: Store) -> list[DeploymentStatus]:
     now_us = clock.now_us()
     reports = await store.read(lambda connection: list_health(connection, since_us=now_us - SINCE_US))
     return merge(reports, now_us)
+
+
+async def list_status(action: Action, *, known: frozenset[Place]) -> list[DeploymentStatus]:
+    """Return the status of the organization's own deployments, and of the operator's among those `known` to its people.
+
+    What others had served there, and names that only others call, are nobody's business: the operator's are told without
+    counts.
+
+    Raises:
+        PermissionDenied: the caller may list models nowhere.
+    """
+    require_somewhere(action.caller.principal, "models:list")
+    own = await provider_credentials.list_credentials(action.connection, action.organization_id, after=None, limit=100)
+    credential_ids = ["", *(each.id for each in own)]
+    since_us = action.now_us - SINCE_US
+    reports = await list_health(action.connection, since_us=since_us, credential_ids=credential_ids)
+    merged = merge(reports, action.now_us)
+    return [
+        each if each.credential_id else msgspec.structs.replace(each, served=0, failures=0, replicas=0)
+        for each in merged
+        if each.credential_id or ("", each.provider, each.model) in known
+    ]
 
 
 def merge(reports: Iterable[HealthReport], now_us: int) -> list[DeploymentStatus]:

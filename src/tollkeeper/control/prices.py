@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from tollkeeper.control.administration import Action
 from tollkeeper.control.organizations import choose_organization
 from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS
 from tollkeeper.domain.errors import InvalidRequest, NotFound, StoreUnavailable, UnknownDatabase
@@ -52,6 +53,16 @@ async def add_prices(
 async def list_own_prices(store: Store, organization_id: str = "") -> list[PriceRow]:
     """Return the own prices for everybody, and those of the organization if one is given, in the order of adding."""
     return await store.read(lambda connection: prices.list_prices(connection, organization_id))
+
+
+async def list_prices(action: Action) -> list[PriceRow]:
+    """Return the own prices that hold for the caller's organization, its own and everybody's, the newest first.
+
+    Raises:
+        PermissionDenied: the caller may not manage the organization's prices.
+    """
+    action.require("price:manage", action.organization)
+    return (await prices.list_prices(action.connection, action.organization_id))[::-1]
 
 
 async def load_book(url: str, *, organization: str | None = None) -> tuple[CompiledBook, str]:

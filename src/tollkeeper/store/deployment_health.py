@@ -66,10 +66,14 @@ class StoreHealthReports:
         return await self._store.write(work)
 
 
-async def list_health(connection: AsyncConnection, *, since_us: int) -> list[HealthReport]:
-    """Return what was told since then, by deployment."""
+async def list_health(
+    connection: AsyncConnection, *, since_us: int, credential_ids: Sequence[str] | None = None
+) -> list[HealthReport]:
+    """Return what was told since then, by deployment; of these credentials, where "" are the operator's."""
     key = (deployment_health.c[name] for name in ("provider", "credential_id", "model", "holder"))
     query = select(deployment_health).where(deployment_health.c.told_at_us >= since_us).order_by(*key)
+    if credential_ids is not None:
+        query = query.where(deployment_health.c.credential_id.in_(credential_ids))
     return await _reports(connection, query)
 
 

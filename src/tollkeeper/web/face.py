@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from tollkeeper.control.administration import Administration
+from tollkeeper.control.callable_models import ModelTables
 from tollkeeper.control.people import People
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.control.usage_news import UsageNews
@@ -35,12 +36,20 @@ _ORGANIZATION = "/org_"
 
 
 class Face:
-    """One per process. `people` know the rules of accounts; `trusted_proxies` are believed about addresses."""
+    """One per process. `people` know the rules of accounts; `trusted_proxies` are believed about addresses.
+
+    Without `models` there are no pages about them.
+    """
 
     def __init__(
-        self, administration: Administration, people: People, *, trusted_proxies: Networks | None = None
+        self,
+        administration: Administration,
+        people: People,
+        *,
+        trusted_proxies: Networks | None = None,
+        models: ModelTables | None = None,
     ) -> None:
-        self._house = House(administration, people, UsageNews(administration))
+        self._house = House(administration, people, UsageNews(administration), models)
         self._trusted_proxies = trusted_proxies or Networks()
         pages = (*STRANGERS_PAGES, *LOGIN_PAGES, *ORGANIZATION_PAGES)
         self._routes = [(Route(each.path, _nothing, methods=None), each) for each in pages]

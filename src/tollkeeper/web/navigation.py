@@ -28,6 +28,8 @@ ENTRIES = (
     Entry("alerts", _("Alerts"), ("quota:read",)),
     Entry("credits", _("Credits"), ("billing:read",), is_of_whole=True),
     Entry("keys", _("API keys"), ("api_key:read",)),
+    Entry("models", _("Models and providers"), ("models:list",)),
+    Entry("playground", _("Playground"), ("chat:create",)),
     Entry("reports", _("Reports"), ("analytics:full",)),
     Entry("projects", _("Teams and projects")),
     Entry("people", _("People")),

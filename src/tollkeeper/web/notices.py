@@ -28,6 +28,8 @@ NOTICES: dict[str, str] = {
     "invited": _("The invitation is on its way."),
     "sessions-ended": _("The other sessions are ended."),
     "sent": _("Sent."),
+    "playground-ended": _("The key of the playground is ended."),
+    "provider-saved": _("The provider is in use on every server within a second."),
     "sent-again": _("It is tried once more, now."),
     "resumed": _("Calls are let in again, as far as the budget has something left."),
     "test-sent": _("The test is on its way; below is how it ends."),

@@ -10,12 +10,13 @@ import msgspec
 from starlette.requests import Request
 
 from tollkeeper.control.administration import Action, Administration, Caller, Repetition
+from tollkeeper.control.callable_models import ModelTables
 from tollkeeper.control.people import People, Visit
 from tollkeeper.control.usage_news import UsageNews
 from tollkeeper.control.visits import PersonVisit
 from tollkeeper.domain.access import Principal, decide
 from tollkeeper.domain.account import Account
-from tollkeeper.domain.errors import InvalidRequest, PermissionDenied, TollkeeperError
+from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied, TollkeeperError
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.domain.tenancy import Organization, Place
 from tollkeeper.kit.secrets import keyed_digest
@@ -80,6 +81,7 @@ class House(NamedTuple):
     administration: Administration
     people: People
     news: UsageNews
+    models: ModelTables | None = None
 
 
 class Visitor:
@@ -89,7 +91,7 @@ class Visitor:
         self, request: Request, house: House, *, visit: PersonVisit | None, language: Language, address: str
     ) -> None:
         self.request = request
-        self.administration, self.people, self.news = house
+        self.administration, self.people, self.news, self._models = house
         self.visit, self.language, self.address = visit, language, address
         self.query = read_fields(request.scope["query_string"])
         self.form = Sent([])
@@ -121,6 +123,17 @@ class Visitor:
     @property
     def principal(self) -> Principal:
         return self.person.principal
+
+    @property
+    def models(self) -> ModelTables:
+        """What models are looked up in.
+
+        Raises:
+            NotFound: nothing of it is wired here.
+        """
+        if self._models is None:
+            raise NotFound("Nothing is known of models here.")
+        return self._models
 
     @property
     def home(self) -> str:
