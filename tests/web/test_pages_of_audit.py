@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
@@ -15,6 +17,9 @@ from tests.web.visitors import Browser, browser_of, faces_of
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import audit_verification, teams
+from tollkeeper.control.audit_verification import check_own_log
+from tollkeeper.domain.errors import PermissionDenied
+from tollkeeper.kit.clock import utc
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema_control import audit_event
 from tollkeeper.web.differences import Difference, differences_of
@@ -92,6 +97,10 @@ async def test_a_search_is_by_who_what_to_what_and_when(workshop: Workshop) -> N
     assert await found(f"target={workshop.team.id}") == ["team.update", "team.create"]
     assert await found("from=2100-01-01") == []
     assert await found("to=2001-01-01") == []
+    (event,) = await workshop.company.events("team.update")
+    day = utc(event.at_us).astimezone(ZoneInfo(workshop.company.organization.timezone)).date()
+    assert await found(f"action=team.update&from={day}&to={day}") == ["team.update"]
+    assert await found(f"action=team.update&to={day - timedelta(days=1)}") == []
     assert "Nothing found" in (await browser.open(f"{path}?to=2001-01-01")).text
     for wrong in ("from=tomorrow", "to=9999-12-31", "from=0001-01-01", f"actor={'x' * 65}"):
         assert (await browser.open(f"{path}?{wrong}")).status_code == 400, wrong
@@ -164,6 +173,14 @@ async def test_a_lead_of_one_team_does_not_read_the_organizations_log(workshop: 
     seen = (await browser.open("/account")).text
     for fields in ({"do": "verify"}, {"do": "export", "format": "csv"}):
         assert (await browser.send(path, fields, seen=seen)).status_code == 403
+
+
+async def test_nobody_checks_a_log_that_they_may_not_read(workshop: Workshop) -> None:
+    for person in (workshop.lead, workshop.viewer):
+        with pytest.raises(PermissionDenied):
+            await workshop.company.look(person, check_own_log)
+    report = await workshop.company.look(workshop.admin, check_own_log)
+    assert (report.faults_count, report.events) == (0, len(await workshop.company.events()))
 
 
 async def test_another_organizations_events_are_not_there(workshop: Workshop) -> None:
