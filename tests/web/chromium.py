@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,12 @@ import pytest
 PROGRAM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="there is no program `chromium` on this machine")
 ANSWER_S = 20.0
+_AS_CHROMIUM = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",  # containers forbid what the sandbox is made of
@@ -178,11 +185,15 @@ async def running_browser(folder: Path) -> AsyncIterator[Browser]:
     # out of the way of 3 and 4, which become theirs in the child
     high_in, high_out = (fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 20) for each in (theirs_in, theirs_out))
     process = await asyncio.create_subprocess_exec(
+        sys.executable,  # a fork of this process, which has threads, must run nothing of ours before it is another program
+        "-c",
+        _AS_CHROMIUM,
+        str(high_in),
+        str(high_out),
         PROGRAM,
         *_FLAGS,
         f"--user-data-dir={folder}",
-        pass_fds=(3, 4),
-        preexec_fn=lambda: (os.dup2(high_in, 3), os.dup2(high_out, 4)),
+        pass_fds=(high_in, high_out),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

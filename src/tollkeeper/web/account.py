@@ -40,6 +40,11 @@ async def act(visitor: Visitor) -> Response:
                 new=sent["new"],
             )
             return go("/account", notice="saved")
+        case "sign-out":
+            await visitor.change(sessions.log_out, token=_token(visitor))
+            answer = go("/sign-in")
+            answer.delete_cookie(SESSION_COOKIE, path="/")
+            return answer
         case "end":
             await visitor.change(sessions.end_own_session, sent["session"])
             return go("/account", notice="saved")

@@ -30,7 +30,7 @@ ENTRIES = (
     Entry("keys", _("API keys"), ("api_key:read",)),
     Entry("models", _("Models and providers"), ("models:list",)),
     Entry("playground", _("Playground"), ("chat:create",)),
-    Entry("reports", _("Reports"), ("analytics:full",)),
+    Entry("reports", _("Reports"), ("analytics:full",), is_of_whole=True),
     Entry("projects", _("Teams and projects")),
     Entry("people", _("People")),
     Entry("roles", _("Roles")),

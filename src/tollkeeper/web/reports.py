@@ -49,7 +49,7 @@ async def show(visitor: Visitor) -> Response:
         state=state,
         kinds=KINDS,
         weekdays=[(each, DAY_NAMES[each]) for each in WEEKDAYS],
-        may_set=visitor.may("org:manage"),
+        may_set=visitor.may_at("org:manage", visitor.whole),
     )
 
 
@@ -111,7 +111,7 @@ async def _answer(visitor: Visitor, found: FullReport) -> Response:
         parts=parts,
         kinds=KINDS,
         chart_data=chart_data,
-        may_send=visitor.may("org:manage") and visitor.people.rules.sends_email,
+        may_send=visitor.may_at("org:manage", visitor.whole) and visitor.people.rules.sends_email,
     )
 
 

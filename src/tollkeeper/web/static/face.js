@@ -1,4 +1,4 @@
-// What pages do by themselves: menus that close, signing out, copying, asking before what cannot be undone, and fresh figures.
+// What pages do by themselves: menus that close, copying, asking before what cannot be undone, and fresh figures.
 "use strict";
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -13,14 +13,6 @@
       menu.querySelector("summary").focus();
     }
   });
-
-  for (const button of all("[data-signs-out]")) {
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      await fetch("/v1/auth/logout", { method: "POST", cache: "no-store" }).catch(() => null);
-      location.assign("/sign-in");
-    });
-  }
 
   for (const button of all("[data-copies]")) {
     const said = button.textContent;
