@@ -89,3 +89,8 @@ async def browser_of(faces: Faces, company: Company, person: Person) -> Browser:
 def amounts(html: str) -> list[int]:
     """Return every amount of money on a page, in nano-dollars."""
     return [int(each) for each in re.findall(r'<data class="usd" value="(-?\d+)"', html)]
+
+
+def content_of(html: str) -> str:
+    """Return what stands on a page between its menus and its end: signing out is a form of every page."""
+    return html.partition("<main")[2]

@@ -50,7 +50,10 @@ COMMANDS: dict[str, Entry] = {
     ),
     "prices": Entry("prices:app", "List and show prices; add own ones over the catalogue's."),
     "usage": Entry("usage:usage", "Show requests, tokens and their cost; the last 30 days unless said otherwise."),
-    "calls": Entry("calls:calls", "Find single calls by what they are, or open one by its request id."),
+    "calls": Entry(
+        "calls:calls",
+        "Find single calls, newest first; with a request id open that one: its steps, tries, limits and charge.",
+    ),
     "costs": Entry("costs:costs", "Show costs and each part's share; this month unless said otherwise."),
     "forecast": Entry(
         "forecast:forecast", "Say what this month will come to: lowest, likely, highest, from the last eight weeks."
