@@ -55,7 +55,7 @@ async def town_on(
         pages=make_pages(has_accounts=True),
     )
     faces = Faces(Face(administration, people), app)
-    server = uvicorn.Server(uvicorn.Config(faces, lifespan="off", log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(faces, lifespan="off", log_level="critical", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     town = Town(faces, people, store)
     try:
