@@ -10,13 +10,9 @@ from tollkeeper.domain.alert import TargetKind
 from tollkeeper.domain.alert_target import URL_LENGTH_MAX
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import chosen
 from tollkeeper.web.visitor import Visitor
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
-
 
 KINDS: dict[TargetKind, str] = {"slack": _("Slack"), "webhook": _("Webhook")}
 

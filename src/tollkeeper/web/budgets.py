@@ -12,14 +12,11 @@ from tollkeeper.domain.budget import AlertAction, Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import Unit
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import chosen, dollars, whole_number
 from tollkeeper.web.visitor import Sent, Visitor
 
 _ALERTS_MAX = 20
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
 
 
 PERIODS: dict[Period, str] = {

@@ -14,6 +14,7 @@ from tollkeeper.domain.call_steps import steps_of
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.answers import page
 from tollkeeper.web.budgets import UNITS
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import dollars
 from tollkeeper.web.usage_filters import day_of
 from tollkeeper.web.visitor import Visitor
@@ -32,10 +33,6 @@ _COLUMNS = {
     "outcome": "outcome",
 }
 """The word in the address -> the column that is looked in."""
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
 
 
 STEPS = {

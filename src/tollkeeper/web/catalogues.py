@@ -30,6 +30,11 @@ class Catalogue:
         return one if count == 1 else many
 
 
+def mark(text: str) -> str:
+    """Return a text as it is. Imported as `_` it marks texts of constants, which are translated when they are shown."""
+    return text
+
+
 @cache
 def catalogue_of(language: Language) -> Catalogue:
     """Return a language's catalogue."""

@@ -16,14 +16,11 @@ from tollkeeper.control.credits import (
 from tollkeeper.domain.credit import PRIORITY_MAX, PRIORITY_USUAL, GrantKind, GrantStatus
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import chosen, dollars, end_of_day, whole_number
 from tollkeeper.web.visitor import Visitor
 
 _PAGE = 50
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
 
 
 KINDS: dict[GrantKind, str] = {

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.visitor import Visitor
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
 
 
 class Entry(NamedTuple):

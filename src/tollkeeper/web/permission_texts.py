@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
+from tollkeeper.web.catalogues import mark as _
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -10,13 +10,9 @@ from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.provider_credential import BASE_URL_LENGTH_MAX, SECRET_LENGTH_MAX
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import chosen
 from tollkeeper.web.visitor import Visitor
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
-
 
 KINDS: dict[ProviderKind, str] = {
     "openai": "OpenAI",

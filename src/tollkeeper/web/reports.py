@@ -13,15 +13,12 @@ from tollkeeper.control.reports import FullReport
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.report_calendar import REPORT_KINDS, WEEKDAYS, ReportKind
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.charts import Series, bar_chart
 from tollkeeper.web.fields import whole_number
 from tollkeeper.web.visitor import Visitor
 
 _PAGE = 50
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
 
 
 KINDS: dict[ReportKind, str] = {"weekly": _("Week"), "monthly": _("Month")}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from tollkeeper.control.usage_lines import LinePage, UsageLine, list_lines
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.charts import Series, bar_chart
 from tollkeeper.web.usage_filters import FILTERS, Range
 from tollkeeper.web.usage_question import question_of
@@ -18,10 +19,6 @@ from tollkeeper.web.visitor import Visitor
 LINES_MAX = 1000
 _SERIES_MAX = 8
 _POINTS_MAX = 100_000
-
-
-def _(text: str) -> str:
-    return text  # marks it for translation; it is translated when it is shown
 
 
 WAYS = {
