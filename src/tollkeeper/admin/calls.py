@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from tollkeeper.admin.decisions import LimitShape
@@ -21,7 +21,7 @@ from tollkeeper.admin.shapes import (
     nanos_of,
     time_us,
 )
-from tollkeeper.admin.usage import ChargeLineAnswer, TryAnswer
+from tollkeeper.admin.usage import ChargeLineAnswer, RequestId, TryAnswer
 from tollkeeper.control import calls
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.call_views import describe_opened, describe_page
@@ -212,15 +212,7 @@ async def list_calls(request: Request, query: Annotated[CallQuery, Query()], cal
 @router.get("/v1/usage/calls/{request_id}", response_model=OpenedCallAnswer, summary="Open one call")
 async def get_call(
     request: Request,
-    request_id: Annotated[
-        str,
-        Path(
-            min_length=1,
-            max_length=64,
-            description="What the call's x-request-id said.",
-            json_schema_extra={"pattern": "^req_[0-9a-f]{32}$"},
-        ),
-    ],
+    request_id: RequestId,
     caller: Asking,
 ) -> Response:
     """Show everything that is kept of a call: its record, its eight steps and times, the limits it was let in by."""

@@ -21,6 +21,15 @@ from tollkeeper.kit.clock import now_us, utc
 
 router = APIRouter(tags=["usage"])
 Asking = Annotated[Caller, Depends(requires("membership"))]
+RequestId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=64,
+        description="What the call's x-request-id said.",
+        json_schema_extra={"pattern": "^req_[0-9a-f]{32}$"},
+    ),
+]
 _US_PER_DAY = 86_400_000_000
 _DAYS = 30
 _Word = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -191,15 +200,7 @@ async def list_usage(request: Request, query: Annotated[UsageQuery, Query()], ca
 @router.get("/v1/usage/{request_id}", response_model=UsageRecordAnswer, summary="Get the usage record of one call")
 async def get_usage(
     request: Request,
-    request_id: Annotated[
-        str,
-        Path(
-            min_length=1,
-            max_length=64,
-            description="What the call's x-request-id said.",
-            json_schema_extra={"pattern": "^req_[0-9a-f]{32}$"},
-        ),
-    ],
+    request_id: RequestId,
     caller: Asking,
 ) -> Response:
     record, names = await administration_of(request).look(caller, usage.get_record, request_id)

@@ -82,7 +82,9 @@ async def analyze(action: Action, kind: ScopeKind, place_id: str, *, period: str
     return Analytics(**msgspec.structs.asdict(found), place=place, level=level)
 
 
-async def survey(action: Action, *, from_us: int, to_us: int, filters: dict[str, tuple[str, ...]]) -> Survey:
+async def survey(
+    action: Action, *, from_us: int, to_us: int, filters: dict[str, tuple[str, ...]], has_parts: bool = True
+) -> Survey:
     """Return what all calls come to that the caller may see anywhere; keys and people only for who sees them told apart.
 
     Raises:
@@ -97,7 +99,7 @@ async def survey(action: Action, *, from_us: int, to_us: int, filters: dict[str,
     within = scopes_of(action.caller.principal, is_detailed=is_detailed)
     report = Report(from_us, to_us, filters=filters, within=within)
     level = Level.FULL if is_detailed else Level.AGGREGATE
-    return await _read(action, report, _PARTS[level], organization.timezone)
+    return await _read(action, report, _PARTS[level] if has_parts else (), organization.timezone)
 
 
 def period_of(text: str, now_us: int, timezone: str) -> tuple[int, int]:

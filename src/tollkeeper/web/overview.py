@@ -7,10 +7,10 @@ from datetime import timedelta
 import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control import alerts
 from tollkeeper.control.analytics import CallSums, Survey, survey
 from tollkeeper.control.budget_status import BudgetStatus, StandingBudget, permille, read_status
 from tollkeeper.control.forecast import forecast_month
+from tollkeeper.domain.report import AT_RISK_PERMILLE
 from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import page
@@ -20,7 +20,6 @@ from tollkeeper.web.visitor import Visitor
 
 _DAYS = 30
 _SHOWN_MAX = 6
-_AT_RISK_PERMILLE = 800
 
 
 class AtRisk(msgspec.Struct, frozen=True):
@@ -46,10 +45,10 @@ async def show(visitor: Visitor) -> Response:
         from_us=month_before.start_us,
         to_us=min(month_before.start_us + elapsed_us + 1, month.start_us),
         filters={},
+        has_parts=False,
     )
     forecast = await visitor.look_if(forecast_month, "organization", organization.id)
     status = await visitor.look_if(read_status) if visitor.may("quota:read:summary") else None
-    fired = await visitor.look_if(alerts.list_alerts, limit=5) if visitor.may("quota:read") else None
     return await page(
         visitor,
         "overview.html",
@@ -59,7 +58,6 @@ async def show(visitor: Visitor) -> Response:
         month_before=same_time_before.total if same_time_before else None,
         month_budget=_month_budget(status),
         at_risk=_at_risk(status),
-        fired=fired or [],
         chart_data=_chart(visitor, seen) if seen else None,
         tops=_tops(visitor, this_month) if this_month else [],
         forecast=forecast.forecast if forecast else None,
@@ -125,6 +123,6 @@ def _at_risk(status: BudgetStatus | None) -> list[AtRisk]:
         branches += branch.branches
         for each in branch.budgets:
             used = permille(each.standing) or 0
-            if used >= _AT_RISK_PERMILLE or each.standing.is_stopped:
+            if used >= AT_RISK_PERMILLE or each.standing.is_stopped:
                 found.append(AtRisk(branch.name, each, used))
     return sorted(found, key=lambda each: -each.permille)[:_SHOWN_MAX]
