@@ -18,7 +18,7 @@ from tests.fakes.new_keys import create_project_key
 from tollkeeper.control import audit as audit_steps
 from tollkeeper.control.administration import Administration, operator
 from tollkeeper.control.audit_export import export_line
-from tollkeeper.domain.audit import AuditEvent
+from tollkeeper.domain.audit import AuditEvent, ExportedEvent
 from tollkeeper.store.engine import Store
 
 
@@ -144,7 +144,7 @@ async def test_an_export_has_every_event_once_and_is_an_event_itself(
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_of_a_csv_is_a_formula(start: str) -> None:
     texts = dict.fromkeys(AuditEvent.__struct_fields__, f"{start}cmd|' /C calc'!A0")
-    event = AuditEvent(**{**texts, "number": 1, "at_us": 1, "mac": b"\0" * 32})
+    event = ExportedEvent(**{**texts, "number": 1, "at_us": 1, "mac": b"\0" * 32})
     (cells,) = csv.reader(io.StringIO(export_line(event, "csv").decode(), newline=""))
     assert [cell for cell in cells if cell.startswith(start)] == []
     assert sum(cell.startswith(f"'{start}") for cell in cells) == 12

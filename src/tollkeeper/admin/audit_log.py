@@ -24,7 +24,7 @@ from tollkeeper.admin.shapes import (
 from tollkeeper.control import audit
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.audit_export import Form, export_header, export_line, shown_event
-from tollkeeper.domain.audit import AuditEvent
+from tollkeeper.domain.audit import ExportedEvent
 
 router = APIRouter(tags=["audit log"])
 _ID = r"^[0-9A-Za-z_.:-]{1,64}$"
@@ -122,7 +122,7 @@ async def get_event(
     return answer(shown_event(await administration_of(request).look(caller, audit.get_event, event_id)))
 
 
-async def _lines(pages: AsyncIterator[list[AuditEvent]], form: Form) -> AsyncIterator[bytes]:
+async def _lines(pages: AsyncIterator[list[ExportedEvent]], form: Form) -> AsyncIterator[bytes]:
     yield export_header(form)
     async for page in pages:
         yield b"".join(export_line(event, form) for event in page)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tollkeeper.cli.audit_file import verify_file
 from tollkeeper.cli.audit_report import as_object, print_reports, verify_all
 from tollkeeper.cli.context import (
     ConfigOption,
@@ -133,12 +134,23 @@ def verify(
         Path | None,
         typer.Option("--heads", help="What an earlier `audit verify --json` printed: all ends as kept then."),
     ] = None,
+    exported: Annotated[
+        Path | None,
+        typer.Option("--file", help="Check this export instead, JSON Lines or CSV, with this installation's pepper."),
+    ] = None,
+    installation: InstallationOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check every log, the installation's own included: exit 1 when one was changed. Keep the heads elsewhere."""
     configuration = load(config, database)
+    if exported is not None:
+        kept_end = None if head is None else _parse_head(head)
+        verify_file(configuration, exported, org=org, is_installation=installation, head=kept_end, as_json=as_json)
+        return
+    if installation:
+        raise InvalidRequest("--installation goes with --file: without one every log is checked.", param="installation")
 
     async def work(store: Store) -> list[ChainReport]:
         kept = _read_heads(heads) if heads else {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from tollkeeper.control.administration import Action, Administration, Caller, Target
-from tollkeeper.domain.audit import AuditEvent
+from tollkeeper.domain.audit import FIRST_MAC, AuditEvent, ExportedEvent
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.store import audit
 from tollkeeper.store.audit import AuditFilter
@@ -48,7 +50,7 @@ async def export_events(action: Action, wanted: AuditFilter, *, form: str) -> in
 
 async def read_export(
     administration: Administration, caller: Caller, wanted: AuditFilter, *, last: int
-) -> AsyncIterator[list[AuditEvent]]:
+) -> AsyncIterator[list[ExportedEvent]]:
     """Yield the events up to the number `last`, oldest first, page by page: the log may be larger than the memory.
 
     Raises:
@@ -62,6 +64,14 @@ async def read_export(
             return
 
 
-async def _read_page(action: Action, wanted: AuditFilter, *, number: int) -> list[AuditEvent]:
+async def _read_page(action: Action, wanted: AuditFilter, *, number: int) -> list[ExportedEvent]:
     action.require("audit:read", action.organization)
-    return await audit.events_after(action.connection, action.organization_id, number, wanted=wanted, limit=_PAGE)
+    connection, organization_id = action.connection, action.organization_id
+    found = await audit.events_after(connection, organization_id, number, wanted=wanted, limit=_PAGE)
+    macs = {event.number: event.mac for event in found}
+    before = [event.number - 1 for event in found if event.number > 1 and event.number - 1 not in macs]
+    macs |= await audit.macs_of(connection, organization_id, before)
+    macs[0] = FIRST_MAC
+    return [
+        ExportedEvent(**msgspec.structs.asdict(event), previous_mac=macs.get(event.number - 1, b"")) for event in found
+    ]

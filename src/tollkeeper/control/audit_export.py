@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from tollkeeper.domain.audit import AuditEvent, changes
+from tollkeeper.domain.audit import AuditEvent, ExportedEvent, changes
 from tollkeeper.kit.clock import utc
 
 Form = Literal["jsonl", "csv"]
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet run a cell instead of showing it; https://owasp.org/www-community/attacks/CSV_Injection,
 2026-11-22."""
 _COLUMNS = (
@@ -31,6 +31,7 @@ _COLUMNS = (
     "after",
     "id",
     "mac",
+    "previous_mac",
 )
 
 
@@ -60,12 +61,21 @@ def export_header(form: Form) -> bytes:
     return _csv_line(_COLUMNS) if form == "csv" else b""
 
 
-def export_line(event: AuditEvent, form: Form) -> bytes:
-    """Return an event as one line of an export; in CSV a text may go over several."""
+def export_line(event: ExportedEvent, form: Form) -> bytes:
+    """Return an event as one line of an export; in CSV a text may go over several.
+
+    `before` and `after` stand there byte for byte as the event's mac covers them, so that the file can be checked.
+    """
     if form == "jsonl":
-        return msgspec.json.encode(shown_event(event)) + b"\n"
-    own = {"at": _at(event), "number": str(event.number), "mac": event.mac.hex()}
-    return _csv_line(tuple(_as_text(own.get(name) or getattr(event, name)) for name in _COLUMNS))
+        texts = {name: msgspec.Raw(getattr(event, name).encode()) for name in ("before", "after")}
+        return msgspec.json.encode(shown_event(event) | texts | {"previous_mac": event.previous_mac.hex()}) + b"\n"
+    own = {
+        "at": _at(event),
+        "number": str(event.number),
+        "mac": event.mac.hex(),
+        "previous_mac": event.previous_mac.hex(),
+    }
+    return _csv_line(tuple(_as_text(own[name] if name in own else getattr(event, name)) for name in _COLUMNS))
 
 
 def _csv_line(cells: tuple[str, ...]) -> bytes:
@@ -75,7 +85,7 @@ def _csv_line(cells: tuple[str, ...]) -> bytes:
 
 
 def _as_text(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
 
 
 def _at(event: AuditEvent) -> str:

@@ -44,6 +44,15 @@ class AuditEvent(msgspec.Struct, frozen=True):
     mac: bytes = b""
 
 
+class ExportedEvent(AuditEvent, frozen=True):
+    """An event as an export has it: with the mac of the one before, so that it can be checked without that one.
+
+    `previous_mac` is empty where the event before was gone.
+    """
+
+    previous_mac: bytes = b""
+
+
 def mac_of(event: AuditEvent, previous: bytes, key: bytes) -> bytes:
     """Return the HMAC-SHA256 of an event in its chain. Without the key nobody can write a chain that verifies."""
     fields = [getattr(event, name) for name in _COVERED]
@@ -90,4 +99,5 @@ def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list
 
 
 _COVERED = tuple(name for name in AuditEvent.__struct_fields__ if name != "mac")
+"""What a mac covers; never what an export adds."""
 _encode = msgspec.json.Encoder().encode

@@ -109,6 +109,15 @@ async def events_after(
     return [AuditEvent(*row) for row in await connection.execute(query)]
 
 
+async def macs_of(connection: AsyncConnection, organization_id: str, numbers: Sequence[int]) -> dict[int, bytes]:
+    """Return the macs of the events of these numbers that there are."""
+    if not numbers:
+        return {}
+    mine = (audit_event.c.organization_id == organization_id, audit_event.c.number.in_(numbers))
+    rows = await connection.execute(select(audit_event.c.number, audit_event.c.mac).where(*mine))
+    return {row.number: bytes(row.mac) for row in rows}
+
+
 async def read_head(connection: AsyncConnection, organization_id: str) -> SealedHead | None:
     """Return a chain's end; None when there is no note of it."""
     columns = (audit_head.c.number, audit_head.c.mac, audit_head.c.seal)

@@ -11,7 +11,7 @@ from tollkeeper.control import audit
 from tollkeeper.control.audit import AuditFilter
 from tollkeeper.control.audit_export import Form, export_header, export_line
 from tollkeeper.control.audit_verification import ChainReport, check_own_log
-from tollkeeper.domain.audit import AuditEvent
+from tollkeeper.domain.audit import ExportedEvent
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.answers import page
 from tollkeeper.web.differences import differences_of
@@ -79,7 +79,7 @@ async def _export(visitor: Visitor) -> Response:
     return StreamingResponse(_lines(pages, form), headers=headers, media_type=_MEDIA_TYPES[form])
 
 
-async def _lines(pages: AsyncIterator[list[AuditEvent]], form: Form) -> AsyncIterator[bytes]:
+async def _lines(pages: AsyncIterator[list[ExportedEvent]], form: Form) -> AsyncIterator[bytes]:
     yield export_header(form)
     async for events in pages:
         yield b"".join(export_line(event, form) for event in events)
