@@ -14,7 +14,15 @@ from tollkeeper import refusals
 from tollkeeper.domain.errors import RateExceeded, TollkeeperError, TooManyAttempts, UpstreamFault
 
 _WAIT_S = 1
-_NOT_REFUSALS = frozenset({"tollkeeper.__main__", "tollkeeper.tokens.__main__", "tollkeeper.store.migrations.env"})
+_NOT_REFUSALS = frozenset(
+    {
+        "tollkeeper.__main__",
+        "tollkeeper.parquet.__main__",
+        "tollkeeper.parquet.file",  # loads pyarrow, which is optional
+        "tollkeeper.tokens.__main__",
+        "tollkeeper.store.migrations.env",
+    }
+)
 
 WHAT_TO_DO = {
     "invalid_request": "Change the request; `param` names the field when it is one.",
@@ -43,6 +51,7 @@ WHAT_TO_DO = {
     "directory_unavailable": "Try again; the operator looks after the database.",
     "store_unavailable": "Try again; the operator looks after the database.",
     "overloaded": "Try again shortly.",
+    "not_installed": "Do without it, or let the operator install what the message names.",
     "provider_unavailable": "Try again; look at the provider's status page. The call may have been billed: see its usage record.",
     "provider_timeout": "Try again, stream the answer, or raise the limit in [`upstream`](configuration.md#upstream).",
     "provider_key_refused": "An admin sets the provider's key again, or adds credit at the provider; your own key is good.",

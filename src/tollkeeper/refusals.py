@@ -53,6 +53,7 @@ _TABLE: tuple[tuple[type[errors.TollkeeperError], int, str], ...] = (
     (errors.DirectoryUnavailable, 503, "upstream_error"),
     (errors.StoreUnavailable, 503, "upstream_error"),
     (errors.Overloaded, 503, "upstream_error"),
+    (errors.NotInstalled, 501, "not_installed"),
 )
 
 

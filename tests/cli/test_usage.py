@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 import typer
 from click.testing import Result
@@ -432,3 +436,51 @@ async def _staff(books: Books) -> tuple[str, str]:
         return team.id, member.id
     finally:
         await store.aclose()
+
+
+@pytest.mark.parametrize("command", ["usage", "costs"])
+def test_files_have_the_figures_of_the_json_to_the_nano(books: Books, tmp_path: Path, command: str) -> None:
+    asked = (command, "--by", "day,project", *NOVEMBER)
+    lines = read(books, *asked)["data"]
+    out = tmp_path / "usage.parquet"
+    assert shown(books, *asked, "--format", "parquet", "--out", str(out)) == ""
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+    table = pq.read_table(out)
+    rows = table.to_pylist()
+    text = shown(books, *asked, "--format", "csv").removeprefix("\ufeff")
+    cells = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(rows) == len(cells) == len(lines) == 3
+    for line, row, cell in zip(lines, rows, cells, strict=True):
+        assert row["cost_usd"] == line["cost_usd"]
+        assert (Decimal(cell["cost_usd"]) if cell["cost_usd"] else None) == line["cost_usd"]
+        assert (row["day"].isoformat(), cell["day"]) == (line["day"], line["day"])
+        assert (row["project_id"], row["project_name"]) == (line["project_id"], line["project_name"])
+        assert int(row["start_time"].timestamp()) == line["start_time"]
+        assert row["requests"] == int(cell["requests"]) == line["requests"]
+    assert table.schema.metadata[b"tollkeeper.organization_id"] == books.organization_id.encode()
+    piped = CliRunner().invoke(app, [*asked, "--format", "parquet", "--database", books.url])
+    assert pq.read_table(io.BytesIO(piped.stdout_bytes)).to_pylist() == rows
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "xlsx"),
+        ("--format", "csv", "--json"),
+        ("--out", "x.csv"),
+        ("--format", "csv", "--estimated"),
+        ("--format", "parquet", "--record", "req_" + "0" * 32),
+    ],
+)
+def test_options_of_files_that_do_not_go_together_are_wrong_usage(
+    empty_books: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("usage", *options, "--database", empty_books).exit_code == 2
+    assert [path.name for path in tmp_path.glob("x.*")] == []
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(empty_books: str, tmp_path: Path) -> None:
+    out = tmp_path / "nowhere" / "usage.csv"
+    error = refused(empty_books, "usage", "--format", "csv", "--out", str(out))
+    assert "cannot be written" in error.message

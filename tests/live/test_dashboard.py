@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import expect
 from tests.live.processes import GatewayProcess, SimulatorProcess, post_json
@@ -124,7 +126,33 @@ def test_a_budget_is_reached_and_the_page_says_so(gateway: GatewayProcess, opene
     assert watched.complaints == []
 
 
-NO_PAGES = (".csv", "/live", "/send", "/estimate", "/cost", "/card")
+def test_usage_is_taken_away_as_parquet_by_a_server_that_never_loads_the_library(
+    gateway: GatewayProcess, opened: Any, admin: Any, tmp_path: Path
+) -> None:
+    call(gateway, gateway.key)
+    watched = speaking(opened(state=admin), gateway)
+    page = watched.page
+    page.goto(f"{home_of(gateway)}/overview")
+    expect(page.locator(".tile").first.locator("data")).not_to_have_attribute("value", "0")
+    page.goto(f"{home_of(gateway)}/usage")
+    link = page.get_by_role("link", name="Parquet", exact=True)
+    calls = int(page.locator("tfoot td").first.inner_text())
+    with page.expect_download() as download:
+        link.click()
+    download.value.save_as(tmp_path / "usage.parquet")
+    assert sum(pq.read_table(tmp_path / "usage.parquet").column("requests").to_pylist()) >= calls > 0
+    asked = Request(f"{gateway.base_url}/usage/export?group_by=model&format=parquet")
+    asked.add_header("authorization", f"Bearer {gateway.admin_key}")
+    with urlopen(asked) as answer:
+        assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+        (tmp_path / "api.parquet").write_bytes(answer.read())
+    assert sum(pq.read_table(tmp_path / "api.parquet").column("requests").to_pylist()) >= calls
+    assert gateway.process is not None
+    assert "arrow" not in Path(f"/proc/{gateway.process.popen.pid}/maps").read_text()
+    assert watched.complaints == []
+
+
+NO_PAGES = (".csv", ".parquet", "/live", "/send", "/estimate", "/cost", "/card")
 PAGES = (
     *(
         each.path.removeprefix("/{organization}/")

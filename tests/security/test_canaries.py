@@ -342,6 +342,8 @@ def _everything_is_read(stage: Stage, session: str, organization_id: str) -> Non
         "budgets",
         "audit-log?limit=100",
         "usage",
+        "usage/export?group_by=key",
+        "usage/export?group_by=key&format=parquet",
         "audit-log/export",
         "audit-log/export?format=csv",
         f"organizations/{organization_id}",

@@ -12,11 +12,11 @@ import pytest
 from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
 from tests.web.visitors import amounts, browser_of, faces_of
 
+from tollkeeper.control.usage_export import as_text
 from tollkeeper.domain.money import parse_usd
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.engine import Store
 from tollkeeper.web.figures import Figures
-from tollkeeper.web.usage_export import _as_text
 
 
 @pytest.fixture
@@ -107,5 +107,5 @@ async def test_the_file_has_the_pages_lines_to_the_nano_and_no_formula(busy: Led
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1"])
 def test_a_name_never_becomes_a_formula(name: str) -> None:
-    assert _as_text(name) == f"'{name}"
-    assert _as_text("search") == "search"
+    assert as_text(name) == f"'{name}"
+    assert as_text("search") == "search"

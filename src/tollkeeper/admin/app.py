@@ -41,6 +41,7 @@ from tollkeeper.admin import (
     roles,
     teams,
     usage,
+    usage_export,
 )
 from tollkeeper.admin.callers import Authenticator, CallerFinder
 from tollkeeper.admin.credits import router as credits_router
@@ -54,6 +55,7 @@ from tollkeeper.control.administration import Administration
 from tollkeeper.control.people import People
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.kit.networks import Networks
+from tollkeeper.parquet.writing import ParquetWriter
 from tollkeeper.refusals import error_body, error_headers
 
 _ROUTERS = (
@@ -85,6 +87,7 @@ _ROUTERS = (
     budgets.router,
     roles.router,
     calls.router,  # before usage, whose path of one record its own looks like
+    usage_export.router,  # before usage, for the same reason
     usage.router,
     analytics.router,
     forecast.router,
@@ -102,8 +105,9 @@ def make_app(
     probes: Probes | None = None,
     pages: Mapping[str, Page] | None = None,
     has_administration: bool = True,
+    parquet: ParquetWriter | None = None,
 ) -> FastAPI:
-    """Make the application. Without `people` accounts go by the default rules.
+    """Make the application. Without `people` accounts go by the default rules; `parquet` writes files for the pages too.
 
     Without `has_administration` (a replica that only forwards calls) health is all there is. `probes` know this process's parts, else /readyz asks for the database alone; `pages` are served at their paths.
 
@@ -120,6 +124,7 @@ def make_app(
     )
     app.state.administration, app.state.probes = administration, probes or Probes(administration)
     app.state.people = people or People(administration, AccountRules())
+    app.state.parquet = parquet or ParquetWriter()
     app.state.callers = CallerFinder(administration, authenticator, trusted_proxies)
     for router in (health.router, *(_ROUTERS if has_administration else ())):
         app.router.routes += router.routes  # as they are: including a router builds each of its routes a second time

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
@@ -36,8 +37,8 @@ _Word = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1
 _Words = Annotated[list[_Word] | None, Field(max_length=100)]
 
 
-class UsageQuery(Shape):
-    """GET /v1/usage."""
+class UsageAsked(Shape):
+    """What the list and the export are asked with."""
 
     from_: Annotated[Time | None, Field(alias="from", description="Without it, 30 days before `to`.")] = None
     to: Annotated[Time | None, Field(description="Exclusive; without it, now.")] = None
@@ -60,11 +61,12 @@ class UsageQuery(Shape):
     models: Annotated[_Words, Field(description="As the provider names what served.")] = None
     providers: _Words = None
     operations: _Words = None
-    after: Annotated[
-        str | None,
-        Field(max_length=CURSOR_LENGTH_MAX, description="`last_id` of the page before, with the same query."),
-    ] = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    def question(self) -> Question:
+        """Return what is asked of the reports."""
+        to_us = time_us(self.to) if self.to is not None else now_us()
+        from_us = time_us(self.from_) if self.from_ is not None else to_us - _DAYS * _US_PER_DAY
+        return Question(usage_lines.parse_grouping(self.group_by), from_us, to_us, self.timezone, self.filters())
 
     def filters(self) -> dict[str, tuple[str, ...]]:
         """Return the filters as the reports take them: column -> the values that are let in."""
@@ -78,6 +80,16 @@ class UsageQuery(Shape):
             "operation": self.operations,
         }
         return {column: tuple(wanted) for column, wanted in asked.items() if wanted is not None}
+
+
+class UsageQuery(UsageAsked):
+    """GET /v1/usage."""
+
+    after: Annotated[
+        str | None,
+        Field(max_length=CURSOR_LENGTH_MAX, description="`last_id` of the page before, with the same query."),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
 class UsageLineAnswer(Shape):
@@ -181,19 +193,8 @@ class UsageRecordAnswer(Shape):
 
 @router.get("/v1/usage", response_model=UsageAnswer, summary="Requests, tokens and costs, grouped")
 async def list_usage(request: Request, query: Annotated[UsageQuery, Query()], caller: Asking) -> Response:
-    administration = administration_of(request)
-    to_us = time_us(query.to) if query.to is not None else now_us()
-    from_us = time_us(query.from_) if query.from_ is not None else to_us - _DAYS * _US_PER_DAY
-    question = Question(
-        usage_lines.parse_grouping(query.group_by),
-        from_us,
-        to_us,
-        query.timezone,
-        query.filters(),
-        read_cursor(query.after),
-        query.limit,
-    )
-    page = await administration.look(caller, usage_lines.list_lines, question)
+    question = msgspec.structs.replace(query.question(), after=read_cursor(query.after), limit=query.limit)
+    page = await administration_of(request).look(caller, usage_lines.list_lines, question)
     return answer(_shown_page(page, question))
 
 

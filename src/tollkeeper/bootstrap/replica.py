@@ -31,6 +31,7 @@ from tollkeeper.jobs.schedule import Schedule
 from tollkeeper.kit.tasks import TaskGroup
 from tollkeeper.observability import logging as observability
 from tollkeeper.observability.metrics_page import MetricsPage
+from tollkeeper.parquet.writing import ParquetWriter
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.known_models import CatalogueModels
 from tollkeeper.store.directory import StoreDirectory
@@ -153,6 +154,9 @@ class Replica:
             self._closers.append(schedule.aclose)
             schedule.start()
 
+        parquet = ParquetWriter()
+        self._closers.append(parquet.aclose)
+
         def assemble() -> App:
             from tollkeeper.admin.app import make_app  # a second and 20 MB that many processes never need
             from tollkeeper.bootstrap.faces import Faces
@@ -161,7 +165,7 @@ class Replica:
 
             proxies = self._configuration.trusted_proxies
             face = (
-                Face(administration, people, trusted_proxies=proxies, models=self._models)
+                Face(administration, people, trusted_proxies=proxies, models=self._models, parquet=parquet)
                 if has_administration
                 else None
             )
@@ -173,6 +177,7 @@ class Replica:
                 probes=probes,
                 pages=make_pages(has_accounts=has_administration),
                 has_administration=has_administration,
+                parquet=parquet,
             )
             return Faces(face, app)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tollkeeper.cli import usage_question, usage_table
+from tollkeeper.cli import usage_file, usage_question, usage_table
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, OrganizationOption, load, with_store
+from tollkeeper.cli.usage_file import FormatOption, OutOption
 from tollkeeper.cli.usage_question import (
     ByOption,
     FromOption,
@@ -23,12 +24,15 @@ def costs(
     project: ProjectOption = None,
     key: KeyOption = None,
     model: ModelOption = None,
+    form: FormatOption = "table",
+    out: OutOption = None,
     org: OrganizationOption = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show costs and each part's share; this month unless said otherwise."""
+    usage_file.check_form(form, out, as_json=as_json)
     grouping, days = parse_by(by), (parse_day(first, "--from"), parse_day(last, "--to"))
     answer = with_store(
         load(config, database),
@@ -36,4 +40,7 @@ def costs(
             store, org, by=grouping, days=days, default_days=None, filters=(project, key, model)
         ),
     )
+    if form != "table":
+        usage_file.write(answer, form, out)
+        return
     (usage_table.show_json if as_json else usage_table.show)(answer, "costs")

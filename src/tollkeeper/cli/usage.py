@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tollkeeper.cli import usage_question, usage_records, usage_table
+from tollkeeper.cli import usage_file, usage_question, usage_records, usage_table
 from tollkeeper.cli.context import (
     ConfigOption,
     DatabaseOption,
@@ -19,6 +19,7 @@ from tollkeeper.cli.context import (
     print_json,
     with_store,
 )
+from tollkeeper.cli.usage_file import FormatOption, OutOption
 from tollkeeper.cli.usage_question import (
     ByOption,
     FromOption,
@@ -54,12 +55,17 @@ def usage(
     record: Annotated[
         str | None, typer.Option("--record", help="Show one call whole, by its request id (req_…).")
     ] = None,
+    form: FormatOption = "table",
+    out: OutOption = None,
     org: OrganizationOption = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show requests, tokens and their cost; the last 30 days unless said otherwise."""
+    usage_file.check_form(form, out, as_json=as_json)
+    if form != "table" and (estimated or record is not None):
+        raise typer.BadParameter("--format is for sums; single calls are printed, also as --json.")
     if record is not None:
         _one(record, org, config, database, as_json=as_json)
         return
@@ -89,6 +95,9 @@ def usage(
         configuration,
         lambda store: usage_question.ask(store, org, by=grouping, days=days, default_days=DAYS, filters=filters),
     )
+    if form != "table":
+        usage_file.write(answer, form, out)
+        return
     (usage_table.show_json if as_json else usage_table.show)(answer, "usage")
 
 

@@ -237,7 +237,7 @@ def _check_range(report: Report) -> None:
     if not 0 <= report.from_us < report.to_us <= _TIME_US_MAX:
         raise InvalidRequest("'to' must be after 'from', and both between 1970 and 2100.", param="to")
     days_max = DAYS_MAX[report.bucket]
-    if report.to_us - report.from_us > days_max * _US_PER_DAY:
+    if report.to_us - report.from_us > days_max * _US_PER_DAY + US_PER_HOUR:  # one of the days may have 25 hours
         raise InvalidRequest(f"Grouped like this, a time range may have at most {days_max} days.", param="from")
 
 

@@ -184,6 +184,12 @@ class Overloaded(TollkeeperError):
     code = "overloaded"
 
 
+class NotInstalled(TollkeeperError):
+    """A part that is optional is not installed here; the message says which, and how the operator gets it."""
+
+    code = "not_installed"
+
+
 FaultKind = Literal[
     "connect",  # no connection: refused, unreachable, name not found
     "connect_timeout",

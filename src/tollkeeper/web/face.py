@@ -22,6 +22,7 @@ from tollkeeper.domain.account import SESSION_PREFIX
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied, RequestTooLarge, TollkeeperError
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.kit.networks import Networks, client_address
+from tollkeeper.parquet.writing import ParquetWriter
 from tollkeeper.refusals import InternalError, classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.assets import PREFIX, find_asset
@@ -38,7 +39,7 @@ _ORGANIZATION = "/org_"
 class Face:
     """One per process. `people` know the rules of accounts; `trusted_proxies` are believed about addresses.
 
-    Without `models` there are no pages about them.
+    Without `models` there are no pages about them. `parquet` writes files for the API too.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Face:
         *,
         trusted_proxies: Networks | None = None,
         models: ModelTables | None = None,
+        parquet: ParquetWriter | None = None,
     ) -> None:
-        self._house = House(administration, people, UsageNews(administration), models)
+        self._house = House(administration, people, UsageNews(administration), models, parquet or ParquetWriter())
         self._trusted_proxies = trusted_proxies or Networks()
         pages = (*STRANGERS_PAGES, *LOGIN_PAGES, *ORGANIZATION_PAGES)
         self._routes = [(Route(each.path, _nothing, methods=None), each) for each in pages]

@@ -64,6 +64,7 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/overview", overview.show),
     PageRoute("/{organization}/usage", usage.show),
     PageRoute("/{organization}/usage.csv", usage_export.show),
+    PageRoute("/{organization}/usage.parquet", usage_export.show_parquet),
     PageRoute("/{organization}/keys", keys.show, requires="api_key:read"),
     PageRoute("/{organization}/keys/new", keys.show_new, keys.make, requires="api_key:create:limited"),
     PageRoute("/{organization}/keys/{key}", keys.show_one, keys.change_one, requires="api_key:read"),

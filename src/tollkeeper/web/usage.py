@@ -68,7 +68,8 @@ async def show(visitor: Visitor) -> Response:
         is_cut=found.has_more,
         filters=[(word, value) for word in FILTERS for value in visitor.query.all(word)],
         chart_data=_chart(visitor, over_time, rows, span),
-        address=visitor.query.but(),
+        address=visitor.query.but(**{"from": str(span.first), "to": str(span.last), "done": ""}),
+        has_parquet=visitor.parquet.is_installed,
     )
 
 

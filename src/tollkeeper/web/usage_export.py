@@ -1,22 +1,21 @@
-"""Usage as a file: the lines of the usage page as CSV, all of them, with amounts exact to the nano."""
+"""Usage as a file: the lines of the usage page, all of them, exact to the nano; as CSV, or as Parquet with types."""
 
 from __future__ import annotations
 
 import csv
 import io
 
-import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control.usage_lines import UsageLine, list_lines
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.control.usage_export import Look, as_text, open_table, read_pages
+from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_lines
 from tollkeeper.domain.money import format_usd
+from tollkeeper.parquet.answers import FileAnswer, download_headers, to_nobody
+from tollkeeper.parquet.writing import ClientGone
 from tollkeeper.web.breakdowns import name_of
-from tollkeeper.web.usage_question import question_of
+from tollkeeper.web.usage_question import Asked, question_of
 from tollkeeper.web.visitor import Visitor
 
-LINES_MAX = 100_000
-_PAGE = 1000
 _TITLES = (
     "from",
     "to",
@@ -29,40 +28,57 @@ _TITLES = (
     "unpriced_requests",
     "cost_usd",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def show(visitor: Visitor) -> Response:
-    """Answer the file.
+    """Answer the lines as CSV.
 
     Raises:
-        InvalidRequest: there are more than `LINES_MAX` lines.
+        InvalidRequest: there are more lines than a file may have.
     """
     asked = question_of(visitor)
-    question = msgspec.structs.replace(asked.over_time if visitor.query["over_time"] else asked.whole, limit=_PAGE)
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(_TITLES)
-    count = 0
-    while True:
-        page = await visitor.look(list_lines, question)
+    async for page in read_pages(_look(visitor), _chosen(visitor, asked)):
         for line in page.lines:
             column, value = list(line.group.items())[-1]
             name = name_of(visitor, column, value, page.names.get(column, {}))
-            writer.writerow([_as_text(each) for each in _row(visitor, line, value or "", name)])
-        count += len(page.lines)
-        if not page.has_more:
-            break
-        if count >= LINES_MAX:
-            raise InvalidRequest(f"There are more than {LINES_MAX:,} lines; ask for a shorter time or fewer groups.")
-        question = msgspec.structs.replace(question, after=page.after[-1])
-    name = f"usage-{asked.span.first}-{asked.span.last}.csv"
-    headers = {
-        "content-disposition": f'attachment; filename="{name}"',
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
-    return Response(written.getvalue().encode("utf-8-sig"), headers=headers, media_type="text/csv")
+            writer.writerow([_cell(each) for each in _row(visitor, line, value or "", name)])
+    body = written.getvalue().encode("utf-8-sig")
+    return Response(body, headers=download_headers(_name(asked, "csv")), media_type="text/csv")
+
+
+async def show_parquet(visitor: Visitor) -> Response:
+    """Answer the lines as Parquet, with the columns of the API's export.
+
+    Raises:
+        InvalidRequest: there are more lines than a file may have.
+        NotInstalled: the library that writes such files is missing.
+        TooManyAttempts: others are being written.
+    """
+    asked = question_of(visitor)
+    head, rows = await open_table(_look(visitor), _chosen(visitor, asked), organization_id=visitor.organization.id)
+    try:
+        file = await visitor.parquet.write(head, rows, is_gone=visitor.request.is_disconnected)
+    except ClientGone:
+        return to_nobody()
+    return FileAnswer(file, _name(asked, "parquet"))
+
+
+def _chosen(visitor: Visitor, asked: Asked) -> Question:
+    return asked.over_time if visitor.query["over_time"] else asked.whole
+
+
+def _look(visitor: Visitor) -> Look:
+    async def look(question: Question) -> LinePage:
+        return await visitor.look(list_lines, question)
+
+    return look
+
+
+def _name(asked: Asked, ending: str) -> str:
+    return f"usage-{asked.span.first}-{asked.span.last}.{ending}"
 
 
 def _row(visitor: Visitor, line: UsageLine, value: str, name: str) -> list[object]:
@@ -81,6 +97,5 @@ def _row(visitor: Visitor, line: UsageLine, value: str, name: str) -> list[objec
     ]
 
 
-def _as_text(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula, whatever a name begins with."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+def _cell(value: object) -> object:
+    return as_text(value) if isinstance(value, str) else value

@@ -20,6 +20,7 @@ from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied,
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.domain.tenancy import Organization, Place
 from tollkeeper.kit.secrets import keyed_digest
+from tollkeeper.parquet.writing import ParquetWriter
 from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.figures import Figures
 from tollkeeper.web.languages import Language
@@ -81,7 +82,8 @@ class House(NamedTuple):
     administration: Administration
     people: People
     news: UsageNews
-    models: ModelTables | None = None
+    models: ModelTables | None
+    parquet: ParquetWriter
 
 
 class Visitor:
@@ -91,7 +93,7 @@ class Visitor:
         self, request: Request, house: House, *, visit: PersonVisit | None, language: Language, address: str
     ) -> None:
         self.request = request
-        self.administration, self.people, self.news, self._models = house
+        self.administration, self.people, self.news, self._models, self.parquet = house
         self.visit, self.language, self.address = visit, language, address
         self.query = read_fields(request.scope["query_string"])
         self.form = Sent([])
