@@ -48,7 +48,9 @@ class Range(msgspec.Struct, frozen=True):
     def labels(self, figures: Figures) -> list[str]:
         """Return how each bucket is read."""
         if self.interval == "hour":
-            return [f"{figures.local(at_us):%m-%d %H:%M}" for at_us in self.begins(figures)]
+            hours = [figures.local(at_us) for at_us in self.begins(figures)]
+            is_changing = len({each.utcoffset() for each in hours}) > 1  # an hour may come twice
+            return [f"{each:%m-%d %H:%M %Z}" if is_changing else f"{each:%m-%d %H:%M}" for each in hours]
         return [figures.day(figures.local(at_us).date()) for at_us in self.begins(figures)]
 
 
