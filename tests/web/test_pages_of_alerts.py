@@ -12,8 +12,10 @@ from tests.web.test_page_forms import HOSTILE
 from tests.web.visitors import Browser, amounts, browser_of, faces_of
 from tests.web.web_factories import Markup
 
-from tollkeeper.control import alert_targets, alerts
+from tollkeeper.control import alert_targets, alerts, budget_status
 from tollkeeper.control.alerting import Watch
+from tollkeeper.control.credits import GrantTerms, grant_credit
+from tollkeeper.domain.credit import GrantKind
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store import outbox
 from tollkeeper.store.engine import Store
@@ -197,3 +199,65 @@ async def test_names_in_alerts_are_text(workshop: Workshop, name: str) -> None:
         assert not [found for _tag, found in markup.tags if any(word.startswith("on") for word in found)]
         assert not [found for tag, found in markup.tags if tag == "svg"]
         assert not [text for text in markup.texts["script"] if "owned" in text]
+
+
+async def test_a_rule_is_changed_in_all_that_it_says_to_the_thousandth(workshop: Workshop) -> None:
+    budget_id = await put_budget(workshop.company, workshop.search.id, 10 * USD)
+    browser, path = await open_as(workshop, workshop.admin)
+    await browser.send(path, {"do": "add", "budget": budget_id, "percent": "12,5 %", "action": "email"})
+    (rule,) = await workshop.company.look(None, alerts.list_rules)
+    assert (rule.threshold_permille, rule.action) == (125, "email")
+    for page in (path, f"/{workshop.company.id}/budgets/{budget_id}"):
+        assert 'value="12.5"' in (await browser.open(page)).text
+    fields = {"do": "change", "rule": rule.id, "percent": "1000", "action": "disable"}
+    assert (await browser.send(path, fields)).headers["location"] == f"{path}?done=saved"
+    (rule,) = await workshop.company.look(None, alerts.list_rules)
+    assert (rule.threshold_permille, rule.action) == (10_000, "disable")
+    change = {"do": "change-alert", "rule": rule.id, "percent": "99.9", "action": "slack"}
+    await browser.send(f"/{workshop.company.id}/budgets/{budget_id}", change)
+    (rule,) = await workshop.company.look(None, alerts.list_rules)
+    assert (rule.threshold_permille, rule.action) == (999, "slack")
+    for percent in ("0", "1000.1", "-5", "80.55", "1e2"):
+        assert (await browser.send(path, fields | {"percent": percent})).status_code == 400, percent
+    lead, _ = await open_as(workshop, workshop.developer)
+    seen = (await lead.open("/account")).text
+    assert (await lead.send(path, fields, seen=seen)).status_code in {403, 404}
+
+
+async def test_credit_has_rules_like_a_budget_and_they_fire(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    fields = {"do": "add", "budget": "credit", "percent": "80", "action": "email"}
+    page = await browser.open(path)
+    assert '<option value="credit"' not in page.text
+    refused = await browser.send(path, fields, seen=(await browser.open(f"/{workshop.company.id}/credits")).text)
+    assert refused.status_code == 404
+    assert "grant some first" in refused.text
+    terms = GrantTerms(amount_nanos=10 * USD, kind=GrantKind.PURCHASED)
+    await workshop.company.change(None, grant_credit, workshop.company.id, terms=terms)
+    assert '<option value="credit"' in (await browser.open(path)).text
+    assert (await browser.send(path, fields)).status_code == 303
+    (rule,) = await workshop.company.look(None, alerts.list_rules, budget_id="credit")
+    assert rule.budget_id == await workshop.company.look(None, alerts.find_credit)
+    shown = (await browser.open(path)).text
+    assert f'<a href="/{workshop.company.id}/credits">Credits</a>' in shown
+    await put_node(workshop.company, rule.budget_id, limit=10 * USD, used=9 * USD)
+    await Watch(workshop.company.administration, public_url="https://ai.example.com").look()
+    assert "80% was used" in (await browser.open(path)).text
+    for person in (workshop.lead, workshop.developer):
+        other, _ = await open_as(workshop, person)
+        seen = (await other.open("/account")).text
+        assert (await other.send(path, fields | {"percent": "5"}, seen=seen)).status_code in {403, 404}
+    assert len(await workshop.company.look(None, alerts.list_rules)) == 1
+
+
+async def test_with_more_budgets_than_a_page_holds_one_is_named_by_its_id(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget_id = await put_budget(workshop.company, workshop.search.id, 10 * USD)
+    await put_budget(workshop.company, workshop.ops.id, 10 * USD)
+    monkeypatch.setattr(budget_status, "BUDGETS_MAX", 1)
+    browser, path = await open_as(workshop, workshop.admin)
+    page = (await browser.open(path)).text
+    assert '<input id="budget" name="budget"' in page
+    await browser.send(path, {"do": "add", "budget": f" {budget_id} ", "percent": "80", "action": "email"})
+    assert f'/budgets/{budget_id}">{budget_id}</a>' in (await browser.open(path)).text

@@ -62,7 +62,9 @@ def list_(
 
 @rules.command("list")
 def list_rules(
-    budget: Annotated[str | None, typer.Option("--budget", help="Only rules of this budget (bud_…).")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Only rules of this budget (bud_…), or of the credit: credit.")
+    ] = None,
     org: OrganizationOption = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -85,7 +87,7 @@ def list_rules(
 
 @rules.command("add")
 def add_rule(
-    budget: Annotated[str, typer.Argument(help="The budget's id (bud_…).")],
+    budget: Annotated[str, typer.Argument(help="The budget's id (bud_…), or the word credit.")],
     at: Annotated[str, typer.Option("--at", help="The part of the budget that is used: 0.8 is 80 %.")],
     action: Annotated[str, typer.Option("--action", help=f"{', '.join(_ACTIONS)}.")],
     org: OrganizationOption = None,

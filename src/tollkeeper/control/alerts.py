@@ -16,10 +16,12 @@ from tollkeeper.store import alert_rules, alerts, outbox
 from tollkeeper.store.outbox import MailStatus
 
 MANAGE, READ = "quota:manage", "quota:read"
+CREDIT = "credit"
+"""What stands for the budget that the organization's credit is, whose id nobody knows by heart."""
 
 
 async def create_rule(action: Action, budget_id: str, *, threshold_permille: int, does: AlertAction) -> KeptRule:
-    """Say what is to happen when so much of a budget is used; when that is so already, it happens at once.
+    """Say what is to happen when so much of a budget, or of the `CREDIT`, is used; when that is so already, at once.
 
     Raises:
         NotFound: there is no budget of this id that the caller may know of.
@@ -27,6 +29,7 @@ async def create_rule(action: Action, budget_id: str, *, threshold_permille: int
         InvalidRequest: a threshold that cannot be, or the budget is one of calls at once.
         Conflict: it has the same rule, or as many as it may have.
     """
+    budget_id = await _meant(action, budget_id)
     scope = await _require_managed(action, budget_id)
     _check_threshold(threshold_permille)
     if await alert_rules.unit_of(action.connection, action.organization_id, budget_id) == "concurrent":
@@ -97,6 +100,7 @@ async def list_rules(
         PermissionDenied: the caller may not read it.
     """
     if budget_id is not None:
+        budget_id = await _meant(action, budget_id)
         (await _scope_of(action, budget_id)).require_read(action)
     reach = reach_of(action.caller.principal, READ) if budget_id is None else None
     return await alert_rules.list_rules(
@@ -157,6 +161,26 @@ async def resume_budget(action: Action, budget_id: str) -> bool:
         about = Target("budget", budget_id, f"{scope.kind} {scope.name}".strip())
         action.record("budget.resume", about, before={"stopped": True}, after={"stopped": False})
     return resumed
+
+
+async def find_credit(action: Action) -> str | None:
+    """Return the budget that the organization's credit is; None while it has none.
+
+    Raises:
+        PermissionDenied: the caller may not read the organization's quotas.
+    """
+    action.require(READ, action.organization)
+    return await alert_rules.find_credit(action.connection, action.organization_id)
+
+
+async def _meant(action: Action, budget_id: str) -> str:
+    """Return a budget's id, also for the word that stands for the credit."""
+    if budget_id != CREDIT:
+        return budget_id
+    found = await find_credit(action)
+    if found is None:
+        raise NotFound("The organization has no credit yet; grant some first.")
+    return found
 
 
 async def _scope_of(action: Action, budget_id: str) -> Scope:

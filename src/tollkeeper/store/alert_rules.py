@@ -100,6 +100,17 @@ async def is_credit(connection: AsyncConnection, organization_id: str, budget_id
     return await connection.scalar(select(budget.c.id).where(*mine)) is not None
 
 
+async def find_credit(connection: AsyncConnection, organization_id: str) -> str | None:
+    """Return the budget that the organization's credit is; None while it has none."""
+    mine = (
+        budget.c.organization_id == organization_id,
+        budget.c.scope_kind == "credit",
+        budget.c.scope_id == organization_id,
+    )
+    found: str | None = await connection.scalar(select(budget.c.id).where(*mine))
+    return found
+
+
 async def unit_of(connection: AsyncConnection, organization_id: str, budget_id: str) -> str | None:
     """Return what a budget counts; None when the organization has none of this id."""
     mine = (budget.c.organization_id == organization_id, budget.c.id == budget_id)

@@ -11,8 +11,8 @@ from tollkeeper.control.budget_status import Branch, StandingBudget, read_status
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.budgets import ACTIONS, PERIODS, UNITS
-from tollkeeper.web.fields import chosen, whole_number
-from tollkeeper.web.visitor import Visitor
+from tollkeeper.web.fields import chosen, permille
+from tollkeeper.web.visitor import Sent, Visitor
 
 _FIRED_MAX, _SENT, _RULES = 50, 50, 200
 
@@ -32,7 +32,9 @@ async def show(visitor: Visitor) -> Response:
     fired = await visitor.look(alerts.list_alerts, limit=_FIRED_MAX)
     sent = await visitor.look_if(alerts.list_deliveries, after=sent_after, limit=_SENT + 1)
     targets = await visitor.look_if(alert_targets.list_targets) or []
-    budgets = await _budgets(visitor)
+    listed = await _budgets(visitor)
+    budgets = listed or []
+    credit_id = await visitor.look_if(alerts.find_credit)
     return await page(
         visitor,
         "alerts.html",
@@ -43,11 +45,13 @@ async def show(visitor: Visitor) -> Response:
         next_sent=sent[_SENT - 1].id if sent and len(sent) > _SENT else "",
         target_names={each.id: each.name for each in targets},
         budgets={each.id: each for each in budgets},
+        is_all_listed=listed is not None,
+        credit_id=credit_id or "",
         stopped=[each for each in budgets if each.standing.standing.is_stopped],
         actions=ACTIONS,
         units=UNITS,
         periods=PERIODS,
-        form=visitor.form,
+        form=visitor.form if visitor.form["do"] == "add" else Sent([]),
         may_manage=visitor.may("quota:manage"),
         may_targets=visitor.may_at("quota:manage", visitor.whole),
     )
@@ -58,10 +62,14 @@ async def act(visitor: Visitor) -> Response:
     sent, here = visitor.form, f"{visitor.home}/alerts"
     match sent["do"]:
         case "add":
-            percent = whole_number(sent, "percent") or 0
-            does = chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.create_rule, sent["budget"], threshold_permille=percent * 10, does=does)
+            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
+            budget_id = sent["budget"].strip()
+            await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
             return go(here, notice="alert-added")
+        case "change":
+            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
+            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=threshold, does=does)
+            return go(here, notice="saved")
         case "remove":
             await visitor.change(alerts.delete_rule, sent["rule"])
             return go(here, notice="alert-removed")
@@ -75,12 +83,14 @@ async def act(visitor: Visitor) -> Response:
             raise InvalidRequest("This page has no such button.", param="do")
 
 
-async def _budgets(visitor: Visitor) -> list[Choice]:
-    """Return the budgets that the person may see; none when there are more than a page can hold."""
+async def _budgets(visitor: Visitor) -> list[Choice] | None:
+    """Return the budgets that the person may see; None when there are more than a page can hold."""
     try:
         status = await visitor.look(read_status)
-    except (PermissionDenied, InvalidRequest):
+    except PermissionDenied:
         return []
+    except InvalidRequest:
+        return None
     found: list[Choice] = []
     branches: list[Branch] = [status.root] if status.root else []
     while branches:

@@ -13,7 +13,7 @@ from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import Unit
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.catalogues import mark as _
-from tollkeeper.web.fields import chosen, dollars, whole_number
+from tollkeeper.web.fields import chosen, dollars, permille, whole_number
 from tollkeeper.web.visitor import Sent, Visitor
 
 _ALERTS_MAX = 20
@@ -134,13 +134,12 @@ async def change_one(visitor: Visitor) -> Response:
             await visitor.change(budgets.set_budget, before.scope_id, terms=terms)
             return go(here, notice="budget-saved")
         case "add-alert":
-            percent = whole_number(sent, "percent") or 0
-            does = chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.create_rule, budget_id, threshold_permille=percent * 10, does=does)
+            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
+            await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
             return go(here, notice="alert-added")
         case "change-alert":
-            percent = whole_number(sent, "percent") or 0
-            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=percent * 10)
+            threshold = permille(sent, "percent")
+            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=threshold, does=_action(sent))
             return go(here, notice="saved")
         case "remove-alert":
             await visitor.change(alerts.delete_rule, sent["rule"])
@@ -166,6 +165,13 @@ def _amount(sent: Sent, unit: Unit) -> int:
     if amount is None:
         raise InvalidRequest("Say how much.", param="amount")
     return amount
+
+
+def _action(sent: Sent) -> AlertAction | None:
+    if not sent["action"]:
+        return None
+    found: AlertAction = chosen(sent, "action", ACTIONS)
+    return found
 
 
 def _enforcement(sent: Sent) -> Enforcement:

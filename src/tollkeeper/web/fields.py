@@ -12,6 +12,7 @@ from tollkeeper.web.visitor import Sent, Visitor
 
 T = TypeVar("T")
 
+_PERCENT = re.compile(r"([0-9]{1,4})(?:[.,]([0-9]))?")
 _WHOLE = re.compile(r"[0-9]{1,15}")
 _ENTRIES_MAX = 500
 
@@ -28,6 +29,18 @@ def whole_number(sent: Sent, name: str) -> int | None:
     if _WHOLE.fullmatch(text) is None:
         raise InvalidRequest("Write a whole number without a sign.", param=name)
     return int(text)
+
+
+def permille(sent: Sent, name: str) -> int:
+    """Return a field in percent, with a decimal or none, as thousandths.
+
+    Raises:
+        InvalidRequest: it is no such number.
+    """
+    found = _PERCENT.fullmatch(sent[name].strip().removesuffix("%").rstrip())
+    if found is None:
+        raise InvalidRequest("Write percent with at most one decimal, such as 80 or 12.5.", param=name)
+    return int(found[1]) * 10 + int(found[2] or 0)
 
 
 def dollars(sent: Sent, name: str) -> int:

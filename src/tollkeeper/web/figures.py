@@ -60,6 +60,11 @@ class Figures:
         """Return an amount as a field takes it: dollars exactly, or a whole number."""
         return format_usd(amount) if unit == "usd" else str(amount)
 
+    def percent(self, permille: int) -> str:
+        """Return thousandths as a field in percent takes them: 80, or 12.5."""
+        whole, tenth = divmod(permille, 10)
+        return f"{whole}.{tenth}" if tenth else str(whole)
+
     def count(self, number: int | None) -> str:
         """Return a whole number with its groups of digits."""
         return DASH if number is None else format_decimal(number, locale=self.language)
