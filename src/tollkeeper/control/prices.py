@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from tollkeeper.control.administration import Action
 from tollkeeper.control.organizations import choose_organization
 from tollkeeper.domain.deployment import CATALOGUE_PROVIDERS
 from tollkeeper.domain.errors import InvalidRequest, NotFound, StoreUnavailable, UnknownDatabase
@@ -43,26 +42,21 @@ async def add_prices(
     rows = to_rows(drafts, now_us=now_us(), organization_id=organization_id)
     existing = await list_own_prices(store, organization_id)
     book = CompiledBook.load().with_own_rows(existing, organization_id=organization_id)
-    changes = [PriceChange(row, _price_before(book, row), not _is_in_force(existing, row)) for row in rows]
+    changes = [change_of(book, existing, row) for row in rows]
     added = [change.row for change in changes if change.is_new]
     if added and not is_dry_run:
         await store.write(lambda connection: prices.insert_prices(connection, added))
     return changes
 
 
+def change_of(book: CompiledBook, existing: list[PriceRow], row: PriceRow) -> PriceChange:
+    """Return what a row does to a book that `existing` lies over."""
+    return PriceChange(row, price_before(book, row), not _is_in_force(existing, row))
+
+
 async def list_own_prices(store: Store, organization_id: str = "") -> list[PriceRow]:
     """Return the own prices for everybody, and those of the organization if one is given, in the order of adding."""
     return await store.read(lambda connection: prices.list_prices(connection, organization_id))
-
-
-async def list_prices(action: Action) -> list[PriceRow]:
-    """Return the own prices that hold for the caller's organization, its own and everybody's, the newest first.
-
-    Raises:
-        PermissionDenied: the caller may not manage the organization's prices.
-    """
-    action.require("price:manage", action.organization)
-    return (await prices.list_prices(action.connection, action.organization_id))[::-1]
 
 
 async def load_book(url: str, *, organization: str | None = None) -> tuple[CompiledBook, str]:
@@ -121,7 +115,8 @@ def _is_missing(url: str) -> bool:
     return parsed.drivername == "sqlite" and not Path(str(parsed.database)).exists()
 
 
-def _price_before(book: CompiledBook, row: PriceRow) -> int | None:
+def price_before(book: CompiledBook, row: PriceRow) -> int | None:
+    """Return the price that a book has for what a row prices when the row begins; None for a pattern, or when it has none."""
     if row.model_pattern.endswith("*"):
         return None
     found = book.find(row.provider, row.model_pattern)

@@ -1,20 +1,17 @@
-"""The pages of models: those that people may call with limits, kinds and prices, how deployments are, and own prices."""
+"""The pages of models: those that people may call with limits, kinds and prices, and how deployments are."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.control import prices
 from tollkeeper.control.callable_models import get_model, list_models, places_of
 from tollkeeper.control.deployment_status import list_status
-from tollkeeper.domain.money import format_usd_per_million
 from tollkeeper.domain.price import STANDARD_TIER
 from tollkeeper.web.answers import page
 from tollkeeper.web.fields import whole_number
 from tollkeeper.web.visitor import Visitor
 
 _PAGE = 50
-_PRICES_MAX = 500
 SHOWN = ("input", "cache_read", "output")
 
 
@@ -44,15 +41,3 @@ async def show_one(visitor: Visitor) -> Response:
     """Answer everything that is known of one model."""
     card = get_model(visitor.models, visitor.principal, visitor.query["name"])
     return await page(visitor, "model.html", card=card, may_try=visitor.may("chat:create"))
-
-
-async def show_prices(visitor: Visitor) -> Response:
-    """Answer the own prices that lie over the catalogue's."""
-    rows = await visitor.look(prices.list_prices)
-    return await page(
-        visitor,
-        "own_prices.html",
-        rows=rows[:_PRICES_MAX],
-        is_cut=len(rows) > _PRICES_MAX,
-        per_million=format_usd_per_million,
-    )

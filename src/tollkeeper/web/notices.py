@@ -33,6 +33,8 @@ NOTICES: dict[str, str] = {
     "voided": _("What was left of the grant is taken back."),
     "credit-required": _("Calls need credit from now on."),
     "credit-not-required": _("Calls go on without credit."),
+    "price-added": _("The price is added. Every server follows within a second."),
+    "price-there": _("This price is in force already; nothing was added."),
 }
 
 

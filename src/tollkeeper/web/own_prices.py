@@ -1,0 +1,112 @@
+"""The page of own prices: what is in force over the list prices, and a form that previews and adds one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from starlette.responses import Response
+
+from tollkeeper.control.own_prices import (
+    NOTE_LENGTH_MAX,
+    PricePreview,
+    RowState,
+    add_price,
+    list_own,
+    preview_price,
+    usage_of,
+)
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.money import format_usd_per_million
+from tollkeeper.domain.price import PRICE_TIERS, STANDARD_TIER
+from tollkeeper.domain.usage import Dimension
+from tollkeeper.prices.drafts import PriceDraft
+from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import mark as _
+from tollkeeper.web.fields import whole_number
+from tollkeeper.web.visitor import Sent, Visitor
+
+_PRICES_MAX = 500
+_UNITS_MAX = 1_000_000_000
+_CALL = {"input_tokens": 1000, "output_tokens": 500, "units": 1}
+
+STATES: dict[RowState, str] = {
+    RowState.IN_FORCE: _("in force"),
+    RowState.LATER: _("later"),
+    RowState.SUPERSEDED: _("superseded"),
+}
+
+
+async def show(visitor: Visitor) -> Response:
+    """Answer the prices, and the form with what was written, or with the price that a link names."""
+    return await _page(visitor, None)
+
+
+async def act(visitor: Visitor) -> Response:
+    """Preview a price, or add it."""
+    sent, is_operators = visitor.form, visitor.people.rules.is_credit_operators
+    draft = _draft(visitor)
+    match sent["do"]:
+        case "preview":
+            counts = {name: _count(sent, name) for name in _CALL}
+            usage = usage_of(draft.dimension, **counts)
+            return await _page(visitor, await visitor.look(preview_price, draft, usage, is_operators=is_operators))
+        case "add":
+            made = await visitor.change(add_price, draft, is_operators=is_operators)
+            return go(f"{visitor.home}/models/prices", notice="price-added" if made.is_new else "price-there")
+        case _:
+            raise InvalidRequest("This page has no such button.", param="do")
+
+
+async def _page(visitor: Visitor, preview: PricePreview | None) -> Response:
+    found = await visitor.look(list_own)
+    sent = visitor.form if visitor.form else visitor.query
+    return await page(
+        visitor,
+        "own_prices.html",
+        found=found[:_PRICES_MAX],
+        is_cut=len(found) > _PRICES_MAX,
+        preview=preview,
+        states=STATES,
+        sent=sent,
+        call={name: sent[name] or str(usual) for name, usual in _CALL.items()},
+        dimensions=[each.value for each in Dimension],
+        tiers=PRICE_TIERS,
+        tier_usual=STANDARD_TIER,
+        note_length_max=NOTE_LENGTH_MAX,
+        per_million=format_usd_per_million,
+        is_operators=visitor.people.rules.is_credit_operators,
+    )
+
+
+def _draft(visitor: Visitor) -> PriceDraft:
+    sent = visitor.form
+    return PriceDraft(
+        provider=sent["provider"].strip(),
+        model=sent["model"].strip(),
+        dimension=sent["dimension"].strip(),
+        usd_per_million=sent["usd_per_million"].strip().replace(",", "").removeprefix("$"),
+        tier=sent["tier"].strip() or STANDARD_TIER,
+        context_over=whole_number(sent, "context_over") or 0,
+        valid_from=_moment(visitor),
+        note=sent["note"].strip(),
+    )
+
+
+def _moment(visitor: Visitor) -> str:
+    """Return when a price begins, with its distance from UTC; "" is now. The form speaks of the organization's clocks."""
+    text = visitor.form["valid_from"].strip()
+    if not text:
+        return ""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=visitor.figures.zone).isoformat()
+    except (ValueError, OverflowError):
+        raise InvalidRequest("A moment is written like 2026-12-01T00:00.", param="valid_from") from None
+
+
+def _count(sent: Sent, name: str) -> int:
+    count = whole_number(sent, name)
+    if count is None:
+        return _CALL[name]
+    if count > _UNITS_MAX:
+        raise InvalidRequest(f"A call has at most {_UNITS_MAX:,} of anything here.", param=name)
+    return count
