@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from tests.fakes.gateway import (
     ANTHROPIC,
@@ -219,7 +220,16 @@ async def test_a_providers_wait_is_waited_for() -> None:
     gateway.will_answer(answer())
     client = await gateway.call(chat(max_tokens=9), key=UNLIMITED_KEY)
     assert (client.status, client.headers["x-tollkeeper-tries"]) == (200, "2")
-    assert gateway.ledger.only.overhead_us < 300_000
+    assert 0 < gateway.ledger.only.overhead_us < 300_000, "what was waited is counted once"
+
+
+async def test_a_provider_without_a_key_that_opens_is_passed_over_in_no_time() -> None:
+    shut = msgspec.structs.replace(OPENAI, is_sealed_shut=True)
+    gateway = gateway_of(Deployment(shut, "gpt-first"), Deployment(OPENAI, "gpt-second"))
+    gateway.will_answer(answer())
+    client = await gateway.call(chat(max_tokens=9), key=UNLIMITED_KEY)
+    assert (client.status, client.headers["x-tollkeeper-tries"]) == (200, "2")
+    assert gateway.ledger.only.overhead_us > 0, "nothing went out that could have been waited for"
 
 
 async def test_a_wait_that_is_too_long_is_told_to_the_client() -> None:

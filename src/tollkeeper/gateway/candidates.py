@@ -106,8 +106,10 @@ class Candidates:
 
     async def _wait(self, passage: Passage, wait_us: int) -> None:
         self._wait_us -= wait_us
-        passage.wait(wait_us)
-        await asyncio.sleep(wait_us / 1_000_000)
+        try:
+            await asyncio.sleep(wait_us / 1_000_000)
+        finally:
+            passage.waited(wait_us)
         self._client.require_there()
 
     def _enter_now(self, passage: Passage, failure: Failure | None) -> Place | int | None:

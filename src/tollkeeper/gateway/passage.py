@@ -125,7 +125,8 @@ class Passage:
         """Go to another deployment; `failure` is what was met at the last one, which is not billed. None: it was not asked."""
         if failure is not None:
             self.tries.append(_try(self, failure.reason))
-            self.wait((clock.monotonic_ns() - self._sent_ns) // 1000)
+            if self._sent_ns:  # else there was no key to send it with
+                self._waited_ns += clock.monotonic_ns() - self._sent_ns
             self.outcome, self.status, self.is_sent, self.reason = Outcome.BROKEN, 0, False, ""
             self.model_served = self.provider_request_id = ""
             self._sent_ns = self._first_byte_ns = self._answered_ns = 0
@@ -147,9 +148,15 @@ class Passage:
         tries = [*self.tries, _try(self, reason)]
         return [f"{each.provider}/{each.model}: {each.status or each.reason}" for each in tries]
 
-    def wait(self, wait_us: int) -> None:
-        """Note that so long was waited for a provider: it is no overhead."""
-        self._waited_ns += wait_us * 1000
+    def waited(self, wait_us: int) -> None:
+        """Note that so long was just waited for a provider: it is no overhead.
+
+        Once a request went out all time since then counts already; where its answer had ended, it now ends here.
+        """
+        if not self._sent_ns:
+            self._waited_ns += wait_us * 1000
+        elif self._answered_ns:
+            self._answered_ns = clock.monotonic_ns()
 
     @property
     def path(self) -> str:
