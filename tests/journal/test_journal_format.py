@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import google_crc32c
+import journal_fakes
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -82,6 +84,7 @@ records = st.builds(
     end_user=text,
     labels=labels,
     provider_request_id=text,
+    steps_us=st.just(()) | st.lists(count, min_size=6, max_size=6).map(tuple),
 )
 
 
@@ -105,6 +108,19 @@ def test_whatever_is_written_is_read_back(written: list[Reservation | UsageRecor
     assert read == written
     assert [frame.sequence for frame in frames] == list(range(41, 41 + len(written)))
     assert (reader.is_damaged, reader.torn_bytes, reader.next_sequence) == (False, 0, 41 + len(written))
+
+
+def test_a_record_of_a_version_that_timed_no_steps_is_read() -> None:
+    record = journal_fakes.record(b"0123456789abcdef")
+    fields = msgspec.msgpack.decode(encode_payload(msgspec.structs.replace(record, steps_us=(1, 2, 3, 4, 5, 6))))
+    assert fields[-1] == [1, 2, 3, 4, 5, 6]
+    assert decode_record(msgspec.msgpack.encode(fields[:-1])) == record
+
+
+def test_the_times_of_steps_take_few_bytes_of_a_frame() -> None:
+    record = journal_fakes.record(b"0123456789abcdef")
+    timed = msgspec.structs.replace(record, steps_us=(15, 145, 5, 295, 30, 40))
+    assert len(encode_payload(timed)) - len(encode_payload(record)) <= 10
 
 
 def test_a_tail_torn_at_any_byte_ends_reading_cleanly() -> None:

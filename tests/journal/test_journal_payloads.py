@@ -74,6 +74,12 @@ async def test_a_record_that_does_not_fit_settles_all_the_same(tmp_path: Path, c
         assert (found.amount_nanos, found.cost_state) == (195_600, CostState.COMPUTED)
 
 
+def test_times_of_steps_that_no_frame_can_hold_are_left_out() -> None:
+    item = msgspec.structs.replace(record(b"0123456789abcdef"), steps_us=(1, 1, 1, 1, 1, 2**64))
+    found = decode_record(record_payload(item))
+    assert (found.steps_us, found.amount_nanos) == ((), item.amount_nanos)
+
+
 def test_a_record_that_fits_is_written_as_it_is() -> None:
     item = record(b"0123456789abcdef")
     assert decode_record(record_payload(item)) == item

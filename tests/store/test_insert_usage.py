@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from sqlalchemy import func, select, text
 from store_factories import HOUR_US, add_key, add_organization, make_key, make_record, make_unpriced
@@ -56,8 +57,31 @@ def test_a_row_keeps_every_field_of_its_record() -> None:
         labels={"feature": "search", "purpose": "eval"},
         provider_request_id="req_1",
         cost_state=CostState.ESTIMATED,
+        steps_us=(15, 45, 5, 95, 30, 40),
     )
     assert from_row(to_row(record)) == record
+
+
+def test_a_row_of_a_call_whose_steps_nobody_timed_is_as_those_of_older_versions() -> None:
+    assert "steps_us" not in to_row(make_record())[-1]
+    assert from_row(to_row(make_record())).steps_us == ()
+
+
+async def test_the_times_of_steps_come_back_from_the_database(store: Store) -> None:
+    timed, untimed = make_record(steps_us=(15, 45, 5, 95, 30, 2**45)), make_record()
+    await store.insert_usage([timed, untimed], slot="a")
+
+    async def query(connection):
+        return [from_row(row) for row in await connection.execute(select(usage_record))]
+
+    found = {record.call_id: record for record in await store.read(query)}
+    assert found == {timed.call_id: timed, untimed.call_id: untimed}
+
+
+def test_the_times_of_steps_take_thirty_bytes_of_a_row() -> None:
+    record = make_record()
+    timed = msgspec.structs.replace(record, steps_us=(15, 45, 5, 95, 30, 40))
+    assert len(to_row(timed)[-1]) - len(to_row(record)[-1]) <= 30
 
 
 async def test_insert_returns_how_many_records_were_new(store: Store) -> None:

@@ -121,6 +121,7 @@ NOT_PLAIN = [
     {"draws": (Draw(b"x", 1, 1, 1, 2**63),)},
     {"quantities": {"input": NUMBER_MAX + 1}},
     *({name: number} for name in ("amount_nanos", "latency_us", "overhead_us") for number in (-1, NUMBER_MAX + 1)),
+    *({"steps_us": (1, 1, number, 1, 1, 1)} for number in (-1, NUMBER_MAX + 1)),
 ]
 
 
@@ -128,6 +129,11 @@ NOT_PLAIN = [
 def test_what_may_have_to_be_mended_is_not_taken_for_plain(changes: dict[str, Any]) -> None:
     assert is_plain(make_record(draws=(Draw(b"x" * 16, 5, -3, 2**60, 2**60),)))
     assert not is_plain(make_record(**changes))
+
+
+@pytest.mark.parametrize("number", [-1, 2**64])
+def test_times_of_steps_that_no_call_can_have_are_left_out(number: int) -> None:
+    assert storable(make_record(steps_us=(1, 1, number, 1, 1, 1))).steps_us == ()
 
 
 def test_a_cut_text_is_whole_characters() -> None:

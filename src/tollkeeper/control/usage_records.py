@@ -13,11 +13,12 @@ from tollkeeper.domain.usage import UsageRecord
 def describe_record(record: UsageRecord) -> dict[str, Any]:
     """Return the fields of a record; amounts also as exact numbers of dollars, null when there is none.
 
-    By which limits the call was let in, and with what figures, is told by `decisions.explain_call`.
+    By which limits the call was let in, and with what figures, is told by `decisions.explain_call`; how long its steps took by
+    `call_views.describe_opened`.
     """
     described: dict[str, Any] = msgspec.structs.asdict(record)
-    for of_the_decision in ("draws", "rates"):
-        del described[of_the_decision]
+    for told_elsewhere in ("draws", "rates", "steps_us"):
+        del described[told_elsewhere]
     described["call_id"] = record.call_id.hex()
     described["lines"] = [
         {**msgspec.structs.asdict(line), "amount_usd": usd_number(line.amount_nanos)} for line in record.lines

@@ -217,3 +217,4 @@ class UsageRecord(msgspec.Struct, array_like=True):
     reserved_nanos: int = 0  # what was reserved for it at first
     rates: tuple[RateFigure, ...] = ()  # by which it was let in
     tries: tuple[Try, ...] = ()  # that came before, none of them billed
+    steps_us: tuple[int, ...] = ()  # what each of `call_steps.OWN_STEPS` took; () where nobody took it

@@ -18,8 +18,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Marks = tuple[int, int, int, int]
+"""When a call began, was authenticated, authorised and admitted by its rates: nanoseconds of the monotonic clock."""
 DIRECT_WRITER = "tollkeeper.direct_writer"
 """The ASGI extension by which our own server lets frequent answers skip ASGI's messages."""
+_UNMARKED: Marks = (0, 0, 0, 0)
 
 
 class DirectWriter(Protocol):
@@ -51,6 +54,7 @@ class Client:
         "dialect",
         "headers",
         "is_gone",
+        "marks",
         "refusal",
         "scope",
         "started_ns",
@@ -68,14 +72,16 @@ class Client:
         self.status = 0  # of the answer begun; 0 before
         self.refusal: tuple[int, str] | None = None  # the status and the code of the error that it was answered with
         self.is_gone = False
+        self.marks = _UNMARKED
         self._receive, self._send = receive, send
         extensions = scope.get("extensions")
         self._direct: DirectWriter | None = extensions.get(DIRECT_WRITER) if extensions else None
         self._watch: ClientWatch | None = None
 
     def renew_id(self) -> None:
-        """Go on under another id: the one so far belongs to a try that may be billed."""
-        self.call_id = uuid7()
+        """Go on under another id, from now on: the one so far belongs to a try that may be billed, with its time."""
+        now_ns = clock.monotonic_ns()
+        self.call_id, self.marks = uuid7(), (now_ns, now_ns, now_ns, now_ns)
 
     @property
     def request_id(self) -> str:

@@ -11,6 +11,7 @@ from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.price import PriceBook, charge_for, charge_reported, price_tier
 from tollkeeper.domain.reservation import Reservation
 from tollkeeper.domain.usage import Charge, CostState, Outcome, Try, Usage, UsageRecord
+from tollkeeper.gateway.client import Marks
 from tollkeeper.gateway.holding import Admitted
 from tollkeeper.gateway.outgoing import Outgoing
 from tollkeeper.gateway.wire.call import MODEL_NAME_LENGTH_MAX, Call
@@ -26,17 +27,22 @@ _NOTHING = Usage({})
 
 
 class Passage:
-    """The facts of a call from its reservation to its settlement; filled in as they come to be known."""
+    """The facts of a call from its reservation to its settlement; filled in as they come to be known.
+
+    It begins the moment that its reservation is written.
+    """
 
     __slots__ = (
         "_answered_ns",
         "_book",
         "_charge",
         "_first_byte_ns",
+        "_first_sent_ns",
         "_holding",
+        "_marks",
         "_rates",
+        "_reserved_ns",
         "_sent_ns",
-        "_started_ns",
         "_stated",
         "_tier_asked",
         "_tokens",
@@ -70,7 +76,7 @@ class Passage:
         *,
         admitted: Admitted,
         outgoing: Outgoing,
-        started_ns: int,
+        marks: Marks,
     ) -> None:
         self.call, self.reservation, self.deployment = call, reservation, deployment
         self.body, self.translation = outgoing.body, outgoing.translation
@@ -90,8 +96,9 @@ class Passage:
         self._usage: Usage | None = None
         self._stated: Usage | None = None  # before what no answer states
         self._charge: Charge | None = None
-        self._started_ns = started_ns
+        self._marks, self._reserved_ns = marks, clock.monotonic_ns()
         self._sent_ns = self._first_byte_ns = self._answered_ns = 0
+        self._first_sent_ns = 0  # of a try before
         self._waited_ns = 0  # of tries before, and for limits
         self._tokens: int | None = None  # once they have been counted up
         self._tokens_before: int | None = 0  # of a lost try
@@ -129,6 +136,7 @@ class Passage:
                 self._waited_ns += clock.monotonic_ns() - self._sent_ns
             self.outcome, self.status, self.is_sent, self.reason = Outcome.BROKEN, 0, False, ""
             self.model_served = self.provider_request_id = ""
+            self._first_sent_ns = self._first_sent_ns or self._sent_ns
             self._sent_ns = self._first_byte_ns = self._answered_ns = 0
         self.deployment, self.body, self.translation = deployment, outgoing.body, outgoing.translation
 
@@ -136,7 +144,6 @@ class Passage:
         """Come after a try that may be billed, and so has a record of its own."""
         self.tries = [*lost.tries, _try(lost, fault.kind, lost.request_id)]
         self._tokens_before = lost.tokens_of_all_tries
-        self._started_ns = clock.monotonic_ns()
 
     @property
     def request_id(self) -> str:
@@ -225,10 +232,10 @@ class Passage:
         """Put the usage record together."""
         held, charge = self.reservation, self.charge
         usage = _NOTHING if charge is _UNBILLED else self._usage or _NOTHING
-        latency_ns = clock.monotonic_ns() - self._started_ns
-        waited_ns = self._waited_ns
+        metered_ns, started_ns = clock.monotonic_ns(), self._marks[0]
+        latency_ns, waited_ns = metered_ns - started_ns, self._waited_ns
         if self._sent_ns:
-            waited_ns += (self._answered_ns or clock.monotonic_ns()) - self._sent_ns
+            waited_ns += (self._answered_ns or metered_ns) - self._sent_ns
         return UsageRecord(
             call_id=held.call_id,
             organization_id=held.organization_id,
@@ -243,7 +250,7 @@ class Passage:
             is_stream=held.is_stream,
             started_at_us=held.started_at_us,
             latency_us=latency_ns // 1000,
-            first_byte_us=max(0, self._first_byte_ns - self._started_ns) // 1000,
+            first_byte_us=max(0, self._first_byte_ns - started_ns) // 1000,
             overhead_us=max(0, latency_ns - waited_ns) // 1000,
             service_tier=self.tier,
             quantities=usage.quantities,
@@ -260,6 +267,21 @@ class Passage:
             reserved_nanos=held.ceiling_nanos or 0,
             rates=self._rates,
             tries=tuple(self.tries),
+            steps_us=self._steps_us(metered_ns),
+        )
+
+    def _steps_us(self, metered_ns: int) -> tuple[int, int, int, int, int, int]:
+        """Return what each of `domain.call_steps.OWN_STEPS` took: each ends where the next one begins."""
+        started_ns, authenticated_ns, authorised_ns, admitted_ns = self._marks
+        reserved_ns, answered_ns = self._reserved_ns, self._answered_ns or metered_ns
+        routed_ns = self._first_sent_ns or self._sent_ns
+        return (
+            (authenticated_ns - started_ns) // 1000,
+            (authorised_ns - authenticated_ns) // 1000,
+            (admitted_ns - authorised_ns) // 1000,
+            (reserved_ns - admitted_ns) // 1000,
+            ((routed_ns or answered_ns) - reserved_ns) // 1000,
+            (metered_ns - answered_ns) // 1000,
         )
 
     def _settle_held(self, charge: Charge) -> tuple[Draw, ...]:

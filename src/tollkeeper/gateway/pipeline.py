@@ -1,7 +1,8 @@
 """The path of a call, top to bottom: authenticate, authorise, limit, reserve, route, forward, meter, settle.
 
-Whoever makes the reservation settles it, once, whatever happens in between. Nothing here reads settings, clock or
-environment by itself, and nothing touches SQL: a warm call needs only memory, the journal and the provider.
+Whoever makes the reservation settles it, once, whatever happens in between. Nothing here reads settings or environment,
+nor the clock but to note when a step has ended, and nothing touches SQL: a warm call needs only memory, the journal and the
+provider.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from tollkeeper.gateway.routing import find_route
 from tollkeeper.gateway.wire.call import PERMISSIONS, Call
 from tollkeeper.gateway.wire.parsing import Asked, parse
 from tollkeeper.gateway.wire.responses import ResponsesCall
+from tollkeeper.kit import clock
 from tollkeeper.kit.networks import Networks
 from tollkeeper.kit.shield import run_shielded
 from tollkeeper.ports.call_counts import CallCounts, CountNothing
@@ -79,6 +81,7 @@ class Pipeline(msgspec.Struct, frozen=True):
         key = call = passage = None
         try:
             found = await self.authenticator.authenticate(client.headers, now_us=client.started_us)  # 401
+            authenticated_ns = clock.monotonic_ns()
             key = key_in_use(found, client, PERMISSIONS[asked.operation], self.trusted_proxies)  # 401, 403
             body = await client.body(self.body_bytes_max)  # 413
             call = parse(asked, body, client.scope.get("query_string", b""), client.headers)  # 400
@@ -87,7 +90,9 @@ class Pipeline(msgspec.Struct, frozen=True):
                 route = self._bind_ids(call, key, route)  # 400
             if key.terms is not None:
                 key.terms.check_model(call.model, route.deployments)  # 403
+            authorised_ns = clock.monotonic_ns()
             admission = self._admit(key, call, route)  # 429
+            client.marks = (client.started_ns, authenticated_ns, authorised_ns, clock.monotonic_ns())
             try:
                 ordered = self.deployments.order(route, client.call_id)
                 passage = await self._reserve(client, key, call, route, ordered, admission)  # 429, 503
@@ -166,7 +171,7 @@ class Pipeline(msgspec.Struct, frozen=True):
             book,
             outgoing=outgoing,
             admitted=Admitted(admission, holding),
-            started_ns=client.started_ns,
+            marks=client.marks,
         )
 
     async def _forward(

@@ -80,6 +80,7 @@ def _cut(record: UsageRecord, *, length: int, is_last: bool) -> UsageRecord:
     changes = {
         **texts,
         **times,
+        "steps_us": record.steps_us if all(map(_fits, record.steps_us)) else (),
         "quantities": dict(list(quantities.items())[:_COUNT_MAX]),
         "lines": () if is_last or is_beyond else lines,
         "labels": {} if is_last else {_text(key, length): _text(value, length) for key, value in record.labels.items()},

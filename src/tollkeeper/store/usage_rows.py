@@ -74,6 +74,7 @@ class Detail(msgspec.Struct, omit_defaults=True, gc=False):
     rates: tuple[RateFigure, ...] = ()
     draws_cut: int = 0  # how many more draws there were
     tries: tuple[Try, ...] = ()
+    steps_us: tuple[int, ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -104,6 +105,7 @@ def is_plain(record: UsageRecord) -> bool:
     numbers = [record.amount_nanos or 0, record.reasoning_tokens, record.latency_us, record.first_byte_us]
     numbers += record.quantities.values()
     numbers.append(record.overhead_us)
+    numbers += record.steps_us
     for line in record.lines:
         texts += (line.dimension, line.source)
         numbers += (line.quantity, line.price_pico, line.amount_nanos)
@@ -126,7 +128,7 @@ def storable(record: UsageRecord) -> UsageRecord:
 
     Texts lose control characters, lone surrogates and what is beyond their bound. A record with an amount or quantity
     outside ±`NUMBER_MAX` becomes unpriced, without quantities and lines, with a critical log line: no sum of ours is
-    wrong in silence. Draws and times outside 0 to `NUMBER_MAX` are cut to it. Sums never saturate: thousands of records at
+    wrong in silence. Draws and times outside 0 to `NUMBER_MAX` are cut to it, those of steps left out. Sums never saturate: thousands of records at
     the bound fit into a rollup row, and one that did not would be refused and set aside.
     """
     changes: dict[str, Any] = {}
@@ -143,9 +145,7 @@ def storable(record: UsageRecord) -> UsageRecord:
     if record.draws and not all(map(_is_storable_draw, record.draws)):
         _log.critical("call %s has draws that no call can have: they are cut", record.call_id.hex())
         changes["draws"] = tuple(map(_storable_draw, record.draws))
-    for name in _TIMES:
-        if not 0 <= (time_us := getattr(record, name)) <= NUMBER_MAX:
-            changes[name] = min(max(time_us, 0), NUMBER_MAX)
+    changes |= _mended_times(record)
     if not all(-NUMBER_MAX <= number <= NUMBER_MAX for number in _numbers(record)):
         _log.critical("call %s has an amount or quantity that no call can have: unpriced", record.call_id.hex())
         changes |= {
@@ -191,6 +191,7 @@ def to_row(record: UsageRecord) -> Row:
         record.rates,
         _draws_cut(record),
         record.tries,
+        record.steps_us,
     )
     return (
         record.organization_id,
@@ -243,6 +244,7 @@ def from_row(row: Sequence[Any]) -> UsageRecord:
         reserved_nanos=detail.reserved_nanos,
         rates=detail.rates,
         tries=detail.tries,
+        steps_us=detail.steps_us,
     )
 
 
@@ -256,6 +258,16 @@ def _storable_line(line: ChargeLine) -> ChargeLine:
     if dimension is line.dimension and source is line.source:
         return line
     return msgspec.structs.replace(line, dimension=dimension, source=source)
+
+
+def _mended_times(record: UsageRecord) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name in _TIMES:
+        if not 0 <= (time_us := getattr(record, name)) <= NUMBER_MAX:
+            changes[name] = min(max(time_us, 0), NUMBER_MAX)
+    if not all(0 <= step_us <= NUMBER_MAX for step_us in record.steps_us):
+        changes["steps_us"] = ()  # a part of them would tell wrong
+    return changes
 
 
 def _is_storable_draw(draw: Draw) -> bool:
