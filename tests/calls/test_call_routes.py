@@ -172,13 +172,48 @@ async def test_one_call_is_opened_with_steps_tries_limits_and_links(client: http
     ]  # fmt: skip
     timed = {each["name"]: each["duration_us"] for each in found["steps"] if each["duration_us"] is not None}
     assert timed == {"forward": 998_000}
-    assert found["times"] == {"total_us": 1_000_000, "own_us": 2_000, "waited_us": 998_000, "first_byte_us": 400_000}
+    assert found["times"] == {
+        "total_us": 1_000_000,
+        "own_us": 2_000,
+        "waited_us": 998_000,
+        "first_byte_us": 400_000,
+        "is_by_step": False,
+    }
     assert found["tries"] == [{"provider": "openai", "model": "gpt-4o", "status": 503, "reason": "", "request_id": ""}]
     assert [(each["kind"], each["unit"]) for each in found["limits"]] == [("budget", None), ("rate", "requests")]
     if line is not None:
         assert found["lines"][0]["source_url"].startswith("https://")
         assert found["lines"][1]["source_url"] is None
     assert "draws" not in found
+
+
+async def test_an_opened_call_says_how_long_each_step_took_and_all_together_are_the_call(
+    client: httpx.AsyncClient, busy: Ledger
+) -> None:
+    import random
+
+    import msgspec
+
+    from tollkeeper.kit.ids import uuid7
+
+    made = busy.make(random.Random(2), 0).record
+    timed = msgspec.structs.replace(
+        made, call_id=uuid7(), latency_us=1_000_000, overhead_us=300, steps_us=(15, 45, 5, 95, 100, 40)
+    )
+    await busy.workshop.store.insert_usage([timed], slot="timed")
+    answer = await client.get(f"/v1/usage/calls/req_{timed.call_id.hex()}")
+    OpenedCallAnswer.model_validate_json(answer.content)
+    found = answer.json()
+    took = {each["name"]: each["duration_us"] for each in found["steps"]}
+    assert took.pop("settle") is None
+    assert took == {
+        "authenticate": 15, "authorise": 45, "limit": 5, "reserve": 95, "route": 100, "forward": 999_700, "meter": 40,
+    }  # fmt: skip
+    assert sum(took.values()) == found["times"]["total_us"]
+    assert found["times"]["is_by_step"] is True
+    assert "steps_us" not in found
+    whole = await client.get(f"/v1/usage/req_{timed.call_id.hex()}")
+    assert "steps_us" not in whole.json()
 
 
 async def test_totals_alone_open_no_door_to_single_calls(app: FastAPI, busy: Ledger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -105,15 +106,25 @@ def test_one_call_is_opened_with_its_steps(busy: Ledger, url: str) -> None:
     found = read(url, "calls", reference)
     assert (found["request_id"], len(found["steps"])) == (reference, 8)
     text = shown(url, "calls", reference)
-    for word in ("authenticate", "settle", "forward", "tried before", "own"):
+    for word in ("authenticate", "settle", "forward", "tried before", "not recorded"):
         assert word in text
     assert isinstance(call(url, "calls", "req_" + "0" * 32).exception, NotFound)
 
 
-async def _add(busy: Ledger, url: str) -> UsageRecord:
+def test_each_step_is_shown_with_its_time(busy: Ledger, url: str) -> None:
+    steps_us = (15, 45, 5, 95, 100, 40)
+    made = asyncio.run(_add(busy, url, latency_us=1_000_000, overhead_us=300, steps_us=steps_us))
+    text = shown(url, "calls", f"req_{made.call_id.hex()}")
+    assert re.findall(r"\[(.+ ms)\]", text) == [
+        "0.015 ms", "0.045 ms", "0.005 ms", "0.095 ms", "0.100 ms", "999.700 ms", "0.040 ms",
+    ]  # fmt: skip
+    assert "in all 1,000.000 ms" in text
+
+
+async def _add(busy: Ledger, url: str, **changes: Any) -> UsageRecord:
     store = Store.open(url)
     made = busy.make(random.Random(8), now_us()).record
-    made = msgspec.structs.replace(made, tries=(Try("openai", "gpt-4o", 503),))
+    made = msgspec.structs.replace(made, tries=(Try("openai", "gpt-4o", 503),), **changes)
     await store.insert_usage([made], slot="one")
     await store.aclose()
     return made

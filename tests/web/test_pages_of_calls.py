@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from tests.web.visitors import amounts, browser_of, faces_of
 from tollkeeper.control.organizations import update_organization
 from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
 
 
@@ -61,6 +63,42 @@ async def test_a_call_is_opened_with_its_cost_to_the_nano(busy: Ledger) -> None:
             assert amounts(page.text)[0] == call.record.amount_nanos
         assert len(re.findall(r'<th scope="row">\d\. ', page.text)) == 8
         assert "object at" not in page.text
+
+
+async def open_timed(busy: Ledger, **times: Any) -> str:
+    """Add a call with such times, and return its page."""
+    at_us = now_us()
+    record = msgspec.structs.replace(busy.make(random.Random(5), at_us).record, call_id=uuid7(at_us), **times)
+    await busy.workshop.store.insert_usage([record], slot="timed")
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    page = await browser.open(f"/{busy.id}/calls/req_{record.call_id.hex()}")
+    assert page.status_code == 200
+    return str(page.text)
+
+
+async def test_each_step_has_a_bar_that_begins_where_the_last_one_ends(busy: Ledger) -> None:
+    page = await open_timed(busy, latency_us=1_000, overhead_us=300, steps_us=(100, 50, 0, 100, 50, 0))
+    bars = re.findall(r'class="used" x="(\d+)" width="(\d+)"', page)
+    assert [(int(x), int(width)) for x, width in bars] == [
+        (0, 100), (100, 50), (150, 0), (150, 100), (250, 50), (300, 700), (994, 0),
+    ]  # fmt: skip
+    assert "style=" not in page.partition("Its steps")[2]
+    assert "its own time cannot be in it" in page
+    assert "timed together" not in page
+
+
+@pytest.mark.parametrize("latency_us", [0, 1, 5, 6, 10**15])
+async def test_bars_stay_within_their_frame_whatever_a_record_says(busy: Ledger, latency_us: int) -> None:
+    page = await open_timed(busy, latency_us=latency_us, overhead_us=0, steps_us=(2**40, 7, 0, 0, 0, 1))
+    bars = re.findall(r'class="used" x="(\d+)" width="(\d+)"', page)
+    assert len(bars) == 7
+    assert all(int(x) + int(width) <= 1_000 for x, width in bars)
+
+
+async def test_a_call_whose_steps_nobody_timed_says_so(busy: Ledger) -> None:
+    page = await open_timed(busy, latency_us=1_000, overhead_us=300, steps_us=())
+    assert "Our own steps were timed together" in page
+    assert "meter step" not in page
 
 
 async def test_nobody_finds_or_opens_what_they_may_not_see(busy: Ledger) -> None:

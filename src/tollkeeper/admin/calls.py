@@ -160,17 +160,29 @@ class LinkedLineAnswer(ChargeLineAnswer):
 
 
 class TimesAnswer(Shape):
-    """Microseconds. What single steps of our own took is not recorded."""
+    """Microseconds. What each step took stands with the steps."""
 
     total_us: int
     own_us: Annotated[int, Field(description="What all steps took together, without the waiting.")]
     waited_us: Annotated[int, Field(description="For the provider, tries before the one that served included.")]
     first_byte_us: Annotated[int | None, Field(description="From the call's beginning; null when no answer came.")]
+    is_by_step: Annotated[
+        bool,
+        Field(
+            description="False for calls of older versions, and cut off by a crash: of those, only the waiting is known."
+        ),
+    ]
 
 
 class StepAnswer(Shape):
     name: Literal["authenticate", "authorise", "limit", "reserve", "route", "forward", "meter", "settle"]
-    duration_us: Annotated[int | None, Field(description="Null where nobody took the time of this step alone.")]
+    duration_us: Annotated[
+        int | None,
+        Field(
+            description="Microseconds. All of them together are the call's whole time. Null for `settle`, which writes the "
+            "record that they are in, and for all but `forward` where `is_by_step` is false."
+        ),
+    ]
     facts: Annotated[dict[str, Any], Field(description="What the step came to; amounts are dollars.")]
 
 

@@ -14,7 +14,7 @@ from tollkeeper.cli.usage_table import dollars, places_of, plain
 from tollkeeper.control.call_views import describe_opened
 from tollkeeper.control.calls import CallPage, FoundCall, OpenedCall
 from tollkeeper.control.usage_records import request_id_of
-from tollkeeper.domain.call_steps import steps_of, times_of
+from tollkeeper.domain.call_steps import CallTimes, steps_of, times_of
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.usage import tokens_of
 
@@ -46,10 +46,17 @@ def show_opened(opened: OpenedCall, operator: Operator) -> None:
         facts = ", ".join(f"{_fact(name, value)}" for name, value in step.facts.items() if value is not None)
         took = "" if step.duration_us is None else f"  [{_ms(step.duration_us)}]"
         console.print(plain(f"{number}. {step.name:<13}{facts}{took}"))
-    console.print(f"   all steps but the waiting together: {_ms(times.own_us)}; what one of them took is not recorded")
+    console.print(f"   {_told(times)}")
     limits = describe_opened(opened)["limits"] or []
     if limits:
         console.print(f"\nLet in by {len(limits)} limits; their figures: tollkeeper explain {request_id_of(record)}")
+
+
+def _told(times: CallTimes) -> str:
+    if times.is_by_step:
+        own = f"Tollkeeper's own part of it {_ms(times.own_us)}"
+        return f"in all {_ms(times.total_us)}, {own}; settling writes this down, so its time is not in it"
+    return f"all steps but the waiting together: {_ms(times.own_us)}; what one of them took is not recorded"
 
 
 def _row(found: FoundCall, page: CallPage, operator: Operator, places: int) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ def describe_opened(opened: OpenedCall) -> dict[str, Any]:
             "own_us": times.own_us,
             "waited_us": times.waited_us,
             "first_byte_us": times.first_byte_us,
+            "is_by_step": times.is_by_step,
         },
         "steps": [_described_step(each) for each in steps_of(record)],
         "limits": None if decision is None else describe_decision(decision)["limits"],

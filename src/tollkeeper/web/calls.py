@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from tollkeeper.control import calls
 from tollkeeper.control.call_views import describe_opened
 from tollkeeper.control.calls import CallFilters, CallSearch
-from tollkeeper.domain.call_steps import steps_of
+from tollkeeper.domain.call_steps import steps_of, times_of
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.web.answers import page
 from tollkeeper.web.budgets import UNITS
 from tollkeeper.web.catalogues import mark as _
@@ -81,6 +83,21 @@ VALUES = {
 }
 
 
+BAR_WIDTH = 1000
+"""Of a whole call, in the units of its bars."""
+_BAR_WIDTH_MIN = 6
+"""So wide that a step of microseconds is seen beside one of seconds."""
+
+
+class _ShownStep(msgspec.Struct, frozen=True):
+    """`bar` is where the step begins and how wide it is; None where its time is not known by itself."""
+
+    title: str
+    duration_us: int | None
+    bar: tuple[int, int] | None
+    facts: list[tuple[str, object]]
+
+
 async def show(visitor: Visitor) -> Response:
     """Answer what is found."""
     found = await visitor.look(calls.find_calls, _search(visitor))
@@ -99,12 +116,25 @@ async def show_one(visitor: Visitor) -> Response:
         "call.html",
         record=record,
         described=described,
-        steps=[
-            (STEPS[each.name], each.duration_us, _facts(visitor, each.facts, described)) for each in steps_of(record)
-        ],
+        steps=_shown_steps(visitor, record, described),
         limits=opened.decision.limits if opened.decision else (),
         units=UNITS,
     )
+
+
+def _shown_steps(visitor: Visitor, record: UsageRecord, described: dict[str, Any]) -> list[_ShownStep]:
+    """Return the steps one below the other, each bar where the last one ends."""
+    total_us, begun_us, is_by_step = max(record.latency_us, 1), 0, times_of(record).is_by_step
+    shown: list[_ShownStep] = []
+    for each in steps_of(record):
+        bar, took_us = None, each.duration_us
+        if is_by_step and took_us is not None:
+            left = min(begun_us * BAR_WIDTH // total_us, BAR_WIDTH - _BAR_WIDTH_MIN)
+            width = max(took_us * BAR_WIDTH // total_us, _BAR_WIDTH_MIN) if took_us else 0
+            bar = left, min(width, BAR_WIDTH - left)
+            begun_us += took_us
+        shown.append(_ShownStep(STEPS[each.name], took_us, bar, _facts(visitor, each.facts, described)))
+    return shown
 
 
 def _facts(visitor: Visitor, facts: dict[str, Any], described: dict[str, Any]) -> list[tuple[str, object]]:
