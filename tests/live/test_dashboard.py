@@ -179,3 +179,26 @@ def test_every_page_is_whole_in_both_languages_and_colours(
         if language == "ko":
             assert re.search("[가-힣]", page.locator("main").inner_text()), path
     assert watched.complaints == []
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize(("width", "is_dark"), [(1280, False), (390, True)])
+def test_an_opened_call_shows_how_long_each_step_took(
+    gateway: GatewayProcess, opened: Any, admin: Any, language: str, width: int, is_dark: bool
+) -> None:
+    watched = speaking(opened(state=admin, width=width, is_dark=is_dark), gateway, language)
+    page, found = watched.page, watched.page.locator("main a[href*='/calls/req_']")
+    call(gateway, gateway.key)
+    for _ in range(100):  # until the record is written, half a second at most
+        page.goto(f"{home_of(gateway)}/calls")
+        if found.count():
+            break
+    found.first.click()
+    steps = page.locator("tr:has(svg.step)")
+    expect(steps).to_have_count(7)
+    for number in range(7):
+        assert re.search(r"\d ms", steps.nth(number).inner_text())
+    assert steps.nth(5).locator("rect.used").bounding_box()["width"] > 1, "forwarding takes most of it"
+    assert watched.overflow() <= 0
+    assert watched.faults() == []
+    assert watched.complaints == []
