@@ -16,7 +16,7 @@ from tollkeeper.admin.usage_cursor import CURSOR_LENGTH_MAX, read_cursor, write_
 from tollkeeper.admin.usage_sums import Milliseconds, SummedUsd, mean_ms, shown_usd
 from tollkeeper.control import usage, usage_lines
 from tollkeeper.control.administration import Caller
-from tollkeeper.control.usage_lines import LinePage, Question, UsageLine
+from tollkeeper.control.usage_lines import TIME_FORMATS, LinePage, Question, UsageLine
 from tollkeeper.control.usage_records import describe_record
 from tollkeeper.kit.clock import now_us, utc
 
@@ -47,7 +47,7 @@ class UsageAsked(Shape):
         Field(
             default_factory=list,
             max_length=16,
-            description="team, project, key, member, model, provider, operation, label:NAME, day or hour; several "
+            description="team, project, key, member, model, provider, operation, label:NAME, hour, day or month; several "
             "with commas. By hour a time range may have 31 days, else 400.",
         ),
     ]
@@ -230,10 +230,11 @@ def _shown_page(page: LinePage, question: Question) -> dict[str, Any]:
 
 def _shown(line: UsageLine, page: LinePage, question: Question) -> dict[str, Any]:
     group: dict[str, Any] = {}
-    if question.grouping.bucket == "day":
-        group["day"] = utc(line.from_us).astimezone(ZoneInfo(page.timezone)).date().isoformat()
-    elif question.grouping.bucket == "hour":
+    bucket = question.grouping.bucket
+    if bucket == "hour":
         group["hour"] = shown_time(line.from_us)
+    elif bucket != "all":
+        group[bucket] = utc(line.from_us).astimezone(ZoneInfo(page.timezone)).strftime(TIME_FORMATS[bucket])
     for column, value in line.group.items():
         if column == "label_value":
             group["label"] = value

@@ -19,6 +19,7 @@ from tollkeeper.control.outbox import Delivery
 from tollkeeper.control.people import People
 from tollkeeper.identity.issuers import Issuer, google, microsoft
 from tollkeeper.jobs.alerts import deliver_hooks, fire_alerts
+from tollkeeper.jobs.close_spans import close_ended_spans
 from tollkeeper.jobs.credits import book_recent_usage, settle_credits, verify_books
 from tollkeeper.jobs.deliver_outbox import deliver_outbox
 from tollkeeper.jobs.expiry_warnings import expiry_warnings
@@ -73,6 +74,7 @@ def make_schedule(configuration: config.Configuration, administration: Administr
             store, vault, days=configuration.settings.keys.expiry_warning_days, public_url=configuration.public_url
         ),
         send_reports(administration, make_rules(configuration)),
+        close_ended_spans(store),
         prune(store),
         reap(store, longest_call_s=upstream.total_s + upstream.drain_s),
         verify_leases(administration),

@@ -20,6 +20,7 @@ from tollkeeper.kit.clock import utc
 from tollkeeper.store.engine import Store
 from tollkeeper.store.readiness import KNOWN_REVISIONS, SchemaState, read_state
 from tollkeeper.store.verify import Difference, days_to_verify, verify_days
+from tollkeeper.store.verify_spans import verify_spans
 
 app = typer.Typer(help="Upgrade and verify the database.", no_args_is_help=True)
 _SHOWN_MAX = 50
@@ -92,6 +93,8 @@ async def _verify(store: Store, *, show_progress: bool) -> dict[str, Any]:
             records += verified.records
             differences += [_as_json(difference, verified.day) for difference in verified.differences]
             bar.advance(task)
+    async for difference in verify_spans(store):
+        differences.append(_as_json(difference, int(difference.key["from_hour"]) // 24))
     return {
         "organizations": len({organization_id for organization_id, _ in days}),
         "days": len(days),

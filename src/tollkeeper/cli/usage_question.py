@@ -22,7 +22,7 @@ ByOption = Annotated[
     list[str],
     typer.Option(
         "--by",
-        help="day, hour, model, key, project, team, member, provider, operation or label:NAME; several with commas.",
+        help="hour, day, month, model, key, project, team, member, provider, operation or label:NAME; several with commas.",
     ),
 ]
 FromOption = Annotated[str | None, typer.Option("--from", help="First day, in the organization's timezone.")]
@@ -57,7 +57,7 @@ def parse_by(options: list[str]) -> Grouping:
     """Read `--by`, repeated or with commas.
 
     Raises:
-        typer.BadParameter: something that nothing is grouped by, day and hour together, several labels, or a label
+        typer.BadParameter: something that nothing is grouped by, two times together, several labels, or a label
             with what labels are not counted by.
     """
     try:
@@ -103,7 +103,7 @@ def check(question: Question) -> None:
     if question.last_day < question.first_day:
         raise typer.BadParameter("--to is before --from.")
     if question.by.label is not None and question.key is not None:
-        raise typer.BadParameter("--key: labels are counted by day, hour, team, project and model only.")
+        raise typer.BadParameter("--key: labels are counted by hour, day, month, team, project and model only.")
 
 
 async def filters_of(store: Store, organization: Organization, question: Question) -> dict[str, str]:

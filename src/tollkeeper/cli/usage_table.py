@@ -16,7 +16,7 @@ from tollkeeper.cli.currency_options import shown_beside
 from tollkeeper.cli.listing import print_object
 from tollkeeper.cli.usage_question import Answer
 from tollkeeper.control.display_currency import describe_amount
-from tollkeeper.control.usage_lines import COLUMNS, UsageLine
+from tollkeeper.control.usage_lines import COLUMNS, TIME_FORMATS, UsageLine
 from tollkeeper.control.usage_records import usd_number
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
 from tollkeeper.kit.clock import utc
@@ -163,7 +163,7 @@ def _group_cells(answer: Answer, line: UsageLine) -> tuple[str, ...]:
 
 
 def _cell(answer: Answer, line: UsageLine, title: str) -> str:
-    if title in {"day", "hour"}:
+    if title in TIME_FORMATS:
         return _time(answer, line, title)
     if title.startswith("label:"):
         value = line.group["label_value"]
@@ -179,13 +179,13 @@ def _cell(answer: Answer, line: UsageLine, title: str) -> str:
 
 def _time(answer: Answer, line: UsageLine, title: str) -> str:
     at = utc(line.from_us).astimezone(ZoneInfo(answer.organization.timezone))
-    return at.strftime("%Y-%m-%d") if title == "day" else at.strftime("%Y-%m-%d %H:%M")
+    return at.strftime(TIME_FORMATS[title])
 
 
 def _described_group(answer: Answer, line: UsageLine) -> dict[str, Any]:
     group: dict[str, Any] = {}
     for title in answer.question.by.titles:
-        if title in {"day", "hour"}:
+        if title in TIME_FORMATS:
             group[title] = _time(answer, line, title)
             group["start_time"] = line.from_us // 1_000_000
         elif title.startswith("label:"):

@@ -75,10 +75,11 @@ async def analyze(action: Action, kind: ScopeKind, place_id: str, *, period: str
     report = Report(
         from_us,
         to_us,
+        timezone=organization.timezone,
         filters={} if place.kind == "organization" else {f"{place.kind}_id": (place.id,)},
         within=(Scope(None, owner_of(action.caller.principal)),) if level is Level.OWN else None,
     )
-    found = await _read(action, report, _PARTS[level], organization.timezone)
+    found = await _read(action, report, _PARTS[level])
     return Analytics(**msgspec.structs.asdict(found), place=place, level=level)
 
 
@@ -97,9 +98,9 @@ async def survey(
     if not is_detailed and not DETAILS.isdisjoint(filters):
         action.require(FULL, action.organization)
     within = scopes_of(action.caller.principal, is_detailed=is_detailed)
-    report = Report(from_us, to_us, filters=filters, within=within)
+    report = Report(from_us, to_us, timezone=organization.timezone, filters=filters, within=within)
     level = Level.FULL if is_detailed else Level.AGGREGATE
-    return await _read(action, report, _PARTS[level] if has_parts else (), organization.timezone)
+    return await _read(action, report, _PARTS[level] if has_parts else ())
 
 
 def period_of(text: str, now_us: int, timezone: str) -> tuple[int, int]:
@@ -122,14 +123,14 @@ def period_of(text: str, now_us: int, timezone: str) -> tuple[int, int]:
     return midnight_us(today - timedelta(days=count - 1), zone), to_us
 
 
-async def _read(action: Action, report: Report, parts: tuple[Part, ...], timezone: str) -> Survey:
+async def _read(action: Action, report: Report, parts: tuple[Part, ...]) -> Survey:
     found = await break_down(action.connection, action.organization_id, report, parts=parts, limit=LINES_MAX)
     total = CallSums.total(found.hours.values())
-    zone = ZoneInfo(timezone)
+    zone = ZoneInfo(report.timezone)
     return Survey(
         report.from_us,
         report.to_us,
-        timezone,
+        report.timezone,
         total,
         {part: Breakdown(lines, total.less(lines.values())) for part, lines in found.parts.items()},
         [
@@ -139,7 +140,7 @@ async def _read(action: Action, report: Report, parts: tuple[Part, ...], timezon
                     sums for hour in range(day.from_hour, day.to_hour) if (sums := found.hours.get(hour)) is not None
                 ),
             )
-            for day in days_of(report.from_us, report.to_us, timezone)
+            for day in days_of(report.from_us, report.to_us, report.timezone)
         ],
         await names_of(
             action.connection,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tollkeeper.control.usage_lines import LABEL_LINES_MAX, Grouping, LinePage, Names, Question, UsageLine
+from tollkeeper.control.usage_lines import LABEL_LINES_MAX, TIME_FORMATS, Grouping, LinePage, Names, Question, UsageLine
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import format_usd
 from tollkeeper.kit.clock import utc
@@ -43,6 +43,8 @@ def head_of(grouping: Grouping, *, timezone: str, organization_id: str) -> Head:
     columns = [Column("start_time", "moment"), Column("end_time", "moment")]
     if grouping.bucket == "day":
         columns.append(Column("day", "day"))
+    elif grouping.bucket == "month":
+        columns.append(Column("month", "text"))
     for name in grouping.columns:
         columns.append(Column(name, "text"))
         if name in NAMED_COLUMNS:
@@ -125,6 +127,7 @@ def _row(line: UsageLine, names: Names, head: Head, zone: ZoneInfo) -> Row:
         "start_time": line.from_us,
         "end_time": line.to_us,
         "day": utc(line.from_us).astimezone(zone).date().isoformat(),
+        "month": utc(line.from_us).astimezone(zone).strftime(TIME_FORMATS["month"]),
         "requests": line.requests,
         "errors": line.errors,
         "input_tokens": line.input_tokens,

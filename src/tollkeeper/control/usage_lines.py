@@ -26,11 +26,14 @@ COLUMNS = {
     "provider": "provider",
     "operation": "operation",
 }
-"""What people group by -> the column of the reports. `day`, `hour` and `label:NAME` are there besides."""
+"""What people group by -> the column of the reports. One of `TIMES` and `label:NAME` are there besides."""
+TIMES: tuple[Bucket, ...] = ("hour", "day", "month")
+TIME_FORMATS = {"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
+"""How a local time that something is grouped by is written."""
 LABEL_COLUMNS = ("team_id", "project_id", "model")
 """What a report by label can be grouped and filtered by besides; the label rollup has no more."""
 LABEL_LINES_MAX = 10_000
-DAYS_MAX: dict[Bucket, int] = {"hour": 31, "day": 400, "all": 400}
+DAYS_MAX: dict[Bucket, int] = {"hour": 31, "day": 400, "month": 400, "all": 400}
 """The longest time range of a page, by its buckets: what one question may make the database read."""
 _LABEL = "label:"
 _LABEL_NAME_LENGTH_MAX = 64
@@ -53,7 +56,7 @@ class Grouping(msgspec.Struct, frozen=True):
 
     @property
     def bucket(self) -> Bucket:
-        return "day" if "day" in self.titles else "hour" if "hour" in self.titles else "all"
+        return next((each for each in TIMES if each in self.titles), "all")
 
 
 class UsageLine(msgspec.Struct, frozen=True):
@@ -112,17 +115,17 @@ def parse_grouping(words: Iterable[str]) -> Grouping:
     """Read what to group by: words, or several with commas.
 
     Raises:
-        InvalidRequest: something that nothing is grouped by, day and hour together, or a label with what labels are
+        InvalidRequest: something that nothing is grouped by, two times together, or a label with what labels are
             not counted by.
     """
     titles = tuple(dict.fromkeys(part.strip() for word in words for part in word.split(",") if part.strip()))
     labels = [title.removeprefix(_LABEL) for title in titles if title.startswith(_LABEL)]
     for title in titles:
-        if title not in COLUMNS and title not in {"day", "hour"} and (not title.startswith(_LABEL) or title == _LABEL):
-            known = ", ".join(["day", "hour", *COLUMNS, "label:NAME"])
+        if title not in COLUMNS and title not in TIMES and (not title.startswith(_LABEL) or title == _LABEL):
+            known = ", ".join([*TIMES, *COLUMNS, "label:NAME"])
             raise _ungrouped(f"'{title[:100]}': use {known}.")
-    if {"day", "hour"} <= {*titles}:
-        raise _ungrouped("day and hour exclude each other.")
+    if len([title for title in titles if title in TIMES]) > 1:
+        raise _ungrouped(f"{', '.join(TIMES)} exclude each other.")
     if len(labels) > 1:
         raise _ungrouped("one label at a time: a call may have both.")
     if labels and len(labels[0]) > _LABEL_NAME_LENGTH_MAX:
@@ -141,7 +144,7 @@ def check_label_columns(grouping: Grouping, columns: Iterable[str]) -> None:
     wrong = [column for column in columns if column not in LABEL_COLUMNS]
     if grouping.label is not None and wrong:
         title = next((title for title, column in COLUMNS.items() if column == wrong[0]), wrong[0])
-        raise _ungrouped(f"'{title}': labels are counted by day, hour, team, project and model only.")
+        raise _ungrouped(f"'{title}': labels are counted by hour, day, month, team, project and model only.")
 
 
 async def list_lines(action: Action, question: Question) -> LinePage:

@@ -9,18 +9,21 @@ minutes); no call is missing or counted twice.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.kit.clock import utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 US_PER_HOUR = 3_600_000_000
 DAYS_MAX = 3660
 
 
 class Day(NamedTuple):
-    """A local day, or the part of it that is in the range; hours and times are [from, to)."""
+    """A local day or month, or the part of it that is in the range; hours and times are [from, to)."""
 
     from_hour: int
     to_hour: int
@@ -45,6 +48,19 @@ def days_of(from_us: int, to_us: int, timezone: str) -> list[Day]:
     Raises:
         InvalidRequest: no such timezone, more than `DAYS_MAX` days, or an empty range.
     """
+    return _split(from_us, to_us, timezone, lambda day: day + timedelta(days=1))
+
+
+def months_of(from_us: int, to_us: int, timezone: str) -> list[Day]:
+    """Return the calendar's months of a timezone that [from_us, to_us) touches, the first and the last cut to the range.
+
+    Raises:
+        InvalidRequest: as `days_of` does.
+    """
+    return _split(from_us, to_us, timezone, lambda day: (day.replace(day=1) + timedelta(days=31)).replace(day=1))
+
+
+def _split(from_us: int, to_us: int, timezone: str, next_of: Callable[[date], date]) -> list[Day]:
     hours_of(from_us, to_us)
     try:
         zone = ZoneInfo(timezone)
@@ -57,7 +73,7 @@ def days_of(from_us: int, to_us: int, timezone: str) -> list[Day]:
     days: list[Day] = []
     start_us = from_us
     while start_us < to_us:
-        day += timedelta(days=1)
+        day = next_of(day)
         end_us = min(midnight_us(day, zone), to_us)
         days.append(Day(_ceil_hour(start_us), _ceil_hour(end_us), start_us, end_us))
         start_us = end_us

@@ -14,15 +14,17 @@ from sqlalchemy import Integer, and_, case, false, func, literal, literal_column
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.store.columns import Int
 from tollkeeper.store.projects import Reach
-from tollkeeper.store.report_buckets import US_PER_HOUR, Day, days_of, hours_of
+from tollkeeper.store.report_buckets import US_PER_HOUR, Day, days_of, hours_of, months_of
+from tollkeeper.store.schema import usage_rollup
 from tollkeeper.store.schema_tenancy import api_key, project
+from tollkeeper.store.span_reading import Closed, calls_in, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table
 
-Bucket = Literal["all", "hour", "day"]
+Bucket = Literal["all", "hour", "day", "month"]
 _DAY_HOURS = 24
 
 
@@ -55,7 +57,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What is asked: calls of [from_us, to_us) by UTC hours, see `report_buckets`; `timezone` matters for days.
+    """What is asked: calls of [from_us, to_us) by UTC hours, see `report_buckets`; `timezone` matters for days and months.
 
     `filters` maps a column to the values that are let in; `within` lets calls in that one of its scopes has. Lines are
     ordered by time, then by their values, or the dearest first. With `after` they are those behind a line of the first
@@ -107,8 +109,17 @@ class Query(NamedTuple):
         return Line(from_us, to_us, group, [int(value) for value in row[first_sum:]])
 
 
-def query_of(organization_id: str, report: Report, source: Source) -> Query:
-    """Return the query that answers a report.
+class _Buckets(NamedTuple):
+    """The number of an hour's bucket, where the buckets lie, their hours [from, to), and the first one's number."""
+
+    number: Callable[[ColumnElement[int]], ColumnElement[int]]
+    positions: Sequence[tuple[int, int]] | None
+    hours: Sequence[tuple[int, int]]
+    first: int
+
+
+def query_of(organization_id: str, report: Report, source: Source, closed: Sequence[Closed] = ()) -> Query:
+    """Return the query that answers a report. `closed` are spans of its time that need not be read by hours.
 
     Raises:
         InvalidRequest: a column that is not known, or a time range that makes no sense.
@@ -117,14 +128,15 @@ def query_of(organization_id: str, report: Report, source: Source) -> Query:
         if name not in source.allowed:
             message = f"'{name}' is not known here; use one of {', '.join(source.allowed)}."
             raise InvalidRequest(message, param="group_by" if name in report.group_by else "filters")
-    table = source.table
-    bucket, positions, first = _bucket(report, table)
+    buckets = _buckets(report)
     names = dict.fromkeys(MAPPED[name].source if name in MAPPED else name for name in report.group_by)
-    grouped = [table.c[name] for name in names]
+    calls = _calls(organization_id, report, source, closed=closed, buckets=buckets.hours, names=(*names,))
+    grouped = [calls.c[name] for name in names]
     statement = select(
-        bucket.label("bucket"), *grouped, *(func.sum(table.c[each]).label(each) for each in source.measures)
+        buckets.number(calls.c.hour).label("bucket"),
+        *grouped,
+        *(func.sum(calls.c[each]).label(each) for each in source.measures),
     )
-    statement = statement.where(*calls_of(organization_id, report, table))
     if report.bucket != "all":
         statement = statement.group_by("bucket", *grouped)  # by its label: its parameters are no constants to a planner
     else:
@@ -137,11 +149,13 @@ def query_of(organization_id: str, report: Report, source: Source) -> Query:
     whole = select(lines.c.bucket, *groups, *(lines.c[each] for each in source.measures))
     if report.after is not None:
         place = [
-            literal(first, Integer),
+            literal(buckets.first, Integer),
             *(literal(value, column.type) for value, column in zip(report.after, groups, strict=True)),
         ]
         whole = whole.where(tuple_(lines.c.bucket, *groups) > tuple_(*place))
-    return Query(whole.order_by(lines.c.bucket, *by_amount, *groups).limit(report.limit), positions, report.group_by)
+    return Query(
+        whole.order_by(lines.c.bucket, *by_amount, *groups).limit(report.limit), buckets.positions, report.group_by
+    )
 
 
 def calls_of(organization_id: str, report: Report, table: FromClause) -> list[ColumnElement[bool]]:
@@ -151,11 +165,19 @@ def calls_of(organization_id: str, report: Report, table: FromClause) -> list[Co
         InvalidRequest: a time range that makes no sense.
     """
     from_hour, to_hour = hours_of(report.from_us, report.to_us)
-    conditions = [table.c.organization_id == organization_id, table.c.hour >= from_hour, table.c.hour < to_hour]
+    return [table.c.hour >= from_hour, table.c.hour < to_hour, *conditions_of(organization_id, report, table)]
+
+
+def conditions_of(organization_id: str, report: Report, table: FromClause) -> list[ColumnElement[bool]]:
+    """Return what calls must be like, whenever they were."""
+    conditions = [table.c.organization_id == organization_id]
     for name, wanted in report.filters.items():
         if name in MAPPED:
             mapping = MAPPED[name]
-            conditions.append(table.c[mapping.source].in_(ids_of(organization_id, mapping.column, wanted)))
+            source = table.c[mapping.source]
+            of_them = source.in_(ids_of(organization_id, mapping.column, wanted))
+            is_nobodys = source.not_in(_owned_ids(organization_id, mapping)) if "" in wanted else false()
+            conditions.append(or_(of_them, is_nobodys))
         else:
             conditions.append(table.c[name].in_(wanted))
     if report.within is not None:
@@ -169,10 +191,17 @@ def is_within(organization_id: str, scopes: Sequence[Scope], table: FromClause) 
 
 
 def ids_of(organization_id: str, column: ColumnElement[Any], wanted: Sequence[str]) -> Select[Any]:
-    """Return the ids of the projects or keys whose column has one of these values, of which "" is none."""
+    """Return the ids of the projects or keys whose column has one of these values; for "" there are none."""
     owner = project if column is project.c.team_id else api_key
     known = [value for value in wanted if value]
     return select(owner.c.id).where(owner.c.organization_id == organization_id, column.in_(known))
+
+
+def _owned_ids(organization_id: str, mapping: _Mapping) -> Select[Any]:
+    """Return the ids of the projects that have a team, or of the keys that have a member."""
+    owner = mapping.owner
+    has_one = mapping.column.is_not(None) & (mapping.column != "")
+    return select(owner.c.id).where(owner.c.organization_id == organization_id, has_one)
 
 
 def _within(organization_id: str, scope: Scope, table: FromClause) -> ColumnElement[bool]:
@@ -205,14 +234,43 @@ def _mapped(lines: Subquery, organization_id: str, report: Report, source: Sourc
     return statement.group_by(lines.c.bucket, *groups).subquery("mapped_line")
 
 
-def _bucket(report: Report, table: Table) -> tuple[ColumnElement[int], Sequence[tuple[int, int]] | None, int]:
-    """Return the number of an hour's bucket, where the buckets lie, and the first one's number."""
+def _calls(
+    organization_id: str,
+    report: Report,
+    source: Source,
+    *,
+    closed: Sequence[Closed],
+    buckets: Sequence[tuple[int, int]],
+    names: tuple[str, ...],
+) -> FromClause:
+    """Return the calls of a report as a table: their hour, what they are grouped by, and what is added up."""
+    columns = (*names, *source.measures)
+    if source.table is usage_rollup:
+        return calls_in(runs_of(buckets, closed), columns, lambda table: conditions_of(organization_id, report, table))
+    table = source.table
+    query = select(table.c.hour, *(table.c[name] for name in columns))
+    return query.where(*calls_of(organization_id, report, table)).subquery("call")
+
+
+def _buckets(report: Report) -> _Buckets:
+    if report.bucket in {"day", "month"}:
+        split = days_of if report.bucket == "day" else months_of
+        days = split(report.from_us, report.to_us, report.timezone)
+        number = _day_number if report.bucket == "day" else _month_number
+        return _Buckets(
+            lambda hour: number(hour, days),
+            [(day.from_us, day.to_us) for day in days],
+            [(day.from_hour, day.to_hour) for day in days],
+            0,
+        )
+    hours = hours_of(report.from_us, report.to_us)
     if report.bucket == "hour":
-        return table.c.hour, None, hours_of(report.from_us, report.to_us)[0]
-    if report.bucket == "all":
-        return literal_column("0", Integer), [(report.from_us, report.to_us)], 0
-    days = days_of(report.from_us, report.to_us, report.timezone)
-    return _day_number(table.c.hour, days), [(day.from_us, day.to_us) for day in days], 0
+        return _Buckets(lambda hour: hour, None, [(hour, hour + 1) for hour in range(*hours)], hours[0])
+    return _Buckets(lambda _: literal_column("0", Integer), [(report.from_us, report.to_us)], [hours], 0)
+
+
+def _month_number(hour: ColumnElement[int], months: Sequence[Day]) -> ColumnElement[int]:
+    return case(*((hour < month.to_hour, literal(number, Int)) for number, month in enumerate(months)))
 
 
 def _day_number(hour: ColumnElement[int], days: Sequence[Day]) -> ColumnElement[int]:

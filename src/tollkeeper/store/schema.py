@@ -109,14 +109,14 @@ usage_record = Table(
 )
 
 _ROLLUP_DIMENSIONS = ("project_id", "api_key_id", "provider", "model", "operation", "service_tier")
+USAGE_DIMENSIONS = (*_ROLLUP_DIMENSIONS, "cost_state")
 
 usage_rollup = Table(
     "usage_rollup",
     metadata,
     text_("organization_id"),
     int_("hour"),
-    *(text_(name) for name in _ROLLUP_DIMENSIONS),
-    text_("cost_state"),
+    *(text_(name) for name in USAGE_DIMENSIONS),
     text_("slot"),  # the replica that wrote it: replicas never contend for a row
     int_("requests"),
     int_("errors"),
@@ -127,7 +127,7 @@ usage_rollup = Table(
     int_("latency_us_total"),
     int_("first_byte_us_total"),
     int_("overhead_us_total"),
-    PrimaryKeyConstraint("organization_id", "hour", *_ROLLUP_DIMENSIONS, "cost_state", "slot"),
+    PrimaryKeyConstraint("organization_id", "hour", *USAGE_DIMENSIONS, "slot"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from sqlalchemy import Select, Text, and_, cast, func, literal, literal_column, select, union_all
 
-from tollkeeper.store.report_queries import calls_of
-from tollkeeper.store.schema import usage_rollup
+from tollkeeper.store.report_buckets import days_of
+from tollkeeper.store.report_queries import conditions_of
 from tollkeeper.store.schema_tenancy import api_key
+from tollkeeper.store.span_reading import calls_in, read_closed, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import CTE, ColumnElement
+    from sqlalchemy import CTE, ColumnElement, FromClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.store.report_queries import Report
 
 Part = Literal["model", "project_id", "api_key_id", "member_id"]
-_OF_KEYS = {"api_key_id", "member_id"}
 
 
 class CallSums(NamedTuple):
@@ -47,7 +47,7 @@ class CallSums(NamedTuple):
 
 
 class Breakdowns(NamedTuple):
-    """`hours` by their number since 1970; the lines of each part by their value, the dearest first. Value "" is none."""
+    """`hours` by the first hour of what was read together, at most a day of the report's timezone; the lines of each part by their value, the dearest first. Value "" is none."""
 
     hours: dict[int, CallSums]
     parts: dict[Part, dict[str, CallSums]]
@@ -56,22 +56,34 @@ class Breakdowns(NamedTuple):
 async def break_down(
     connection: AsyncConnection, organization_id: str, report: Report, *, parts: Sequence[Part], limit: int
 ) -> Breakdowns:
-    """Return the calls of a report by hour, and the dearest `limit` lines of each part.
+    """Return the calls of a report over time, and the dearest `limit` lines of each part.
 
-    Of the report its time range, filters and scopes count.
+    Of the report its time range, timezone, filters and scopes count.
 
     Raises:
         InvalidRequest: a time range that makes no sense.
     """
-    has_keys = not _OF_KEYS.isdisjoint(parts)
-    names = ["hour", *(part for part in parts if part not in _OF_KEYS), *(["api_key_id"] if has_keys else [])]
-    columns = [usage_rollup.c[name] for name in (*names, *CallSums._fields)]
-    calls = select(*columns).where(*calls_of(organization_id, report, usage_rollup)).cte("call")
-    by_hour = select(
-        literal("hour", Text).label("part"), cast(calls.c.hour, Text).label("value"), *_sums(calls.c)
-    ).group_by(calls.c.hour)
-    queries = [by_hour]
-    keys = select(calls.c.api_key_id, *_sums(calls.c)).group_by(calls.c.api_key_id).cte("key") if has_keys else calls
+    days = [(day.from_hour, day.to_hour) for day in days_of(report.from_us, report.to_us, report.timezone)]
+    closed = await read_closed(connection, organization_id, from_hour=days[0][0], to_hour=days[-1][1])
+    runs = runs_of(days, closed)
+
+    def calls_with(*names: str) -> FromClause:
+        columns = (*names, *CallSums._fields)
+        return calls_in(runs, columns, lambda table: conditions_of(organization_id, report, table))
+
+    over_time = calls_with()
+    hour = cast(over_time.c.hour, Text).label("value")
+    queries = [select(literal("hour", Text).label("part"), hour, *_sums(over_time.c)).group_by(over_time.c.hour)]
+    names = dict.fromkeys("api_key_id" if part == "member_id" else part for part in parts)
+    every = calls_with(*names)
+    grouped = [every.c[name] for name in names]
+    # The parts are added up from the few lines that differ in one of them, not from all calls once more for each.
+    calls = select(*grouped, *_sums(every.c)).group_by(*grouped).cte("line")
+    keys = (
+        select(calls.c.api_key_id, *_sums(calls.c)).group_by(calls.c.api_key_id).cte("key")
+        if "api_key_id" in names
+        else calls
+    )
     for part in parts:
         if part == "member_id":
             lines = _by_member(keys, organization_id).subquery()

@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy import BigInteger
 
 from tollkeeper.kit.clock import now_us
-from tollkeeper.store import overruns, rollups, usage_rows
+from tollkeeper.store import closed_spans, overruns, rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
 from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 
@@ -100,8 +100,10 @@ class PostgresUsageWriter:
             if len(inserted) != len(records):
                 new = {(row[0], row[1]) for row in inserted}
                 records = [record for record in records if (record.organization_id, record.call_id) in new]
-            drawn = drawn_of(records)
-            self._missing_leases.note(len(drawn), await connection.fetchval(_ADD, *_added(records, slot, drawn)))
+            sums, drawn = rollups.summarise(records), drawn_of(records)
+            self._missing_leases.note(len(drawn), await connection.fetchval(_ADD, *_added(sums, slot, drawn)))
+            if late := closed_spans.late_hours(sums.usage):
+                await connection.executemany(closed_spans.REOPEN_POSTGRES, late)
             if beyond := overruns.rows_of(records, now_us=now_us()):
                 await connection.executemany(overruns.UPSERT_POSTGRES, beyond)
             uses = self._last_uses.due(records)
@@ -150,10 +152,10 @@ class PostgresUsageWriter:
             self._connection = None
 
 
-def _added(records: list[UsageRecord], slot: str, drawn: list[Drawn]) -> list[list[Any]]:
+def _added(sums: rollups.Rollups, slot: str, drawn: list[Drawn]) -> list[list[Any]]:
     """Return what `_ADD` adds: the columns of each rollup's rows, and those of the draws."""
-    sums = zip(rollups.ROLLUP_TABLES, rollups.summarise(records), strict=True)
-    columns = [each for table, added in sums for each in _columns(rollups.rows(added, slot), len(table.columns))]
+    tables = zip(rollups.ROLLUP_TABLES, sums, strict=True)
+    columns = [each for table, added in tables for each in _columns(rollups.rows(added, slot), len(table.columns))]
     return [*columns, *_columns(drawn, _DRAWN_COLUMNS)]
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tollkeeper.store.report_buckets import hours_of
 from tollkeeper.store.report_queries import MAPPED, KeyOwner, Line, Report, Scope, Source, query_of
 from tollkeeper.store.schema import charge_rollup, label_rollup, usage_rollup
+from tollkeeper.store.span_reading import read_closed
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -148,5 +150,9 @@ async def report_labels(
 
 
 async def _read(connection: AsyncConnection, organization_id: str, report: Report, source: Source) -> list[Line]:
-    query = query_of(organization_id, report, source)
+    closed = []
+    if source is _USAGE and report.bucket != "hour":
+        from_hour, to_hour = hours_of(report.from_us, report.to_us)
+        closed = await read_closed(connection, organization_id, from_hour=from_hour, to_hour=to_hour)
+    query = query_of(organization_id, report, source, closed)
     return [query.line(row) for row in await connection.execute(query.statement)]

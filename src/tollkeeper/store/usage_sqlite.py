@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tollkeeper.kit.clock import now_us
-from tollkeeper.store import overruns, rollups, usage_rows
+from tollkeeper.store import closed_spans, overruns, rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
 from tollkeeper.store.lease_draws import MissingLeases, drawn_of
 from tollkeeper.store.schema import usage_record
@@ -101,6 +101,7 @@ class SqliteUsageWriter:
             _insert_rows(connection, usage_record, [row for row in rows if row[:3] not in there])
         for table, added in zip(rollups.ROLLUP_TABLES, sums, strict=True):
             _insert_rows(connection, table, rollups.rows(added, slot))
+        connection.executemany(closed_spans.REOPEN_SQLITE, closed_spans.late_hours(sums.usage))
         drawn = drawn_of(records)
         found = _draw(connection, drawn)
         connection.executemany(overruns.UPSERT_SQLITE, overruns.rows_of(records, now_us=now_us()))

@@ -37,7 +37,7 @@ async def show(visitor: Visitor) -> Response:
     month = window_at("monthly", at_us, organization.timezone, organization.fiscal_month_start)
     month_before = window_at("monthly", month.start_us - 1, organization.timezone, organization.fiscal_month_start)
     from_us = visitor.figures.midnight_us(visitor.figures.local(at_us).date() - timedelta(days=_DAYS - 1))
-    seen = await visitor.look_if(survey, from_us=from_us, to_us=at_us + 1, filters={})
+    seen = await visitor.look_if(survey, from_us=from_us, to_us=at_us + 1, filters={}, has_parts=False)
     this_month = await visitor.look_if(survey, from_us=month.start_us, to_us=at_us + 1, filters={})
     elapsed_us = at_us - month.start_us
     same_time_before = await visitor.look_if(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control.usage_lines import LinePage, UsageLine, list_lines
+from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_lines, parse_grouping
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
 from tollkeeper.web.catalogues import mark as _
@@ -18,9 +18,6 @@ from tollkeeper.web.visitor import Visitor
 
 LINES_MAX = 1000
 _SERIES_MAX = 8
-_POINTS_MAX = 100_000
-
-
 WAYS = {
     "model": _("Model"),
     "project": _("Project"),
@@ -53,7 +50,11 @@ async def show(visitor: Visitor) -> Response:
         earlier = msgspec.structs.replace(question, from_us=span.before_us, to_us=span.from_us)
         before = await visitor.look(list_lines, earlier)
     rows = _rows(visitor, found, before)
-    over_time = await visitor.look(list_lines, msgspec.structs.replace(asked.over_time, limit=_POINTS_MAX))
+    named = [row.value for row in rows[:_SERIES_MAX]]
+    drawn = await visitor.look(list_lines, _only(asked.chart, named))
+    every = None
+    if len(rows) > _SERIES_MAX:
+        every = await visitor.look(list_lines, _of_all(asked.chart))
     return await page(
         visitor,
         "usage.html",
@@ -67,7 +68,7 @@ async def show(visitor: Visitor) -> Response:
         total_before=_sum(before.lines) if before is not None else None,
         is_cut=found.has_more,
         filters=[(word, value) for word in FILTERS for value in visitor.query.all(word)],
-        chart_data=_chart(visitor, over_time, rows, span),
+        chart_data=_chart(visitor, drawn, every, rows=rows, span=span),
         address=visitor.query.but(**{"from": str(span.first), "to": str(span.last), "done": ""}),
         has_parquet=visitor.parquet.is_installed,
     )
@@ -106,20 +107,33 @@ def _rows(visitor: Visitor, found: LinePage, before: LinePage | None) -> list[Ro
     return sorted(rows, key=lambda row: (-(row.line.amount_nanos or 0), -row.line.requests, row.value))
 
 
-def _chart(visitor: Visitor, over_time: LinePage, rows: list[Row], span: Range) -> object:
-    """Return the costs over time, stacked: the dearest groups, and all others as one."""
+def _only(question: Question, values: list[str]) -> Question:
+    """Return a question about these values alone of what it is grouped by."""
+    column = question.grouping.columns[0]
+    return msgspec.structs.replace(question, filters={**question.filters, column: tuple(values)}, limit=LINES_MAX)
+
+
+def _of_all(question: Question) -> Question:
+    """Return a question grouped by time and by nothing else."""
+    return msgspec.structs.replace(question, grouping=parse_grouping([question.grouping.bucket]), limit=LINES_MAX)
+
+
+def _chart(visitor: Visitor, drawn: LinePage, every: LinePage | None, *, rows: list[Row], span: Range) -> object:
+    """Return the costs over time, stacked: the dearest groups, and what remains of `every` as one."""
     figures = visitor.figures
     begins = span.begins(figures)
     index = {from_us: at for at, from_us in enumerate(begins)}
     named = {row.value: at for at, row in enumerate(rows[:_SERIES_MAX])}
     names = [row.name for row in rows[:_SERIES_MAX]]
-    if len(rows) > _SERIES_MAX:
-        names.append(visitor._("Others"))
     values = [[0] * len(begins) for _name in names]
-    for line in over_time.lines:
-        at = index.get(line.from_us)
-        assert at is not None, "a line begins where its bucket does"
-        values[named.get(_value(line), _SERIES_MAX)][at] += line.amount_nanos or 0
+    for line in drawn.lines:
+        values[named[_value(line)]][index[line.from_us]] += line.amount_nanos or 0
+    if every is not None:
+        others = [-sum(column) for column in zip(*values, strict=True)]
+        for line in every.lines:
+            others[index[line.from_us]] += line.amount_nanos or 0
+        names.append(visitor._("Others"))
+        values.append(others)
     return bar_chart(
         title=visitor._("Cost over time"),
         labels=span.labels(figures),

@@ -25,6 +25,8 @@ FILTERS = {
 DAYS = 30
 DAYS_MAX = 400
 _HOURS_DAYS_MAX = 3
+_CHART_DAYS_MAX = 123
+"""A longer time is drawn by months: bars of single days would be too thin to tell apart."""
 _US_PER_HOUR = 3_600_000_000
 
 
@@ -37,21 +39,31 @@ class Range(msgspec.Struct, frozen=True):
     to_us: int
     before_us: int
     interval: Literal["day", "hour"]
+    """What a file over time goes by; a chart by `chart_interval`."""
+    chart_interval: Literal["month", "day", "hour"]
 
     def begins(self, figures: Figures) -> list[int]:
-        """Return when each bucket of the range begins."""
-        if self.interval == "hour":
+        """Return when each bucket of a chart begins."""
+        if self.chart_interval == "month":
+            return [self.from_us, *(figures.midnight_us(each) for each in self._first_days()[1:])]
+        if self.chart_interval == "hour":
             return list(range(-(-self.from_us // _US_PER_HOUR) * _US_PER_HOUR, self.to_us, _US_PER_HOUR))
         days = (self.last - self.first).days + 1
         return [figures.midnight_us(self.first + timedelta(days=each)) for each in range(days)]
 
     def labels(self, figures: Figures) -> list[str]:
-        """Return how each bucket is read."""
-        if self.interval == "hour":
+        """Return how each bucket of a chart is read."""
+        if self.chart_interval == "month":
+            return [f"{each:%Y-%m}" for each in self._first_days()]
+        if self.chart_interval == "hour":
             hours = [figures.local(at_us) for at_us in self.begins(figures)]
             is_changing = len({each.utcoffset() for each in hours}) > 1  # an hour may come twice
             return [f"{each:%m-%d %H:%M %Z}" if is_changing else f"{each:%m-%d %H:%M}" for each in hours]
         return [figures.day(figures.local(at_us).date()) for at_us in self.begins(figures)]
+
+    def _first_days(self) -> list[date]:
+        months = range(self.first.year * 12 + self.first.month - 1, self.last.year * 12 + self.last.month)
+        return [date(each // 12, each % 12 + 1, 1) for each in months]
 
 
 def read_range(visitor: Visitor) -> Range:
@@ -74,6 +86,7 @@ def read_range(visitor: Visitor) -> Range:
         figures.midnight_us(last + timedelta(days=1)),
         figures.midnight_us(first - timedelta(days=days)),
         "hour" if days <= _HOURS_DAYS_MAX else "day",
+        "hour" if days <= _HOURS_DAYS_MAX else "day" if days <= _CHART_DAYS_MAX else "month",
     )
 
 

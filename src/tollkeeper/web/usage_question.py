@@ -16,6 +16,7 @@ class Asked(msgspec.Struct, frozen=True):
     span: Range
     whole: Question
     over_time: Question
+    chart: Question
 
 
 def question_of(visitor: Visitor) -> Asked:
@@ -29,4 +30,5 @@ def question_of(visitor: Visitor) -> Asked:
     filters = {column: values for word, column in FILTERS.items() if (values := visitor.query.all(word))}
     whole = Question(grouping, span.from_us, span.to_us, filters=filters)
     over_time = msgspec.structs.replace(whole, grouping=parse_grouping([span.interval, by]))
-    return Asked(by, span, whole, over_time)
+    chart = msgspec.structs.replace(whole, grouping=parse_grouping([span.chart_interval, by]))
+    return Asked(by, span, whole, over_time, chart)
