@@ -12,7 +12,7 @@ import httpx
 import pytest
 from admin_factories import ONLY_SQLITE, client_of, running_app
 from fastapi import FastAPI
-from tests.analytics.ledger import DAY_US, UNPRICED, Ledger, sums_of_calls
+from tests.analytics.ledger import DAY_US, UNPRICED, Ledger, sums_of_calls, us
 
 from tollkeeper.admin.analytics import AnalyticsAnswer
 from tollkeeper.admin.organization_schemas import CompletionsPage, CostsPage
@@ -193,11 +193,28 @@ async def test_who_reads_totals_gets_no_keys_and_people(busy: Ledger) -> None:
             await busy.lines(viewer, Question(parse_grouping(words), now - DAY_US, now, filters=filters))
 
 
+async def test_months_are_the_timezones_and_the_first_is_cut_to_the_range(
+    client: httpx.AsyncClient, busy: Ledger
+) -> None:
+    old = [us(f"2026-{month:02}-01 00:30", "Asia/Seoul") for month in (3, 4)]
+    await busy.add(old, seed=3)
+    query = {
+        "group_by": "month",
+        "timezone": "Asia/Seoul",
+        "from": "2026-02-20T00:00:00Z",
+        "to": "2026-04-10T00:00:00Z",
+    }
+    found = await ask(client, "/v1/usage", **query)
+    assert [(line["month"], line["requests"]) for line in found["data"]] == [("2026-03", 1), ("2026-04", 1)]
+    assert found["data"][0]["start_time"].startswith("2026-02-28T15:00")
+
+
 @pytest.mark.parametrize(
     "query",
     [
         {"group_by": "colour"},
         {"group_by": "day,hour"},
+        {"group_by": "month,day"},
         {"group_by": "label:a,label:b"},
         {"group_by": "label:"},
         {"group_by": "label:feature,key"},

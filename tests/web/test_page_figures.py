@@ -8,10 +8,12 @@ import json
 import random
 import re
 
+import msgspec
 import pytest
 from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
 from tests.web.visitors import amounts, browser_of, faces_of
 
+from tollkeeper.control.closing import close_spans
 from tollkeeper.control.usage_export import as_text
 from tollkeeper.domain.money import parse_usd
 from tollkeeper.kit.clock import now_us
@@ -46,6 +48,43 @@ async def test_a_table_of_usage_adds_up_to_all_calls_and_so_does_its_chart(busy:
     series = chart_of(page)["series"]
     assert isinstance(series, list)
     assert sum(sum(each["values"]) for each in series) == total
+
+
+@pytest.mark.parametrize("by", ["model", "team", "member"])
+async def test_a_year_is_drawn_by_months_and_adds_up_to_the_same(busy: Ledger, by: str) -> None:
+    dice, at_us = random.Random(5), now_us()
+    await busy.add([at_us - dice.randrange(300 * DAY_US) for _ in range(60)], seed=2)
+    first = Figures("en", "UTC").local(at_us - 310 * DAY_US).date()
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    for is_closed in (False, True):
+        if is_closed:
+            assert await close_spans(busy.workshop.store, at_us=at_us) > 250
+        page = (await browser.open(f"/{busy.id}/usage?by={by}&from={first}")).text
+        *lines, total = amounts(page)
+        assert total == sum(lines) == cost(busy.calls)
+        chart = chart_of(page)
+        series, labels = chart["series"], chart["labels"]
+        assert isinstance(series, list)
+        assert isinstance(labels, list)
+        assert sum(sum(each["values"]) for each in series) == total
+        assert labels[0] == f"{first:%Y-%m}"
+        assert len(labels) in {11, 12}
+
+
+async def test_beyond_eight_groups_the_chart_has_the_others_as_one(busy: Ledger) -> None:
+    records = [
+        msgspec.structs.replace(
+            call.record, call_id=bytes([*call.record.call_id[:6], *bytes(9), number]), model_served=f"model-{number:02}"
+        )
+        for number, call in enumerate(busy.calls[:20])
+    ]
+    await busy.workshop.store.insert_usage(records, slot="b")
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/usage?by=model")).text
+    *lines, total = amounts(page)
+    series = chart_of(page)["series"]
+    assert isinstance(series, list)
+    assert [sum(each["values"]) for each in series] == [*lines[:8], total - sum(lines[:8])]
 
 
 async def test_a_lead_sees_the_teams_calls_and_nobody_elses(busy: Ledger) -> None:
