@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check install install-dev fix bench chaos every-call failing simulate-long bounds crowd fuzz docs lock clean
+.PHONY: run test check install install-dev fix bench bench-dashboard chaos every-call failing simulate-long bounds crowd fuzz docs lock clean
 
 run: install ## start the gateway, send real traffic through it, keep serving
 	@$(BIN)/tollkeeper demo
@@ -28,6 +28,9 @@ fix: install-dev ## mend what a tool can mend
 
 bench: install-dev ## measure against nginx, Portkey and LiteLLM; writes docs/benchmarks.md
 	@$(BIN)/python -m bench
+
+bench-dashboard: install-dev ## every page at ten million records of 400 days, and what calls notice of ten people at the pages; prints its figures
+	@$(BIN)/python -m tests.dashboard
 
 chaos: install-dev ## kill -9 two hundred times on each database, keys changed while used for a minute, budgets raced for; prints its figures
 	@$(BIN)/python -m tests.chaos
