@@ -64,9 +64,7 @@ def token_of(request: Request) -> str:
 
 def set_cookie(response: Response, people: People, name: str, value: str, *, max_age_s: int, path: str) -> None:
     """Have the browser keep something that no script reads and no other site's request brings along."""
-    response.set_cookie(
-        name, value, max_age=max_age_s, path=path, secure=people.rules.is_secure, httponly=True, samesite="lax"
-    )
+    response.set_cookie(name, value, **people.rules.cookie(max_age_s=max_age_s, path=path))
 
 
 def shown_account(account: Account) -> dict[str, Any]:

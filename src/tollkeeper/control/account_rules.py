@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 
@@ -12,6 +12,16 @@ from tollkeeper.domain.tier import ENTERPRISE, PREDEFINED_TIERS, Tier
 SignUp = Literal["closed", "invited", "open"]
 Page = Literal["verify-email", "reset-password", "accept-invitation"]
 """The pages that links in e-mails lead to; each takes `?token=`."""
+
+
+class Cookie(TypedDict):
+    """What a cookie is set with besides its name and value, in the words of Starlette's `set_cookie`."""
+
+    max_age: int
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: Literal["lax"]
 
 
 class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +47,10 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
     def is_secure(self) -> bool:
         """Whether browsers reach this installation by TLS, so that its cookies must not travel otherwise."""
         return self.public_url.startswith("https://")
+
+    def cookie(self, *, max_age_s: int, path: str = "/") -> Cookie:
+        """Return how a browser keeps something that no script reads and no other site's request brings along."""
+        return {"max_age": max_age_s, "path": path, "secure": self.is_secure, "httponly": True, "samesite": "lax"}
 
     def link(self, page: Page, token: str) -> str:
         """Return the whole address of a page for who holds a token."""

@@ -100,23 +100,26 @@ async def find_principal(
             raise NotFound(f"There is no organization '{organization_id}'.")
         if len(chosen) != 1:
             if not needs_organization:
-                return Principal(PrincipalKind.ACCOUNT, account.id, account.email, "", account_id=account.id)
+                return person_of(account)
             raise InvalidRequest(
                 "Say which organization you mean: send the header OpenAI-Organization.", param="OpenAI-Organization"
             )
-        mine = chosen[0]
-        grants = await members.read_grants(connection, mine.organization_id, mine.member_id)
-        return Principal(
-            PrincipalKind.ACCOUNT,
-            account.id,
-            account.email,
-            mine.organization_id,
-            grants,
-            account_id=account.id,
-            member_id=mine.member_id,
-        )
+        return await member_of(connection, account, chosen[0].organization_id, chosen[0].member_id)
 
     return await administration.store.read(work, is_snapshot=True)
+
+
+def person_of(account: Account) -> Principal:
+    """Return a signed-in person as who asks, in no organization."""
+    return Principal(PrincipalKind.ACCOUNT, account.id, account.email, "", account_id=account.id)
+
+
+async def member_of(connection: Connection, account: Account, organization_id: str, member_id: str) -> Principal:
+    """Return a signed-in person as who asks in an organization, with what they may do there."""
+    grants = await members.read_grants(connection, organization_id, member_id)
+    return msgspec.structs.replace(
+        person_of(account), organization_id=organization_id, grants=grants, member_id=member_id
+    )
 
 
 def _account_id(action: Action) -> str:

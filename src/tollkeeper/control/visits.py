@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.control.administration import Administration
-from tollkeeper.domain.access import Principal, PrincipalKind
+from tollkeeper.control.sessions import member_of, person_of
+from tollkeeper.domain.access import Principal
 from tollkeeper.domain.account import Account
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.tenancy import Organization
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.secrets import keyed_digest
-from tollkeeper.store import accounts, members, organizations, sessions
+from tollkeeper.store import accounts, organizations, sessions
 from tollkeeper.store.accounts import OwnOrganization
 from tollkeeper.store.engine import Connection
 
@@ -43,17 +44,13 @@ async def open_visit(administration: Administration, token: str, *, organization
         if account is None:
             return None
         own = await accounts.list_own_organizations(connection, account.id)
-        principal = Principal(PrincipalKind.ACCOUNT, account.id, account.email, "", account_id=account.id)
         if not organization_id:
-            return PersonVisit(account, own, None, principal, digest)
+            return PersonVisit(account, own, None, person_of(account), digest)
         mine = next((each for each in own if each.id == organization_id), None)
         organization = None if mine is None else await organizations.get_organization(connection, organization_id)
         if mine is None or organization is None:
             raise NotFound(f"There is no organization '{organization_id}'.")
-        grants = await members.read_grants(connection, organization_id, mine.member_id)
-        principal = msgspec.structs.replace(
-            principal, organization_id=organization_id, grants=grants, member_id=mine.member_id
-        )
+        principal = await member_of(connection, account, organization_id, mine.member_id)
         return PersonVisit(account, own, organization, principal, digest)
 
     return await administration.store.read(work, is_snapshot=True)

@@ -39,13 +39,5 @@ async def act(visitor: Visitor) -> Response:
     )
     begun = await set_up(people, visitor.stranger(), sent["token"], wanted)
     answer = go("/")
-    answer.set_cookie(
-        SESSION_COOKIE,
-        begun.token,
-        max_age=people.rules.session_s,
-        path="/",
-        secure=people.rules.is_secure,
-        httponly=True,
-        samesite="lax",
-    )
+    answer.set_cookie(SESSION_COOKIE, begun.token, **people.rules.cookie(max_age_s=people.rules.session_s))
     return answer
