@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.fakes.new_keys import create_admin_key
 from tests.tenancy.company import PEPPER, Company, Person, found_company
 
 from tollkeeper.control import api_keys, members, roles
+from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.organizations import update_organization
 from tollkeeper.domain.access import principal_of_key
@@ -16,6 +19,7 @@ from tollkeeper.domain.api_key import KeyStatus
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.store import api_keys as key_rows
 from tollkeeper.store import members as member_rows
+from tollkeeper.store.schema_control import outbox
 
 
 async def listed(company: Company, who: Person | None, **wanted) -> dict[str, list[tuple[str, str]]]:
@@ -133,6 +137,29 @@ async def test_removing_a_member_ends_roles_and_stops_the_persons_keys(company: 
         await company.change(boss, members.remove_member, dev.member_id)
     with pytest.raises(NotFound):
         await company.change(boss, members.give_role, dev.member_id, role="viewer")
+
+
+@pytest.mark.parametrize("sends_email", [True, False])
+async def test_who_was_removed_and_who_manages_members_are_told(company: Company, *, sends_email: bool) -> None:
+    rules = AccountRules(sends_email=sends_email)
+    boss = await company.hire("boss", ("org_admin", company.id))
+    dev = await company.hire("dev", ("developer", company.default.id))
+    idle = await company.hire("idle", ("developer", company.default.id))
+    await company.change(dev, api_keys.create_member_key, project_ids=(company.default.id,), name="laptop")
+    for each in (dev, idle):
+        await company.change(boss, members.remove_member, each.member_id, rules=rules)
+    rows = await company.store.read(_mails)
+    told = {(row.kind, row.recipient) for row in rows}
+    expected = {
+        ("member_removed", dev.email),
+        ("member_removed", idle.email),
+        ("member_keys_disabled", boss.email),
+    }
+    assert told == (expected if sends_email else set())
+
+
+async def _mails(connection: Any) -> list[Any]:
+    return list(await connection.execute(select(outbox.c.kind, outbox.c.recipient)))
 
 
 async def test_who_was_removed_comes_back_without_roles_and_without_keys(company: Company) -> None:

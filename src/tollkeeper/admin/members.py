@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
+from tollkeeper.admin.people import people_of
 from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import (
     After,
@@ -97,7 +98,10 @@ async def remove_member(
     request: Request, member_id: MemberPath, caller: Annotated[Caller, Depends(requires("member:manage"))]
 ) -> Response:
     """End a membership: the person's roles are gone and the person's keys are disabled, on every replica within 1 s."""
-    return answer(_shown(await administration_of(request).change(caller, members.remove_member, member_id)))
+    rules = people_of(request).rules
+    return answer(
+        _shown(await administration_of(request).change(caller, members.remove_member, member_id, rules=rules))
+    )
 
 
 @router.put("/v1/members/{member_id}/roles", response_model=MemberAnswer, summary="Give a member a role")

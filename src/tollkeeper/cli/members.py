@@ -120,13 +120,15 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """End a membership: the roles are gone, and the person's own keys are disabled."""
+    configuration = load(config, database)
+    rules = rules_of(configuration)
 
     async def work(operator: Operator) -> MemberState:
         found = await operator.look(named_member, member)
         confirm(f"Remove {found.email} ({found.id})? Their own keys are disabled.", is_agreed=yes)
-        return await operator.change(members.remove_member, found.id)
+        return await operator.change(members.remove_member, found.id, rules=rules)
 
-    removed = as_operator(load(config, database), org, work)
+    removed = as_operator(configuration, org, work)
     if as_json:
         print_object(_shown(removed))
     else:

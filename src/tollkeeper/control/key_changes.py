@@ -108,12 +108,12 @@ async def _end_limits(action: Action, key_id: str) -> None:
     await rate_limits.delete_rate_limits_of(connection, organization_id, key_id)
 
 
-async def disable_member_keys(action: Action, member_id: str) -> int:
-    """Stop all keys of a member, and return how many. Whoever asks has checked that the caller may remove the member."""
+async def disable_member_keys(action: Action, member_id: str) -> list[str]:
+    """Stop all keys of a member, and return their ids. Whoever asks has checked that the caller may remove the member."""
     ids = await api_keys.disable_member_keys(action.connection, action.organization_id, member_id)
     for key_id in ids:
         action.record("api_key.disable", Target("api_key", key_id), after={"member_id": member_id})
-    return len(ids)
+    return ids
 
 
 async def _new_status(action: Action, key: ApiKey, wanted: KeyUpdate) -> KeyStatus | UnsetType:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from tollkeeper.control import api_keys
+from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action, Target
+from tollkeeper.control.member_letters import post_removal
 from tollkeeper.control.roles import require_assignable
 from tollkeeper.control.scopes import find_scope, reach_of
 from tollkeeper.domain.errors import Conflict, NotFound
@@ -113,8 +115,10 @@ async def take_role(action: Action, member_id: str, *, role: str, scope_id: str 
     return await _state_after(action, member_id)
 
 
-async def remove_member(action: Action, member_id: str) -> MemberState:
+async def remove_member(action: Action, member_id: str, *, rules: AccountRules | None = None) -> MemberState:
     """End a membership: its roles are gone and the keys that are the person's are disabled, on every replica at once.
+
+    With `rules` the person gets an e-mail, and who manages members one about the keys.
 
     Raises:
         NotFound: there is no such member that the caller may know of.
@@ -137,12 +141,14 @@ async def remove_member(action: Action, member_id: str) -> MemberState:
     await members.remove_member(action.connection, action.organization_id, member_id)
     shown = {
         "roles": [msgspec.to_builtins(each) for each in before.roles],
-        "keys_disabled": disabled,
+        "keys_disabled": len(disabled),
         "invites_revoked": revoked,
     }
     action.record("member.remove", _target(found), before=shown)
     removed = await members.get_member(action.connection, action.organization_id, member_id)
     assert removed is not None, "its row stays"
+    if rules is not None:
+        await post_removal(action, found, disabled=disabled, rules=rules)
     return MemberState(removed, ())
 
 

@@ -99,7 +99,7 @@ async def change_one(visitor: Visitor) -> Response:
             await visitor.change(members.take_role, member_id, role=sent["role"], scope_id=sent["scope"])
             return go(here, notice="saved")
         case "remove":
-            await visitor.change(members.remove_member, member_id)
+            await visitor.change(members.remove_member, member_id, rules=visitor.people.rules)
             if member_id == visitor.principal.member_id:
                 return go("/")  # who has left sees nothing of it any more
             return go(f"{visitor.home}/people", notice="person-removed")

@@ -133,7 +133,7 @@ async def _add_member(run: Run, change: Change) -> None:
 
 
 async def _remove_member(run: Run, change: Change) -> None:
-    await members.remove_member(run.action, change.id)
+    await members.remove_member(run.action, change.id, rules=run.rules)
 
 
 async def _give_role(run: Run, change: Change) -> None:
