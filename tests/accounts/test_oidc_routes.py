@@ -8,7 +8,7 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import httpx
 import msgspec
@@ -18,7 +18,7 @@ from tests.admin.admin_factories import ONLY_SQLITE
 from tests.identity.own_issuer import OwnIssuer, running
 
 from tollkeeper.admin.callers import SESSION_COOKIE
-from tollkeeper.admin.oidc import LOGIN_COOKIE
+from tollkeeper.admin.oidc import LOGIN_COOKIE, REFUSAL_COOKIE
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.accounts import set_account_status
 from tollkeeper.control.administration import operator
@@ -236,6 +236,19 @@ async def test_the_provider_may_say_no(town: Town) -> None:
     answer = await client.get("/v1/auth/oidc/real/callback", params={"state": state, "error": "access_denied<script>"})
     assert error_of(answer)[:2] == (401, "login_failed")
     assert "script" not in answer.text
+
+
+@ONLY_SQLITE
+async def test_a_browser_that_is_refused_reads_why_on_the_page_for_signing_in(town: Town) -> None:
+    await town.resident("lee@example.com")
+    client = town.client()
+    back = await consent(await start(client), "lee")
+    answer = await client.get(back, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert SESSION_COOKIE not in answer.cookies
+    (cookie,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(REFUSAL_COOKIE)]
+    assert "verified" in unquote(cookie)
+    assert {"Max-Age=60", "Path=/sign-in", "SameSite=lax"} <= {part.strip() for part in cookie.split(";")}
 
 
 @ONLY_SQLITE

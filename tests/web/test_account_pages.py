@@ -111,7 +111,7 @@ async def test_a_page_speaks_the_readers_language(path: str) -> None:
         markup = Markup(answer.text)
         assert markup.all("html")[0]["lang"] == language
         assert answer.headers["content-language"] == language
-        assert answer.headers["vary"] == "accept-language"
+        assert answer.headers["vary"].startswith("accept-language")
         assert markup.texts["title"][0].endswith("· Tollkeeper")
     shown = re.sub(r"<script>.*</script>", "", korean.text, flags=re.DOTALL)
     assert re.search("[가-힣]", Markup(shown).texts["title"][0])

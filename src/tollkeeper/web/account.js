@@ -48,6 +48,7 @@
 
   // Who is signed in: by the session that this tab keeps, else by the cookie that a provider's login left.
   async function findPerson() {
+    if (!kept(SESSION) && !("session" in document.documentElement.dataset)) return null;
     try {
       return await call("GET", "v1/account");
     } catch (refusal) {
@@ -110,7 +111,15 @@
   function goOn() {
     const next = kept(NEXT);
     keep(NEXT, null);
-    location.assign(kept(INVITATION) ? "accept-invitation" : next ?? ".");
+    location.replace(kept(INVITATION) ? "accept-invitation" : next ?? ".");
+  }
+
+  // Why a provider's login was refused comes once, in a cookie of this page's.
+  function takeRefusal() {
+    const found = document.cookie.split("; ").find((each) => each.startsWith("tollkeeper_refused="));
+    if (!found) return;
+    document.cookie = "tollkeeper_refused=; path=/sign-in; max-age=0";
+    showFault(new Refusal({ code: "unknown", message: decodeURIComponent(found.split("=")[1]) }));
   }
 
   function showPerson(person) {
@@ -132,6 +141,7 @@
       link.className = "button quiet";
       link.href = `.${start}?next=${encodeURIComponent(next)}`;
       link.textContent = filled(texts.provider, { name: texts.providers[name] ?? name });
+      link.addEventListener("click", () => keep(NEXT, kept(NEXT) ?? "."));
       box.append(link);
     }
     box.hidden = data.length === 0;
@@ -140,9 +150,13 @@
   async function showSignedIn(person) {
     const { data } = await call("GET", "v1/account/organizations");
     showPerson(person);
-    for (const { name } of data) {
+    for (const { id, name } of data) {
       const item = document.createElement("li");
-      item.textContent = name;
+      const link = document.createElement("a");
+      link.href = `${encodeURIComponent(id)}/overview`;
+      link.dir = "auto";
+      link.textContent = name;
+      item.append(link);
       find("[data-organizations]").append(item);
     }
     find("[data-no-organizations]").hidden = data.length > 0;
@@ -159,9 +173,10 @@
         const person = await findPerson();
         if (!person) {
           show("form");
+          takeRefusal();
           await offerProviders();
-        } else if (kept(INVITATION)) {
-          location.replace("accept-invitation");
+        } else if (kept(INVITATION) || kept(NEXT)) {
+          goOn(); // a provider has let them in, or they were asked to sign in and have done so elsewhere
         } else {
           await showSignedIn(person);
         }

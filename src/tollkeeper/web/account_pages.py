@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.web.account_texts import ERRORS, PAGES, PROVIDERS, SCRIPT, SHARED
 from tollkeeper.web.languages import Language, choose_language
 from tollkeeper.web.page import LOGO, STYLE, page_headers, read_part
@@ -23,20 +24,25 @@ _script = read_part("account.js")
 
 
 def account_page(request: Request, *, name: AccountPage) -> Response:
-    """Answer a page in the language that the browser likes best. Nothing of the request is in it, least of all a token."""
+    """Answer a page in the language that the browser likes best. Nothing of the request is in it, least of all a token;
+    only whether somebody may be signed in, so that the script need not ask who when nobody can be.
+    """
     language = choose_language(request.headers.get("accept-language", ""))
-    headers = page_headers(language, script=_script) | {"cross-origin-opener-policy": "same-origin"}
-    return Response(_render(name, language), headers=headers, media_type="text/html")
+    headers = page_headers(language, script=_script)
+    headers |= {"cross-origin-opener-policy": "same-origin", "vary": "accept-language, cookie"}
+    body = _render(name, language, has_session=SESSION_COOKIE in request.cookies)
+    return Response(body, headers=headers, media_type="text/html")
 
 
 @cache
-def _render(name: AccountPage, language: Language) -> bytes:
+def _render(name: AccountPage, language: Language, *, has_session: bool) -> bytes:
     said = {each: html.escape(text) for each, text in {**SHARED[language], **PAGES[language][name]}.items()}
     content = Template(read_part(f"forms/{name}.html")).substitute(said)
     page = _frame.substitute(
         said,
         lang=language,
         name=name,
+        session=" data-session" if has_session else "",
         style=STYLE,
         logo=LOGO,
         content=content,

@@ -53,7 +53,7 @@ PAGES: Mapping[Language, Mapping[str, Texts]] = {
             "submit": "Sign in",
             "organizations": "Your organizations",
             "no_organizations": "You belong to no organization yet. Open the link of an invitation that you got by e-mail.",
-            "to_home": "How to send a first call",
+            "to_home": "Go on",
             "sign_out": "Sign out",
         },
         "sign-up": {
@@ -103,7 +103,7 @@ PAGES: Mapping[Language, Mapping[str, Texts]] = {
             "submit": "로그인",
             "organizations": "내 조직",
             "no_organizations": "아직 소속된 조직이 없습니다. 이메일로 받은 초대 링크를 열어 주세요.",
-            "to_home": "첫 호출 방법 보기",
+            "to_home": "계속하기",
             "sign_out": "로그아웃",
         },
         "sign-up": {
