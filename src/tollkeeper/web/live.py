@@ -17,6 +17,7 @@ LASTS_S = 10.0
 """After that the browser asks again, so that a server which stops does not wait long for pages that are open, and whether
 somebody may listen is looked at again. The id of the last event says what the browser knows."""
 LISTENERS_MAX = 500
+KNOWN_LENGTH_MAX = 16
 _listeners: set[object] = set()
 
 
@@ -34,19 +35,28 @@ async def show(visitor: Visitor) -> Response:
     return StreamingResponse(_events(visitor), headers=headers, media_type="text/event-stream")
 
 
+async def newest_of(visitor: Visitor) -> str:
+    """Return what stands for the newest call: a part of its id says when it was, and all of it would be an id too many.
+
+    A page that was made from it names it when it listens, so that nothing is missed between.
+    """
+    newest = await visitor.news.newest(visitor.organization.id)
+    return newest[:8].hex() or "none"
+
+
 async def _events(visitor: Visitor) -> AsyncIterator[bytes]:
     listener = object()
     _listeners.add(listener)
     try:
         began_s = monotonic_s()
-        known = visitor.request.headers.get("last-event-id", "")
-        if not (known.isascii() and known.isalnum()):
-            known = await _newest(visitor)
+        known = visitor.request.headers.get("last-event-id") or visitor.query["known"]
+        if not (known.isascii() and known.isalnum() and len(known) <= KNOWN_LENGTH_MAX):
+            known = await newest_of(visitor)
         yield f"retry: 200\nid: {known}\n\n".encode()
         while monotonic_s() - began_s < LASTS_S:
             await asyncio.sleep(EVERY_S)
             try:
-                newest = await _newest(visitor)
+                newest = await newest_of(visitor)
             except StoreUnavailable:
                 return  # the browser comes back by itself
             if newest != known:
@@ -54,9 +64,3 @@ async def _events(visitor: Visitor) -> AsyncIterator[bytes]:
                 yield f"event: new\nid: {known}\ndata: calls\n\n".encode()
     finally:
         _listeners.discard(listener)
-
-
-async def _newest(visitor: Visitor) -> str:
-    """Return what stands for the newest call: a part of its id says when it was, and all of it would be an id too many."""
-    newest = await visitor.news.newest(visitor.organization.id)
-    return newest[:8].hex() or "none"

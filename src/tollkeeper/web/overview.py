@@ -16,6 +16,7 @@ from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import Line, lines_of
 from tollkeeper.web.charts import Series, bar_chart
+from tollkeeper.web.live import newest_of
 from tollkeeper.web.visitor import Visitor
 
 _DAYS = 30
@@ -32,6 +33,7 @@ class AtRisk(msgspec.Struct, frozen=True):
 
 async def show(visitor: Visitor) -> Response:
     """Answer the overview. What the person may not see is left out."""
+    known = await newest_of(visitor)  # before the figures: what comes between is told as new
     organization, at_us = visitor.organization, now_us()
     today = window_at("daily", at_us, organization.timezone)
     month = window_at("monthly", at_us, organization.timezone, organization.fiscal_month_start)
@@ -52,6 +54,7 @@ async def show(visitor: Visitor) -> Response:
     return await page(
         visitor,
         "overview.html",
+        known=known,
         seen=seen,
         today=_on(seen, today.start_us, visitor),
         month=this_month.total if this_month else None,

@@ -41,31 +41,62 @@
   document.querySelector("[data-focus]")?.focus();
 
   // Fresh figures: the server says that something is new, at most once a second, and this part of the page is asked for
-  // again. A page that nobody looks at listens to nothing.
-  const live = document.querySelector("[data-live]");
-  if (live && window.EventSource) {
+  // again. A page that nobody looks at listens to nothing; what it missed is told when somebody looks again, for the page
+  // says what it knows.
+  const AGAIN_MS = 2000;
+  const AGAIN_MOST_MS = 60000;
+  const live = () => document.querySelector("[data-live]");
+  if (live() && window.EventSource) {
     let source = null;
-    let isWaiting = false;
+    let isAsking = false;
+    let isStale = false;
+    let wait = AGAIN_MS;
+    const mayAsk = () => isStale && !document.hidden && !live().contains(document.activeElement);
     const refresh = async () => {
-      if (isWaiting) return;
-      isWaiting = true;
-      const held = document.activeElement && document.getElementById("live").contains(document.activeElement);
+      if (isAsking) return;
+      isAsking = true;
       try {
-        if (!held) await window.htmx?.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerHTML" });
+        while (mayAsk()) {
+          isStale = false;
+          await window.htmx?.ajax("GET", location.pathname + location.search, { target: "#live", select: "#live", swap: "outerHTML" });
+        }
+      } catch {
+        isStale = true; // the server is away; it says what is new when it is back
       } finally {
-        isWaiting = false;
+        isAsking = false;
       }
     };
     const listen = () => {
+      if (document.hidden || source) return;
+      const made = source = new EventSource(live().dataset.live);
+      made.addEventListener("open", () => { wait = AGAIN_MS; });
+      made.addEventListener("new", () => { isStale = true; refresh(); });
+      made.addEventListener("error", () => {
+        if (made.readyState !== EventSource.CLOSED || source !== made) return; // else the browser tries again by itself
+        source = null; // the sign-in is over, or a proxy has answered for a server that restarts
+        isStale = true;
+        refresh();
+        setTimeout(listen, wait);
+        wait = Math.min(2 * wait, AGAIN_MOST_MS);
+      });
+    };
+    document.addEventListener("visibilitychange", () => {
       if (document.hidden) {
         source?.close();
         source = null;
-      } else if (!source) {
-        source = new EventSource(live.dataset.live);
-        source.addEventListener("new", refresh);
       }
-    };
-    document.addEventListener("visibilitychange", listen);
+      listen();
+      refresh();
+    });
+    document.addEventListener("htmx:beforeSwap", (event) => {
+      if (new URL(event.detail.xhr.responseURL).pathname === location.pathname) return;
+      event.detail.shouldSwap = false; // another page came: the sign-in is over
+      location.reload();
+    });
+    document.addEventListener("htmx:responseError", (event) => {
+      if ([401, 403, 404].includes(event.detail.xhr.status)) location.reload(); // it says why
+    });
+    document.addEventListener("focusout", () => setTimeout(refresh)); // what waited for the reader to be done
     listen();
   }
 })();
