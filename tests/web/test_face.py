@@ -7,8 +7,10 @@ import re
 import pytest
 from tests.keys.workshop import Workshop, open_workshop
 from tests.tenancy.company import Person, found_company
-from tests.web.visitors import OURS, Browser, browser_of, faces_of
+from tests.web.visitors import OURS, Browser, browser_of, content_of, faces_of
 
+from tollkeeper.control.sessions import SESSION_COOKIE
+from tollkeeper.domain.account import SESSION_PREFIX
 from tollkeeper.store.engine import Store
 from tollkeeper.web.table import LOGIN_PAGES, ORGANIZATION_PAGES
 
@@ -53,6 +55,17 @@ async def test_no_page_tells_anything_of_a_foreign_organization(workshop: Worksh
     assert await other.events("api_key.create") == []
 
 
+async def test_who_is_elsewhere_reads_what_to_do_and_where_they_do_belong(workshop: Workshop) -> None:
+    other = await found_company(workshop.store, "Elsewhere & Co")
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.viewer)
+    for organization_id in (other.id, "org_00000000000000000000"):
+        answer = await browser.open(f"/{organization_id}/usage?by=project")
+        assert answer.status_code == 404
+        assert f"an invitation to {workshop.viewer.email}." in answer.text
+        assert f'href="/{workshop.company.id}/overview"' in content_of(answer.text)
+        assert 'href="/account"' in answer.text
+
+
 async def test_every_page_answers_every_role_without_a_fault_of_ours(workshop: Workshop) -> None:
     faces = faces_of(workshop.store)
     for name, person in everybody(workshop).items():
@@ -63,7 +76,8 @@ async def test_every_page_answers_every_role_without_a_fault_of_ours(workshop: W
             answer = await browser.open(filled(path, workshop.company.id))
             assert answer.status_code in {200, 403, 404}, (name, path, answer.text)
         for page in LOGIN_PAGES:
-            assert (await browser.open(page.path)).status_code == 200, (name, page.path)
+            expected = 303 if page.path == "/welcome" else 200  # who belongs somewhere founds nothing here
+            assert (await browser.open(page.path)).status_code == expected, (name, page.path)
 
 
 async def test_a_form_needs_our_own_page_and_the_sessions_own_token(workshop: Workshop) -> None:
@@ -105,6 +119,24 @@ async def test_every_answer_keeps_to_itself_what_it_shows(workshop: Workshop) ->
         asset = await browser.open(address, headers={"accept-encoding": "gzip"})
         assert (asset.status_code, asset.headers["content-encoding"]) == (200, "gzip"), address
         assert "immutable" in asset.headers["cache-control"]
+
+
+async def test_browsers_find_our_picture_by_themselves(workshop: Workshop) -> None:
+    answer = await Browser(faces_of(workshop.store)).client.get("/favicon.ico", follow_redirects=True)
+    assert answer.headers["content-type"].startswith("image/svg+xml")
+
+
+async def test_who_listens_stops_when_the_sign_in_is_over(workshop: Workshop) -> None:
+    late = Browser(faces_of(workshop.store), f"{SESSION_PREFIX}{'x' * 43}")
+    answer = await late.open(f"/{workshop.company.id}/live", headers={"accept": "text/event-stream"})
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_a_session_that_is_over_is_forgotten_by_the_browser(workshop: Workshop) -> None:
+    late = Browser(faces_of(workshop.store), f"{SESSION_PREFIX}{'x' * 43}")
+    answer = await late.open(f"/{workshop.company.id}/overview")
+    assert answer.status_code == 303
+    assert f'{SESSION_COOKIE}=""' in answer.headers["set-cookie"]
 
 
 async def test_a_first_load_is_small(workshop: Workshop) -> None:

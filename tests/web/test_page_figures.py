@@ -39,7 +39,7 @@ def chart_of(html: str) -> dict[str, object]:
     return chart
 
 
-@pytest.mark.parametrize("by", ["model", "project", "team", "key", "member", "provider", "operation"])
+@pytest.mark.parametrize("by", ["model", "project", "team", "key", "member", "provider", "operation", "label:feature"])
 async def test_a_table_of_usage_adds_up_to_all_calls_and_so_does_its_chart(busy: Ledger, by: str) -> None:
     browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
     page = (await browser.open(f"/{busy.id}/usage?by={by}")).text

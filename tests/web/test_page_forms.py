@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from markupsafe import escape
 from tests.keys.workshop import Workshop, open_workshop
 from tests.tenancy.company import Person
-from tests.web.visitors import OURS, Browser, browser_of, faces_of
+from tests.web.visitors import OURS, Browser, browser_of, content_of, faces_of
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import budgets
@@ -81,6 +82,34 @@ async def test_who_may_not_make_keys_is_offered_none_and_refused_one(workshop: W
     sent = await browser.send(f"{home}/keys/new", {"name": "x", "project": workshop.search.id, "kind": "service"})
     assert sent.status_code == 403
     assert await workshop.company.events("api_key.create") == []
+
+
+async def test_what_was_typed_stays_where_it_was_refused(workshop: Workshop) -> None:
+    made = await workshop.service()
+    browser, home = await open_as(workshop, workshop.admin)
+    long = "<b>name</b>" * 100
+    for path in (f"keys/{made.record.id}", f"projects/{workshop.search.id}", f"projects/teams/{workshop.team.id}"):
+        refused = await browser.send(f"{home}/{path}", {"do": "rename", "name": long})
+        assert refused.status_code == 400, path
+        assert f'value="{escape(long)}"' in refused.text, path
+    refused = await browser.send("/account", {"do": "profile", "name": long, "language": "en", "theme": ""})
+    assert f'value="{escape(long)}"' in refused.text
+
+
+async def test_a_key_has_buttons_for_who_may_press_them(workshop: Workshop) -> None:
+    service, own = await workshop.service(), await workshop.own(workshop.developer)
+    for person, made, offered in (
+        (workshop.admin, service, {"rename", "expire", "rotate", "disable", "delete"}),
+        (workshop.lead, service, {"rename", "expire", "rotate", "disable", "delete"}),
+        (workshop.developer, service, set()),
+        (workshop.developer, own, {"rename", "expire", "rotate", "disable"}),
+    ):
+        browser, home = await open_as(workshop, person)
+        path = f"{home}/keys/{made.record.id}"
+        page = content_of((await browser.open(path)).text)
+        assert set(re.findall(r'name="do" value="(\w+)"', page)) == offered
+        for does in {"rename", "delete"} - offered:
+            assert (await browser.send(path, {"do": does, "name": "new name"})).status_code == 403, does
 
 
 async def test_a_budget_is_set_changed_alerted_on_and_removed(workshop: Workshop) -> None:

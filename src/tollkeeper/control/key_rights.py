@@ -79,6 +79,26 @@ async def require_change(action: Action, key: ApiKey) -> None:
         action.require(CREATE, place)
 
 
+class KeyPowers(msgspec.Struct, frozen=True):
+    """What a caller may do with a key, as far as it is asked before they try."""
+
+    may_change: bool
+    may_delete: bool
+
+
+async def key_powers(action: Action, key_id: str) -> KeyPowers:
+    """Return what the caller may do with a key.
+
+    Raises:
+        NotFound: there is none that the caller may know of.
+    """
+    key = await find_key(action, key_id)
+    everywhere = await places_of(action, key)
+    changing = [(LIMITED, everywhere[0])] if is_own(action, key) else [(CREATE, place) for place in everywhere]
+    deleting = [(DELETE, place) for place in everywhere]
+    return KeyPowers(_may_all(action, changing), _may_all(action, deleting))
+
+
 async def require_handing_out(action: Action, key: ApiKey, permissions: frozenset[str]) -> None:
     """Pass when the caller may let a key have permissions that it does not have at this moment.
 
@@ -133,6 +153,11 @@ async def require_no_limits(action: Action) -> ApiKey | None:
             missing_permission=CREATE,
         )
     return key
+
+
+def _may_all(action: Action, wanted: list[tuple[str, Place]]) -> bool:
+    principal = action.caller.principal
+    return all(decide(principal, permission, place).is_allowed for permission, place in wanted)
 
 
 def _is_known(action: Action, key: ApiKey) -> bool:

@@ -8,7 +8,6 @@ from tollkeeper.control.administration import Administration
 from tollkeeper.control.sessions import member_of, person_of
 from tollkeeper.domain.access import Principal
 from tollkeeper.domain.account import Account
-from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.tenancy import Organization
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.secrets import keyed_digest
@@ -18,13 +17,17 @@ from tollkeeper.store.engine import Connection
 
 
 class PersonVisit(msgspec.Struct, frozen=True):
-    """A signed-in person; `organization` is the chosen one, and `principal` is in no organization without it."""
+    """A signed-in person; `organization` is the chosen one, and `principal` is in no organization without it.
+
+    `is_elsewhere`: an organization was named that they do not belong to, or that there is not.
+    """
 
     account: Account
     organizations: list[OwnOrganization]
     organization: Organization | None
     principal: Principal
     session_digest: bytes
+    is_elsewhere: bool = False
 
     def __repr__(self) -> str:
         return f"PersonVisit({self.account.id!r})"
@@ -34,7 +37,6 @@ async def open_visit(administration: Administration, token: str, *, organization
     """Return who a session's token stands for, in an organization when one is named; None when the session is over.
 
     Raises:
-        NotFound: the person is no member of the organization, or there is none.
         StoreUnavailable: the database is out of reach.
     """
     digest = keyed_digest(administration.secrets.pepper, token.encode())
@@ -49,7 +51,7 @@ async def open_visit(administration: Administration, token: str, *, organization
         mine = next((each for each in own if each.id == organization_id), None)
         organization = None if mine is None else await organizations.get_organization(connection, organization_id)
         if mine is None or organization is None:
-            raise NotFound(f"There is no organization '{organization_id}'.")
+            return PersonVisit(account, own, None, person_of(account), digest, is_elsewhere=True)
         principal = await member_of(connection, account, organization_id, mine.member_id)
         return PersonVisit(account, own, organization, principal, digest)
 

@@ -41,6 +41,7 @@ async def show(visitor: Visitor) -> Response:
         rules=rules[:_RULES],
         next_after=rules[_RULES - 1].id if len(rules) > _RULES else "",
         fired=fired,
+        fired_by_id={each.id: each for each in fired},
         sent=None if sent is None else sent[:_SENT],
         next_sent=sent[_SENT - 1].id if sent and len(sent) > _SENT else "",
         target_names={each.id: each.name for each in targets},

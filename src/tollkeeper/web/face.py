@@ -25,7 +25,7 @@ from tollkeeper.kit.networks import Networks, client_address
 from tollkeeper.parquet.writing import ParquetWriter
 from tollkeeper.refusals import InternalError, classify
 from tollkeeper.web.answers import page
-from tollkeeper.web.assets import PREFIX, find_asset
+from tollkeeper.web.assets import PREFIX, addresses, find_asset
 from tollkeeper.web.languages import Language, choose_language
 from tollkeeper.web.table import LOGIN_PAGES, ORGANIZATION_PAGES, STRANGERS_PAGES, PageRoute
 from tollkeeper.web.visitor import FORM_BYTES_MAX, House, Visitor, read_fields
@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ORGANIZATION = "/org_"
+_ICON = "/favicon.ico"
+"""What browsers ask for by themselves, of pages that name no picture."""
 
 
 class Face:
@@ -63,14 +65,15 @@ class Face:
         path: str = scope["path"]
         if path == "/":
             return scope["method"] in _SAFE_METHODS and _cookie(Request(scope)) is not None
-        return path in self._paths or path.startswith((PREFIX, _ORGANIZATION))
+        return path in self._paths or path == _ICON or path.startswith((PREFIX, _ORGANIZATION))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
         request_id = f"req_{uuid7().hex()}"
         scope.setdefault("state", {})["request_id"] = request_id
         request = Request(scope, receive)
-        answer = _answer_asset(request) if scope["path"].startswith(PREFIX) else await self._answer(request)
+        is_asset = scope["path"] == _ICON or scope["path"].startswith(PREFIX)
+        answer = _answer_asset(request) if is_asset else await self._answer(request)
         answer.headers["x-request-id"] = request_id
         await answer(scope, receive, send)
 
@@ -82,6 +85,8 @@ class Face:
             if visit is None and not is_for_strangers:
                 return _to_sign_in(request)
             visitor = self._visitor(request, visit)
+            if visit is not None and visit.is_elsewhere:
+                raise NotFound("There is no organization at this address that you belong to.")
             if visit is not None and request.url.path == "/":
                 return _to_first_page(visit)
             found = self._route(request)
@@ -176,12 +181,17 @@ def _is_ours(visitor: Visitor) -> bool:
 
 
 def _to_sign_in(request: Request) -> Response:
+    if "text/event-stream" in request.headers.get("accept", ""):  # who listens stops by this, and the page looks again
+        return Response(status_code=204, headers={"cache-control": "no-store"})
     if request.url.path == "/":
         where = "/sign-in"
     else:
         query = f"?{request.url.query}" if request.url.query else ""
         where = f"/sign-in?next={quote(request.url.path + query, safe='')}"
-    return RedirectResponse(where, status_code=303, headers={"cache-control": "no-store"})
+    answer = RedirectResponse(where, status_code=303, headers={"cache-control": "no-store"})
+    if _cookie(request) is not None:  # of a session that is over
+        answer.delete_cookie(SESSION_COOKIE, path="/")
+    return answer
 
 
 def _to_first_page(visit: PersonVisit) -> Response:
@@ -191,6 +201,8 @@ def _to_first_page(visit: PersonVisit) -> Response:
 
 
 def _answer_asset(request: Request) -> Response:
+    if request.url.path == _ICON:
+        return RedirectResponse(addresses()["logo.svg"])
     found = find_asset(request.url.path)
     if found is None or request.method not in _SAFE_METHODS:
         return Response(status_code=404, headers={"cache-control": "no-store"})

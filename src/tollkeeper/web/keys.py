@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from tollkeeper.control import api_keys, key_usage, projects
 from tollkeeper.control.api_keys import KeyUpdate
+from tollkeeper.control.key_rights import key_powers
 from tollkeeper.domain.api_key import ApiKey, KeyKind, redact
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.key_terms import KeyTerms, RateLimit
@@ -88,7 +89,14 @@ async def show_one(visitor: Visitor) -> Response:
     key = await visitor.look(api_keys.get_key, visitor.path["key"])
     use = await visitor.look_if(key_usage.read_key_use, key.id, days=_USE_DAYS)
     return await page(
-        visitor, "key.html", key=key, use=use, state=key.state(now_us()), redacted=redact(key.id), graces=GRACES
+        visitor,
+        "key.html",
+        key=key,
+        use=use,
+        state=key.state(now_us()),
+        redacted=redact(key.id),
+        graces=GRACES,
+        powers=await visitor.look(key_powers, key.id),
     )
 
 

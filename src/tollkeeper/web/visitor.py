@@ -175,6 +175,10 @@ class Visitor:
         agent = self.request.headers.get("user-agent", "")
         return Visit(self.address, agent, self.request.state.request_id)
 
+    def typed(self, does: str, field: str, stored: T) -> str | T:
+        """Return what a field of a form holds: what was typed when just this form was refused, else what is stored."""
+        return self.form[field] if self.fault is not None and self.form["do"] == does else stored
+
     async def look(self, step: Callable[Concatenate[Action, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a use case that only reads. Raises: what it refuses."""
         return await self.administration.look(self.caller(), step, *args, **kwargs)

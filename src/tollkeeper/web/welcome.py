@@ -1,4 +1,4 @@
-"""The page of a person who belongs to no organization: found one, where that is allowed, or wait for an invitation."""
+"""The page for founding an organization, where that is allowed; who belongs to none else waits for an invitation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tollkeeper.web.visitor import Visitor
 async def show(visitor: Visitor) -> Response:
     """Answer the page."""
     is_open = visitor.people.rules.sign_up == "open"
+    if visitor.person.organizations and not is_open:
+        return go("/")
     return await page(visitor, "welcome.html", is_open=is_open, timezones=TIMEZONES, sent=visitor.form)
 
 
