@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 PROGRAM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="there is no program `chromium` on this machine")
@@ -22,6 +22,23 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_OUTSIDE = """() => {
+  const found = [];
+  for (const each of document.body.querySelectorAll("*")) {
+    const box = each.getBoundingClientRect();
+    if (!box.width || !box.height || each.closest(".skip, .unseen, option, datalist, svg, canvas")) continue;
+    let isLost = box.left < -1 || box.right > innerWidth + 1;
+    for (let above = each.parentElement; above; above = above.parentElement) {
+      const style = getComputedStyle(above);
+      if (/auto|scroll/.test(style.overflowX) || style.textOverflow === "ellipsis") { isLost = false; break; }
+      const edge = above.getBoundingClientRect();
+      if (/hidden|clip/.test(style.overflowX) && (box.left < edge.left - 1 || box.right > edge.right + 1)) { isLost = true; break; }
+    }
+    if (isLost) found.push(`${Math.round(box.left)} to ${Math.round(box.right)}: ${each.outerHTML.slice(0, 200)}`);
+  }
+  return found;
+}"""
+expect.set_options(timeout=20_000)  # what comes by itself comes late on a busy machine
 SERIOUS = frozenset({"serious", "critical"})
 
 
@@ -32,12 +49,24 @@ class Watched:
         self.context = context
         self.page: Page = context.new_page()
         self.complaints: list[str] = []
-        self.page.on("console", lambda told: self._note(told.type, told.text))
+        self.page.on("console", lambda told: self._note(told.type, f"{told.text} {told.location['url']}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _note(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
             self.complaints.append(text)
+
+    def forgive(self, words: str) -> None:
+        """Take out the complaints that a test brought about itself; there must be one."""
+        kept = [each for each in self.complaints if words not in each]
+        assert len(kept) < len(self.complaints), self.complaints
+        self.complaints[:] = kept
+
+    def assert_sound(self) -> None:
+        """Pass when the page that is open is whole: nothing for axe, the console or the window's edge."""
+        found = [*self.faults(), *self.complaints]
+        assert found == [], f"{self.page.url}: {found}"
+        assert self.overflow() <= 0, self.page.url
 
     def faults(self) -> list[str]:
         """Return what axe finds serious on the page that is open."""
@@ -52,6 +81,10 @@ class Watched:
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+    def outside(self) -> list[str]:
+        """Return what no scrolling brings into view: it reaches over the edge of the window, or of what cuts it off."""
+        return list(self.page.evaluate(_OUTSIDE))
 
 
 @contextmanager
