@@ -144,7 +144,17 @@ async def test_a_file_shows_each_person_what_the_report_shows_them(app: FastAPI,
             assert refused.status_code == (await client.get("/v1/usage")).status_code == 403
 
 
-@pytest.mark.parametrize("query", ["group_by=nonsense", "format=xlsx", "from=2026-01-01", "after=x"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "group_by=nonsense",
+        "format=xlsx",
+        "from=2026-01-01",
+        "after=x",
+        "timezone=../../etc",
+        "timezone=x&format=parquet",
+    ],
+)
 async def test_a_question_that_makes_no_sense_is_refused(client: httpx.AsyncClient, query: str) -> None:
     assert (await client.get(f"/v1/usage/export?{query}")).status_code == 400
 

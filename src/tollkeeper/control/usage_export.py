@@ -39,7 +39,16 @@ Look = Callable[[Question], Awaitable[LinePage]]
 
 
 def head_of(grouping: Grouping, *, timezone: str, organization_id: str) -> Head:
-    """Return the table's columns: when, what is grouped by with its names, and what was counted."""
+    """Return the table's columns: when, what is grouped by with its names, and what was counted.
+
+    Raises:
+        InvalidRequest: no such timezone.
+    """
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        message = f"There is no timezone '{timezone}'; use an IANA name such as Asia/Seoul."
+        raise InvalidRequest(message, param="timezone") from error
     columns = [Column("start_time", "moment"), Column("end_time", "moment")]
     if grouping.bucket == "day":
         columns.append(Column("day", "day"))
