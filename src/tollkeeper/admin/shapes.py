@@ -24,8 +24,8 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
 
 
 def _only_text(value: object) -> object:
-    """Let through what may be ISO 8601: pydantic alone reads a bare number as Unix seconds."""
-    if isinstance(value, str) and "T" not in value.upper():
+    """Let through what may be ISO 8601: pydantic alone reads a number as Unix seconds, in a text or not."""
+    if not isinstance(value, str) or "T" not in value.upper():
         raise ValueError("it must be a time such as 2027-01-31T09:00:00Z")
     return value
 
