@@ -16,7 +16,7 @@ PLACES = (
     "/v1/teams", "/v1/teams/{}", "/v1/teams/{}/projects", "/v1/teams/{}/analytics", "/v1/projects", "/v1/projects/{}", "/v1/members",
     "/v1/members/{}", "/v1/members/{}/roles", "/v1/roles", "/v1/roles/{}", "/v1/invites", "/v1/invites/{}/resend", "/v1/budgets",
     "/v1/budgets/{}", "/v1/organizations", "/v1/organizations/{}", "/v1/organizations/quota/allocate", "/v1/api-keys",
-    "/v1/api-keys/service", "/v1/api-keys/admin", "/v1/api-keys/{}", "/v1/api-keys/{}/rotate", "/v1/api-keys/{}/usage", "/v1/usage", "/v1/usage/export",
+    "/v1/api-keys/service", "/v1/api-keys/admin", "/v1/api-keys/{}", "/v1/api-keys/{}/rotate", "/v1/api-keys/{}/usage", "/v1/usage", "/v1/usage/export", "/v1/prices", "/v1/prices/preview",
     "/v1/usage/{}", "/v1/providers", "/v1/providers/{}", "/v1/audit-log", "/v1/audit-log/export", "/v1/access/explain", "/v1/account",
     "/v1/account/password", "/v1/account/sessions", "/v1/organization/costs", "/v1/organization/usage/completions", "/v1/models",
     "/v1/models/gpt-4o", "/v1/models/openai/gpt-4o", "/v1beta/models", "/v1beta/models/gpt-4o", "/v1/messages/count_tokens",
