@@ -107,7 +107,16 @@ async def test_the_overview_says_what_thirty_days_cost(busy: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["from=2026-13-01", "from=2026-11-02&to=2026-11-01", "by=nonsense", "from=0001-01-01"]
+    "query",
+    [
+        "from=2026-13-01",
+        "from=2026-11-02&to=2026-11-01",
+        "by=nonsense",
+        "by=day",
+        "by=model,project",
+        "by=,",
+        "from=0001-01-01",
+    ],
 )
 async def test_a_question_that_makes_no_sense_is_told_so(busy: Ledger, query: str) -> None:
     browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
@@ -148,3 +157,14 @@ async def test_the_file_has_the_pages_lines_to_the_nano_and_no_formula(busy: Led
 def test_a_name_never_becomes_a_formula(name: str) -> None:
     assert as_text(name) == f"'{name}"
     assert as_text("search") == "search"
+
+
+async def test_calls_by_a_label_are_a_table_and_a_chart_too(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    answer = await browser.open(f"/{busy.id}/usage?by=label:feature")
+    assert answer.status_code == 200
+    *lines, total = amounts(answer.text)
+    assert total == sum(lines) == cost(busy.calls)
+    series = chart_of(answer.text)["series"]
+    assert isinstance(series, list)
+    assert sum(sum(each["values"]) for each in series) == total

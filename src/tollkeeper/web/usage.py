@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_lines, parse_grouping
+from tollkeeper.control.usage_lines import LABEL_LINES_MAX, LinePage, Question, UsageLine, list_lines, parse_grouping
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
 from tollkeeper.web.catalogues import mark as _
@@ -108,7 +108,9 @@ def _rows(visitor: Visitor, found: LinePage, before: LinePage | None) -> list[Ro
 
 
 def _only(question: Question, values: list[str]) -> Question:
-    """Return a question about these values alone of what it is grouped by."""
+    """Return a question about these values alone of what it is grouped by; about all of a label, which nothing filters by."""
+    if question.grouping.label is not None:
+        return msgspec.structs.replace(question, limit=LABEL_LINES_MAX)
     column = question.grouping.columns[0]
     return msgspec.structs.replace(question, filters={**question.filters, column: tuple(values)}, limit=LINES_MAX)
 
@@ -127,7 +129,8 @@ def _chart(visitor: Visitor, drawn: LinePage, every: LinePage | None, *, rows: l
     names = [row.name for row in rows[:_SERIES_MAX]]
     values = [[0] * len(begins) for _name in names]
     for line in drawn.lines:
-        values[named[_value(line)]][index[line.from_us]] += line.amount_nanos or 0
+        if (at := named.get(_value(line))) is not None:
+            values[at][index[line.from_us]] += line.amount_nanos or 0
     if every is not None:
         others = [-sum(column) for column in zip(*values, strict=True)]
         for line in every.lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.control.usage_lines import Question, parse_grouping
+from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.usage_filters import FILTERS, Range, read_range
 from tollkeeper.web.visitor import Visitor
 
@@ -27,6 +28,8 @@ def question_of(visitor: Visitor) -> Asked:
     """
     by = visitor.query["by"] or "model"
     grouping, span = parse_grouping([by]), read_range(visitor)
+    if len(grouping.titles) != 1 or grouping.bucket != "all":
+        raise InvalidRequest("A page groups by one thing, such as model, project or label:NAME.", param="by")
     filters = {column: values for word, column in FILTERS.items() if (values := visitor.query.all(word))}
     whole = Question(grouping, span.from_us, span.to_us, filters=filters)
     over_time = msgspec.structs.replace(whole, grouping=parse_grouping([span.interval, by]))
