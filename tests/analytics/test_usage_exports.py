@@ -28,7 +28,16 @@ from tollkeeper.control.usage_lines import Question, list_lines, parse_grouping
 from tollkeeper.kit.clock import now_us, utc
 from tollkeeper.store.engine import Store
 
-GROUPS = ["", "model", "day,project", "hour,key", "team,member", "label:feature", "day,label:feature,model"]
+GROUPS = [
+    "",
+    "model",
+    "day,project",
+    "hour,key",
+    "month,provider",
+    "team,member",
+    "label:feature",
+    "day,label:feature,model",
+]
 
 TOMORROW_US = (now_us() // DAY_US + 1) * DAY_US
 
