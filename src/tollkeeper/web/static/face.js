@@ -24,6 +24,23 @@
     });
   }
 
+  // On a narrow screen the rows of a table stand as cards, in which every cell says by itself what it is of.
+  const nameCells = () => {
+    for (const table of all(".scroll > table:not(.stacks)")) {
+      const titles = all("thead th", table).map((each) => (each.querySelector(".unseen") ? "" : each.textContent.trim()));
+      if (titles.length < 3) continue;
+      for (const row of all("tbody tr, tfoot tr", table)) {
+        if (row.cells.length === titles.length) titles.forEach((title, at) => { row.cells[at].dataset.title = title; });
+      }
+      table.classList.add("stacks");
+    }
+  };
+  document.addEventListener("htmx:afterSettle", nameCells);
+  nameCells();
+  const entry = document.querySelector("nav.main [aria-current]");
+  const menu = entry?.closest("nav");
+  if (menu && menu.scrollWidth > menu.clientWidth) menu.scrollLeft = entry.offsetLeft - (menu.clientWidth - entry.offsetWidth) / 2;
+
   for (const form of all("form[data-confirm]")) {
     form.addEventListener("submit", (event) => {
       if (!confirm(form.dataset.confirm)) event.preventDefault();
