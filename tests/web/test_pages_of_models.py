@@ -49,7 +49,7 @@ async def test_models_are_found_by_name_with_the_catalogues_prices(workshop: Wor
     card = (await browser.open(f"{path}/card?name=gpt-4o-mini")).text
     assert "128,000" in card
     assert "16,384" in card
-    assert "cache_read" in card
+    assert "Cached input" in card
     assert (await browser.open(f"{path}/card?name=<nothing>")).status_code == 404
     assert "No such models here" in (await browser.open(f"{path}?name=<script>[")).text
     assert "gpt-4o" not in (await browser.open(f"{path}?start=100000")).text

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from tollkeeper.web.assets import addresses
 from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.languages import Language
+from tollkeeper.web.words import Words
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -32,6 +33,8 @@ def environment(language: Language) -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals["asset"] = asset
     made.filters["island"] = island
+    words = Words(catalogue)
+    made.filters["say"], made.filters["act"] = words.say, words.act
     return made
 
 

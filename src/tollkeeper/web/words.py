@@ -1,0 +1,141 @@
+"""What identifiers are called where people read them: billable classes, tiers, kinds of content, and what the audit log tells of."""
+
+from __future__ import annotations
+
+from tollkeeper.web.catalogues import Catalogue
+from tollkeeper.web.catalogues import mark as _
+
+CLASSES = {
+    "input": _("Input"),
+    "cache_read": _("Cached input"),
+    "cache_write_5m": _("Written to the cache for 5 minutes"),
+    "cache_write_30m": _("Written to the cache for 30 minutes"),
+    "cache_write_1h": _("Written to the cache for 1 hour"),
+    "cache_write_12h": _("Written to the cache for 12 hours"),
+    "output": _("Output"),
+    "input_audio": _("Audio input"),
+    "cache_read_audio": _("Cached audio input"),
+    "output_audio": _("Audio output"),
+    "input_image": _("Image input"),
+    "cache_read_image": _("Cached image input"),
+    "output_image": _("Image output"),
+    "web_search": _("Web searches"),
+    "file_search": _("File searches"),
+    "grounding": _("Google searches"),
+    "code_session": _("Code sessions"),
+    "characters": _("Characters"),
+    "seconds": _("Seconds of audio"),
+    "image": _("Images"),
+    "reported": _("As the provider states it"),
+}
+TIERS = {"standard": _("Standard"), "batch": _("Batch"), "flex": _("Flex"), "priority": _("Priority processing")}
+CONTENTS = {
+    "text": _("text"),
+    "image": _("images"),
+    "audio": _("audio"),
+    "video": _("video"),
+    "pdf": _("PDF"),
+    "embedding": _("vectors"),
+}
+KINDS = {
+    "account": _("Account"),
+    "alert_delivery": _("Alert message"),
+    "alert_rule": _("Alert rule"),
+    "alert_target": _("Alert target"),
+    "api_key": _("API key"),
+    "audit": _("Audit log"),
+    "audit_log": _("Audit log"),
+    "budget": _("Budget"),
+    "budget_request": _("Request for a budget"),
+    "budgets": _("Budgets"),
+    "credit": _("Credit"),
+    "credit_grant": _("Credit grant"),
+    "invite": _("Invitation"),
+    "lease": _("Lease"),
+    "ledger": _("Ledger"),
+    "login": _("Sign-in"),
+    "member": _("Member"),
+    "operator": _("Operator"),
+    "organization": _("Organization"),
+    "project": _("Project"),
+    "provider": _("Provider"),
+    "rate_limit": _("Rate"),
+    "report": _("Report"),
+    "report_settings": _("Settings of reports"),
+    "role": _("Role"),
+    "session": _("Session"),
+    "system": _("The server itself"),
+    "team": _("Team"),
+}
+ACTS = {
+    "accept": _("accepted"),
+    "add": _("added"),
+    "approve": _("approved"),
+    "ask": _("asked for"),
+    "begin": _("begun"),
+    "change_password": _("password changed"),
+    "create": _("made"),
+    "create_reset_link": _("reset link made"),
+    "delete": _("deleted"),
+    "deny": _("denied"),
+    "difference": _("difference found"),
+    "disable": _("disabled"),
+    "end": _("ended"),
+    "end_increase": _("increase ended"),
+    "end_others": _("others ended"),
+    "expire": _("expired"),
+    "export": _("exported"),
+    "fail": _("failed"),
+    "first": _("the first one made"),
+    "forget_password": _("password forgotten"),
+    "give_role": _("role given"),
+    "grant": _("granted"),
+    "increase": _("increased for a time"),
+    "link_identity": _("sign-in by a provider linked"),
+    "release": _("released"),
+    "remove": _("removed"),
+    "require": _("requirement changed"),
+    "resend": _("sent again"),
+    "reset_password": _("password set anew"),
+    "resume": _("resumed"),
+    "retry": _("tried again"),
+    "revoke": _("withdrawn"),
+    "rotate": _("rotated"),
+    "send": _("sent"),
+    "send_verification": _("verification sent"),
+    "set": _("set"),
+    "set_status": _("status set"),
+    "sign_up": _("signed up"),
+    "sign_up_again": _("signed up again"),
+    "stop": _("stopped"),
+    "take_role": _("role taken away"),
+    "test": _("tested"),
+    "update": _("changed"),
+    "verify_email": _("e-mail address verified"),
+    "void": _("taken back"),
+    "withdraw": _("withdrawn"),
+}
+_SETS = {"class": CLASSES, "tier": TIERS, "content": CONTENTS, "kind": KINDS}
+
+
+class Words:
+    """Says identifiers in a language. One that nobody has named is said as it is."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def say(self, name: str, what: str) -> str:
+        """Return what a class, tier, content or kind is called."""
+        kind, mark, detail = name.partition("@" if "@" in name else ":")  # output@MODEL, image:high:1024x1024
+        text = _SETS[what].get(kind)
+        if text is None:
+            return name
+        return self._catalogue.gettext(text) + (f" ({detail})" if mark else "")
+
+    def act(self, action: str) -> str:
+        """Return what was done to what, of an action of the audit log such as `budget.set`."""
+        kind, _dot, did = action.partition(".")
+        if kind not in KINDS or did not in ACTS:
+            return action
+        said = self._catalogue.gettext(_("%(what)s: %(did)s"))
+        return said % {"what": self.say(kind, "kind"), "did": self._catalogue.gettext(ACTS[did])}
