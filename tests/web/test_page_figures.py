@@ -10,7 +10,7 @@ import re
 
 import msgspec
 import pytest
-from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
+from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger, us
 from tests.web.visitors import amounts, browser_of, faces_of
 
 from tollkeeper.control.closing import close_spans
@@ -18,7 +18,7 @@ from tollkeeper.control.usage_export import as_text
 from tollkeeper.domain.money import parse_usd
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.engine import Store
-from tollkeeper.web.figures import Figures
+from tollkeeper.web.figures import Figures, Precision
 
 
 @pytest.fixture
@@ -131,9 +131,10 @@ async def test_a_question_that_makes_no_sense_is_told_so(busy: Ledger, query: st
         (999, "$0.000000999"),
         (742_000, "$0.000742"),
         (1_000_000_000, "$1.00"),
-        (12_345_678_901, "$12.3457"),
+        (12_345_678_901, "$12.35"),
         (1_234_567_890_123, "$1,234.57"),
         (-5_000_000, "-$0.005"),
+        (123_456_789, "$0.1235"),
     ],
 )
 def test_amounts_are_read_easily_and_stay_exact_behind(nanos: int, shown: str) -> None:
@@ -168,3 +169,20 @@ async def test_calls_by_a_label_are_a_table_and_a_chart_too(busy: Ledger) -> Non
     series = chart_of(answer.text)["series"]
     assert isinstance(series, list)
     assert sum(sum(each["values"]) for each in series) == total
+
+
+async def test_what_has_no_known_price_costs_a_dash_and_not_nothing(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/usage?by=model&model=mystery")).text
+    line = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert "mystery" in line
+    assert "$0.00" not in line
+
+
+@pytest.mark.parametrize(
+    ("to", "shown"), [("day", ">2026-11-23<"), ("minute", ">2026-11-23 15:04<"), ("second", ">2026-11-23 15:04:05<")]
+)
+def test_a_moment_is_shown_as_exactly_as_asked_and_is_exact_behind_it(to: Precision, shown: str) -> None:
+    moment = Figures("ko", "Asia/Seoul").moment(us("2026-11-23T15:04:05", "Asia/Seoul"), to=to)
+    assert shown in moment
+    assert "15:04:05+09:00" in moment

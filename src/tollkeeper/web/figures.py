@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
@@ -11,7 +12,7 @@ from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup
 
 from tollkeeper.control.display_currency import show_amount
-from tollkeeper.domain.currency import DisplayCurrency
+from tollkeeper.domain.currency import DisplayCurrency, format_rate
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
 from tollkeeper.domain.window import begin_of_day_us
 from tollkeeper.kit.clock import utc
@@ -19,6 +20,8 @@ from tollkeeper.web.languages import Language
 
 DASH = "—"
 _US_PER_MS = 1000
+Precision = Literal["day", "minute", "second"]
+_PATTERNS: dict[Precision, str] = {"day": "yyyy-MM-dd", "minute": "yyyy-MM-dd HH:mm", "second": "yyyy-MM-dd HH:mm:ss"}
 
 
 class Figures:
@@ -36,25 +39,32 @@ class Figures:
             nanos, format_usd(nanos), self.usd_text(nanos)
         )
 
+    @property
+    def rate(self) -> str:
+        """What a dollar is in the currency shown beside dollars."""
+        return format_rate(self.currency.rate_micros) if self.currency else ""
+
     def shown(self, nanos: int | None) -> Markup:
-        """Return an amount in the currency that the organization shows beside dollars, with its rate; nothing without one."""
+        """Return an amount in the currency that the organization shows beside dollars; nothing without one."""
         if self.currency is None or nanos is None:
             return Markup("")
         text = show_amount(nanos, self.currency, self.language).text
-        return Markup('<p class="shown" title="{}">≈ {}<br><span class="quiet">{}</span></p>').format(
-            self.currency.told, text, self.currency.told
-        )
+        return Markup('<p class="shown" title="{}">≈ {}</p>').format(self.currency.told, text)
 
     def usd_text(self, nanos: int) -> str:
-        """Return an amount as it is read: to the cent from a thousand dollars, with more digits the smaller it is."""
+        """Return an amount as it is read: to the cent from a dollar on, with more digits the smaller it is."""
         size = abs(nanos)
-        places = 2 if size >= 1000 * NANOS_PER_USD or not nanos else 4 if size >= NANOS_PER_USD else 6
+        places = 2 if size >= NANOS_PER_USD or not nanos else 4 if size >= NANOS_PER_USD // 100 else 6
         if 0 < size < 1000:
             places = 9
         shown = (Decimal(size) / NANOS_PER_USD).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
         whole, _, part = f"{shown:f}".partition(".")
         part = part.rstrip("0").ljust(2, "0")
         return f"{'-' if nanos < 0 else ''}${format_decimal(int(whole), locale=self.language)}.{part}"
+
+    def price(self, usd: object) -> str:
+        """Return a price in dollars exactly, with its groups of digits."""
+        return f"${Decimal(str(usd)):,f}"
 
     def plain(self, unit: str, amount: int) -> str:
         """Return an amount as a field takes it: dollars exactly, or a whole number."""
@@ -96,12 +106,12 @@ class Figures:
         """Return the mean of time spans."""
         return DASH if us_total is None or not number else self.duration(us_total // number)
 
-    def moment(self, at_us: int | None) -> Markup:
-        """Return a time as clocks in the organization's timezone show it."""
+    def moment(self, at_us: int | None, *, to: Precision = "minute") -> Markup:
+        """Return a time as clocks in the organization's timezone show it; what is exact stands behind it."""
         if at_us is None:
             return Markup('<span class="none">{}</span>').format(DASH)
         at = self.local(at_us)
-        shown = format_datetime(at, "yyyy-MM-dd HH:mm:ss", locale=self.language)
+        shown = format_datetime(at, _PATTERNS[to], locale=self.language)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             at.isoformat(), f"{at.isoformat()} ({self.timezone})", shown
         )
