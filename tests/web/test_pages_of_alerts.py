@@ -9,7 +9,7 @@ from tests.alerts.alert_factories import put_budget, put_node
 from tests.keys.workshop import Workshop, open_workshop
 from tests.tenancy.company import Person, found_company
 from tests.web.test_page_forms import HOSTILE
-from tests.web.visitors import Browser, amounts, browser_of, faces_of
+from tests.web.visitors import Browser, amounts, browser_of, content_of, faces_of
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import alert_targets, alerts, budget_status
@@ -112,6 +112,28 @@ async def test_stopped_calls_are_let_in_again(workshop: Workshop) -> None:
     assert budget is not None
     await browser.send(path, {"do": "resume", "budget": budget[1]})
     assert "Calls are stopped" not in (await browser.open(path)).text
+
+
+async def test_stopped_calls_are_let_in_again_on_the_budgets_own_page(workshop: Workshop) -> None:
+    budget_id = await fire(workshop, workshop.search.id, action="disable")
+    path = f"/{workshop.company.id}/budgets/{budget_id}"
+    browser, _ = await open_as(workshop, workshop.lead)
+    assert "Calls are stopped" in (await browser.open(path)).text
+    assert (await browser.send(path, {"do": "resume"})).status_code == 303
+    assert "Calls are stopped" not in (await browser.open(path)).text
+
+
+async def test_the_overview_leads_to_a_budget_that_needs_attention(workshop: Workshop) -> None:
+    budget_id = await fire(workshop, workshop.search.id)
+    browser, _ = await open_as(workshop, workshop.lead)
+    assert f"/budgets/{budget_id}" in (await browser.open(f"/{workshop.company.id}/overview")).text
+
+
+async def test_without_budgets_the_page_says_what_to_do_first(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    page = content_of((await browser.open(path)).text)
+    assert "Set the first budget" in page
+    assert "What fired" not in page
 
 
 async def test_a_webhooks_secret_is_shown_once_and_its_address_never(workshop: Workshop) -> None:

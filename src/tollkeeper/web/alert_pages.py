@@ -103,7 +103,7 @@ async def _budgets(visitor: Visitor) -> list[Choice] | None:
 
 def _title(visitor: Visitor, branch: Branch, found: StandingBudget) -> str:
     budget, _ = found.budget, visitor._
-    what = [_(UNITS[budget.unit])]
+    what = _(UNITS[budget.unit])
     if budget.unit != "concurrent":
-        what.append(_(PERIODS[budget.period]))
-    return f"{branch.name}: {' '.join(what)}{f' ({budget.model})' if budget.model else ''}"
+        what = _("%(unit)s %(period)s") % {"unit": what, "period": _(PERIODS[budget.period])}
+    return f"{branch.name}: {what}{f' ({budget.model})' if budget.model else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control import alerts, budgets, projects, teams
+from tollkeeper.control import alert_targets, alerts, budgets, projects, teams
 from tollkeeper.control.budget_status import BUDGETS_MAX, Branch, StandingBudget, read_status
 from tollkeeper.control.budgets import Terms, terms_of
 from tollkeeper.domain.budget import AlertAction, Enforcement, Period
@@ -101,6 +101,7 @@ async def show_one(visitor: Visitor) -> Response:
     rules = await visitor.look(alerts.list_rules, budget_id=budget.id)
     fired = await visitor.look(alerts.list_alerts, limit=100)
     deliveries = await visitor.look_if(alerts.list_deliveries, limit=100) or []
+    targets = await visitor.look_if(alert_targets.list_targets) or []
     mine = [each for each in fired if each.budget_id == budget.id][:_ALERTS_MAX]
     told = {each.id: [sent for sent in deliveries if sent.alert_id == each.id] for each in mine}
     return await page(
@@ -111,6 +112,7 @@ async def show_one(visitor: Visitor) -> Response:
         rules=rules,
         fired=mine,
         told=told,
+        target_names={each.id: each.name for each in targets},
         periods=PERIODS,
         units=UNITS,
         actions=ACTIONS,
@@ -144,6 +146,9 @@ async def change_one(visitor: Visitor) -> Response:
         case "remove-alert":
             await visitor.change(alerts.delete_rule, sent["rule"])
             return go(here, notice="alert-removed")
+        case "resume":
+            await visitor.change(alerts.resume_budget, budget_id)
+            return go(here, notice="resumed")
         case "delete":
             await visitor.change(budgets.delete_budget_by_id, budget_id)
             return go(f"{visitor.home}/budgets", notice="budget-deleted")
