@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check install install-dev fix bench bench-dashboard chaos every-call failing simulate-long bounds crowd fuzz docs lock clean
+.PHONY: run test check install install-dev fix bench bench-dashboard chaos every-call failing simulate-long bounds crowd fuzz screenshots docs lock clean
 
 run: install ## start the gateway, send real traffic through it, keep serving
 	@$(BIN)/tollkeeper demo
@@ -54,6 +54,9 @@ crowd: install-dev ## a thousand organizations with twenty keys each against one
 
 fuzz: install-dev ## 100,000 hostile requests; prints its figures
 	@$(BIN)/python -m tests.fuzz
+
+screenshots: install-dev ## a picture of every page of a house full of data into docs/screenshots; needs the program chromium
+	@$(BIN)/python -m tests.screenshots
 
 docs: install-dev ## write the generated reference pages
 	@$(BIN)/python scripts/write-reference
