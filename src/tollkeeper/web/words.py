@@ -57,6 +57,7 @@ KINDS = {
     "member": _("Member"),
     "operator": _("Operator"),
     "organization": _("Organization"),
+    "price": _("Price"),
     "project": _("Project"),
     "provider": _("Provider"),
     "rate_limit": _("Rate"),
