@@ -35,7 +35,7 @@ async def open_as(workshop: Workshop, person: Person) -> tuple[Browser, str]:
 
 
 def actions_on(html: str) -> list[str]:
-    return re.findall(r'<a href="\?action=[^"]+">([^<]+)</a>', html)
+    return re.findall(r'<a href="\?action=[^"]+">[^<]+</a><br><code[^>]*>([^<]+)</code>', html)
 
 
 @pytest.mark.parametrize(
