@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from tollkeeper.store.engine import Store
 
-_PAGE_ROWS = 5000
+_PAGE_ROWS = 200
+"""Few enough that a process which verifies meanwhile still answers its calls."""
+_MS_PER_DAY = 86_400_000
 _STATES = frozenset(state.value for state in LeaseState)
 NodeKey = tuple[str, int]
 """A budget's id and where the window begins, within an organization."""
@@ -92,7 +94,7 @@ class _Verification:
         """What a lease has consumed is what all records together drew on it. Leases that ended long ago are forgotten."""
         forgotten_before_us = now_us() - KEPT_US
         drawn: dict[bytes, int] = defaultdict(int)
-        after = (-1, b"")
+        after = (self._first_day(forgotten_before_us // 1000) - 1, b"\xff" * 16)
         while page := await self._page(connection, after):
             after = (page[-1].day, bytes(page[-1].call_id))
             for row in page:
@@ -110,6 +112,14 @@ class _Verification:
                 continue
             if drawn.get(lease_id, 0) != consumed:
                 self._differ("lease", {"id": lease_id.hex()}, "consumed", drawn.get(lease_id, 0), consumed)
+
+    def _first_day(self, forgotten_before_ms: int) -> int:
+        """Return the day from which on records can have drawn on a lease that is not forgotten.
+
+        A call may have begun before the lease that it waited for, though not by a day.
+        """
+        oldest_ms = min((uuid7_ms(each) for each in self._leases), default=forgotten_before_ms)
+        return max(0, min(oldest_ms, forgotten_before_ms) // _MS_PER_DAY - 1)
 
     async def _page(self, connection: AsyncConnection, after: tuple[int, bytes]) -> list[Row[Any]]:
         of, (day, call_id) = usage_record.c, after
