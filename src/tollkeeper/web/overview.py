@@ -61,8 +61,10 @@ async def show(visitor: Visitor) -> Response:
         month_before=same_time_before.total if same_time_before else None,
         month_budget=_month_budget(status),
         at_risk=_at_risk(status),
-        chart_data=_chart(visitor, seen) if seen else None,
-        tops=_tops(visitor, this_month) if this_month else [],
+        made=lambda: {
+            "chart_data": _chart(visitor, seen) if seen else None,
+            "tops": _tops(visitor, this_month) if this_month else [],
+        },
         forecast=forecast.forecast if forecast else None,
     )
 

@@ -64,11 +64,13 @@ async def show(visitor: Visitor) -> Response:
         ],
         span=span,
         rows=rows,
-        total=_sum([row.line for row in rows]),
         total_before=_sum(before.lines) if before is not None else None,
         is_cut=found.has_more,
         filters=[(word, value) for word in FILTERS for value in visitor.query.all(word)],
-        chart_data=_chart(visitor, drawn, every, rows=rows, span=span),
+        made=lambda: {
+            "total": _sum([row.line for row in rows]),
+            "chart_data": _chart(visitor, drawn, every, rows=rows, span=span),
+        },
         address=visitor.query.but(**{"from": str(span.first), "to": str(span.last), "done": ""}),
         has_parquet=visitor.parquet.is_installed,
     )
