@@ -12,6 +12,7 @@ from tests.web.visitors import OURS, Browser, browser_of, content_of, faces_of
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.domain.account import SESSION_PREFIX
 from tollkeeper.store.engine import Store
+from tollkeeper.web.live import PERSONS_LISTENERS_MAX
 from tollkeeper.web.table import LOGIN_PAGES, ORGANIZATION_PAGES
 
 PAGES = [each.path for each in ORGANIZATION_PAGES]
@@ -162,3 +163,14 @@ async def test_a_form_that_cannot_be_one_is_refused(workshop: Workshop, body: by
     browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
     answer = await browser.client.post(f"/{workshop.company.id}/keys/new", content=body, headers=OURS)
     assert answer.status_code in {400, 413}
+
+
+async def test_one_person_cannot_have_all_the_servers_listeners(workshop: Workshop) -> None:
+    faces = faces_of(workshop.store)
+    assert faces.pages is not None
+    listening = faces.pages.house.listening
+    listening[workshop.admin.account_id] = PERSONS_LISTENERS_MAX
+    headers, path = {"accept": "text/event-stream"}, f"/{workshop.company.id}/live"
+    refused = await (await browser_of(faces, workshop.company, workshop.admin)).open(path, headers=headers)
+    assert refused.status_code == 503
+    assert listening == {workshop.admin.account_id: PERSONS_LISTENERS_MAX}

@@ -11,11 +11,11 @@ class Faces:
     """Hands a request to the pages when it is theirs, else to the API; without `pages` everything is the API's."""
 
     def __init__(self, pages: Face | None, api: App) -> None:
-        self._pages, self._api = pages, api
+        self.pages, self._api = pages, api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        pages = self._pages
+        pages = self.pages
         if pages is not None and scope["type"] == "http" and pages.owns(scope):
             await pages(scope, receive, send)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from collections import Counter
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
@@ -53,7 +54,9 @@ class Face:
         models: ModelTables | None = None,
         parquet: ParquetWriter | None = None,
     ) -> None:
-        self._house = House(administration, people, UsageNews(administration), models, parquet or ParquetWriter())
+        self.house = House(
+            administration, people, UsageNews(administration), models, parquet or ParquetWriter(), Counter()
+        )
         self._trusted_proxies = trusted_proxies or Networks()
         pages = (*STRANGERS_PAGES, *LOGIN_PAGES, *ORGANIZATION_PAGES)
         self._routes = [(Route(each.path, _nothing, methods=None), each) for each in pages]
@@ -124,7 +127,7 @@ class Face:
             return None
         first = request.url.path.split("/")[1]
         named = first if request.url.path.startswith(_ORGANIZATION) else ""
-        return await open_visit(self._house.administration, token, organization_id=named)
+        return await open_visit(self.house.administration, token, organization_id=named)
 
     def _route(self, request: Request) -> PageRoute:
         for route, found in self._routes:
@@ -139,7 +142,7 @@ class Face:
         forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
         return Visitor(
             request,
-            self._house,
+            self.house,
             visit=visit,
             language=_language(request, visit),
             address=client_address(str(peer[0]) if peer else "", forwarded, self._trusted_proxies),

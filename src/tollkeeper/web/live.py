@@ -18,7 +18,7 @@ LASTS_S = 10.0
 somebody may listen is looked at again. The id of the last event says what the browser knows."""
 LISTENERS_MAX = 500
 KNOWN_LENGTH_MAX = 16
-_listeners: set[object] = set()
+PERSONS_LISTENERS_MAX = 30
 
 
 async def show(visitor: Visitor) -> Response:
@@ -29,7 +29,8 @@ async def show(visitor: Visitor) -> Response:
         Overloaded: too many pages listen to this process.
     """
     scopes_of(visitor.principal, is_detailed=False)
-    if len(_listeners) >= LISTENERS_MAX:
+    listening = visitor.listening
+    if listening.total() >= LISTENERS_MAX or listening[visitor.account.id] >= PERSONS_LISTENERS_MAX:
         raise Overloaded("Too many open pages listen to this server; reload to see new calls.")
     headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
     return StreamingResponse(_events(visitor), headers=headers, media_type="text/event-stream")
@@ -45,8 +46,7 @@ async def newest_of(visitor: Visitor) -> str:
 
 
 async def _events(visitor: Visitor) -> AsyncIterator[bytes]:
-    listener = object()
-    _listeners.add(listener)
+    visitor.listening[visitor.account.id] += 1
     try:
         began_s = monotonic_s()
         known = visitor.request.headers.get("last-event-id") or visitor.query["known"]
@@ -63,4 +63,6 @@ async def _events(visitor: Visitor) -> AsyncIterator[bytes]:
                 known = newest
                 yield f"event: new\nid: {known}\ndata: calls\n\n".encode()
     finally:
-        _listeners.discard(listener)
+        visitor.listening[visitor.account.id] -= 1
+        if not visitor.listening[visitor.account.id]:
+            del visitor.listening[visitor.account.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
@@ -84,6 +85,8 @@ class House(NamedTuple):
     news: UsageNews
     models: ModelTables | None
     parquet: ParquetWriter
+    listening: Counter[str]
+    """How many pages of each account listen now."""
 
 
 class Visitor:
@@ -93,7 +96,7 @@ class Visitor:
         self, request: Request, house: House, *, visit: PersonVisit | None, language: Language, address: str
     ) -> None:
         self.request = request
-        self.administration, self.people, self.news, self._models, self.parquet = house
+        self.administration, self.people, self.news, self._models, self.parquet, self.listening = house
         self.visit, self.language, self.address = visit, language, address
         self.query = read_fields(request.scope["query_string"])
         self.form = Sent([])
