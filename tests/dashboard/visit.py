@@ -44,6 +44,9 @@ class Person:
         answer = self._ask("POST", "/first-run", urlencode(form).encode(), headers)
         assert answer.status == 303, answer
         assert self.cookie
+        assert self._connection is not None
+        self._connection.close()  # the server is started again before the next page
+        self._connection = None
 
     def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         if self._connection is None:
