@@ -173,6 +173,27 @@ async def test_another_timezone_leaves_nothing_of_the_one_before(store: Store, a
     assert sums == 1
 
 
+@pytest.mark.parametrize("is_late_first", [True, False])
+async def test_a_late_call_about_when_the_timezone_changes_is_counted_once(
+    store: Store, acme: Organization, is_late_first: bool
+) -> None:
+    at_us = us("2026-03-11 03:00")
+    await move_to(store, acme, "Asia/Seoul")
+    await store.insert_usage([make_record(at_us, organization_id=acme.id) for _ in range(3)], slot="a")
+    await close_spans(store, at_us=NOW_US)
+    late = [make_record(at_us + HOUR_US, organization_id=acme.id)]
+    if is_late_first:
+        await store.insert_usage(late, slot="b")
+    await move_to(store, acme, "UTC")
+    if not is_late_first:
+        await store.insert_usage(late, slot="b")
+    await close_spans(store, at_us=NOW_US)
+    for report in (Report(us("2026-03-09"), us("2026-03-15")), Report(us("2026-03-01"), us("2026-04-01"))):
+        [row] = await store.read(lambda c, report=report: report_calls(c, acme.id, report))
+        assert row.requests == 4
+    assert [each async for each in verify_spans(store)] == []
+
+
 async def test_closing_and_late_calls_at_once_never_miss_a_call(store: Store, acme: Organization) -> None:
     dice = random.Random(11)
     await store.insert_usage(some_records(dice, acme, 20), slot="a")

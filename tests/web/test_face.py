@@ -174,3 +174,33 @@ async def test_one_person_cannot_have_all_the_servers_listeners(workshop: Worksh
     refused = await (await browser_of(faces, workshop.company, workshop.admin)).open(path, headers=headers)
     assert refused.status_code == 503
     assert listening == {workshop.admin.account_id: PERSONS_LISTENERS_MAX}
+
+
+@pytest.mark.parametrize("query", ["x=%00", "x=%ff", "a=%ed%a0%80", "&".join(f"f{n}=1" for n in range(600))])
+async def test_an_address_that_cannot_be_read_is_told_so(workshop: Workshop, query: str) -> None:
+    for browser in (
+        Browser(faces_of(workshop.store)),
+        await browser_of(faces_of(workshop.store), workshop.company, workshop.admin),
+    ):
+        for path in ("/first-run", f"/{workshop.company.id}/overview"):
+            answer = await browser.open(f"{path}?{query}")
+            assert answer.status_code == 400
+            assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["usage?to=0001-01-05", "usage.csv?to=0001-01-05", "calls?to=9999-12-31", "calls?cost_from=999999999999999999999",
+     "calls?cost_to=9999999999999"],
+)  # fmt: skip
+async def test_figures_beyond_any_calendar_or_call_are_refused(workshop: Workshop, page: str) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    assert (await browser.open(f"/{workshop.company.id}/{page}")).status_code == 400
+
+
+async def test_an_origin_that_is_none_is_another_sites(workshop: Workshop) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    answer = await browser.client.post(
+        f"/{workshop.company.id}/projects", data={"name": "x"}, headers={"origin": "http://["}
+    )
+    assert answer.status_code == 403

@@ -24,6 +24,8 @@ __all__ = ["CallFilters", "CallPage", "CallSearch", "FoundCall", "OpenedCall"]
 
 PAGE_MAX = 100
 TIME_US_MAX = 4_102_444_800_000_000  # 2100-01-01
+COST_NANOS_MAX = 2**62
+"""Beyond what any call can cost, within what databases compare with."""
 ERRORS = "errors"
 _ARE_ERRORS = ((0, 0), (400, STATUS_MAX))
 """No answer at all is one, too: what the rollups count as errors."""
@@ -80,6 +82,8 @@ async def find_calls(action: Action, search: CallSearch) -> CallPage:
     """
     filters = msgspec.structs.replace(search.filters, within=scopes_of(action.caller.principal, is_detailed=True))
     low, high = filters.cost_from_nanos, filters.cost_to_nanos
+    if max(low or 0, high or 0) > COST_NANOS_MAX:
+        raise InvalidRequest("No call costs that much.", param="cost_from_usd")
     if low is not None and high is not None and low > high:
         raise InvalidRequest("The highest cost is below the lowest.", param="cost_to_usd")
     first, end = _range(search)

@@ -25,6 +25,7 @@ ROWS_MAX = 10_000
 _NAME = re.compile(r"[^\s*\x00-\x1f\x7f]{1,256}")
 _DETAIL = re.compile(r"[a-z0-9:_-]{1,64}")  # an image's quality and size, a container's memory
 _TIER = re.compile(r"[a-z0-9_]{1,32}")
+_DAYS_MAX = 47_482  # 2100-01-01
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -113,7 +114,7 @@ def parse_moment(text: str) -> int:
     """Read an ISO 8601 date or time in microseconds since 1970; UTC when it says no zone.
 
     Raises:
-        InvalidRequest: it is none, or before 1970.
+        InvalidRequest: it is none, or not within 1970 to 2100, which calendars of every timezone can show.
     """
     try:
         at = datetime.fromisoformat(text.strip())
@@ -122,6 +123,8 @@ def parse_moment(text: str) -> int:
     elapsed = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH
     if elapsed.days < 0:
         raise InvalidRequest(f"'{text}' is before 1970")
+    if elapsed.days >= _DAYS_MAX:
+        raise InvalidRequest(f"'{text}' is not before 2100")
     return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
 
 

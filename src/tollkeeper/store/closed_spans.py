@@ -67,7 +67,7 @@ async def close_span(connection: AsyncConnection, organization_id: str, span: Sp
     await _keep_others_out(connection)
     if await connection.scalar(select(closed_span.c.to_hour).where(_is(closed_span, organization_id, span))):
         return False
-    await connection.execute(delete(span_rollup).where(_is(span_rollup, organization_id, span)))
+    await connection.execute(delete(span_rollup).where(*_begun_in(organization_id, span)))
     is_month = span.kind == "month"
     table = span_rollup if is_month else usage_rollup
     hour = table.c.from_hour if is_month else table.c.hour
@@ -103,6 +103,13 @@ async def _has_all_days(connection: AsyncConnection, organization_id: str, month
         day.to_hour <= month.to_hour,
     )
     return int(await connection.scalar(query) or 0) == month.to_hour - month.from_hour
+
+
+def _begun_in(organization_id: str, span: Span) -> list[ColumnElement[bool]]:
+    """Return the condition for what was added up of a span, also of one that a late call opened and whose timezone changed."""
+    of = span_rollup.c
+    begun = [of.from_hour >= span.from_hour, of.from_hour < span.to_hour]
+    return [of.organization_id == organization_id, of.kind == span.kind, *begun]
 
 
 async def _keep_others_out(connection: AsyncConnection) -> None:

@@ -45,10 +45,9 @@ class _Verification:
     async def run(self, connection: AsyncConnection) -> list[Difference]:
         if self._span not in await read_spans(connection, self._organization_id):
             return []  # a late call has opened it meanwhile
-        span, of_span, hour = self._span, span_rollup.c, usage_rollup.c.hour
-        found = await self._sums(
-            connection, span_rollup, of_span.kind == span.kind, of_span.from_hour == span.from_hour
-        )
+        span, begun, hour = self._span, span_rollup.c.from_hour, usage_rollup.c.hour
+        is_kind = span_rollup.c.kind == span.kind
+        found = await self._sums(connection, span_rollup, is_kind, begun >= span.from_hour, begun < span.to_hour)
         expected = await self._sums(connection, usage_rollup, hour >= span.from_hour, hour < span.to_hour)
         return [
             difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections import Counter
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -76,7 +76,10 @@ class Face:
         scope.setdefault("state", {})["request_id"] = request_id
         request = Request(scope, receive)
         is_asset = scope["path"] == _ICON or scope["path"].startswith(PREFIX)
-        answer = _answer_asset(request) if is_asset else await self._answer(request)
+        try:
+            answer = _answer_asset(request) if is_asset else await self._answer(request)
+        except InvalidRequest as unreadable:  # not even the address
+            answer = Response(unreadable.public_message, 400, headers={"cache-control": "no-store"})
         answer.headers["x-request-id"] = request_id
         await answer(scope, receive, send)
 
@@ -175,9 +178,8 @@ def _is_ours(visitor: Visitor) -> bool:
     """Tell whether a form comes from a page of ours in the very same sign-in (two proofs, either of which another site lacks)."""
     site = visitor.request.headers.get("sec-fetch-site")
     origin = visitor.request.headers.get("origin")
-    is_own = site == "same-origin" or (
-        site is None and origin is not None and urlsplit(origin).netloc == visitor.request.headers.get("host")
-    )
+    host = visitor.request.headers.get("host")
+    is_own = site == "same-origin" or (site is None and origin in {f"https://{host}", f"http://{host}"})
     if visitor.visit is None:  # who has no session has nothing that another site could use
         return is_own
     return is_own and hmac.compare_digest(visitor.form["csrf"].encode(), visitor.csrf.encode())

@@ -14,7 +14,20 @@ T = TypeVar("T")
 
 _PERCENT = re.compile(r"([0-9]{1,4})(?:[.,]([0-9]))?")
 _WHOLE = re.compile(r"[0-9]{1,15}")
+_GROUPED = re.compile(r"\$?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _ENTRIES_MAX = 500
+
+
+def ungrouped(sent: Sent, name: str) -> str:
+    """Return a number without the commas between its thousands.
+
+    Raises:
+        InvalidRequest: a comma stands elsewhere. Some write decimals with it: 0,5 must not become 5.
+    """
+    text = sent[name].strip()
+    if "," in text and _GROUPED.fullmatch(text) is None:
+        raise InvalidRequest("Write decimals with a point, such as 0.5; commas only between thousands.", param=name)
+    return text.replace(",", "")
 
 
 def whole_number(sent: Sent, name: str) -> int | None:
@@ -23,7 +36,7 @@ def whole_number(sent: Sent, name: str) -> int | None:
     Raises:
         InvalidRequest: it is none.
     """
-    text = sent[name].strip().replace(",", "")
+    text = ungrouped(sent, name)
     if not text:
         return None
     if _WHOLE.fullmatch(text) is None:
@@ -49,7 +62,7 @@ def dollars(sent: Sent, name: str) -> int:
     Raises:
         InvalidRequest: it is no amount.
     """
-    text = sent[name].strip().replace(",", "").removeprefix("$")
+    text = ungrouped(sent, name).removeprefix("$")
     try:
         return parse_usd(text)
     except ValueError:

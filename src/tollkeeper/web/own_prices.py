@@ -22,7 +22,7 @@ from tollkeeper.domain.usage import Dimension
 from tollkeeper.prices.drafts import PriceDraft
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.catalogues import mark as _
-from tollkeeper.web.fields import whole_number
+from tollkeeper.web.fields import ungrouped, whole_number
 from tollkeeper.web.visitor import Sent, Visitor
 
 _PRICES_MAX = 500
@@ -84,7 +84,7 @@ def _draft(visitor: Visitor) -> PriceDraft:
         provider=sent["provider"].strip(),
         model=sent["model"].strip(),
         dimension=sent["dimension"].strip(),
-        usd_per_million=sent["usd_per_million"].strip().replace(",", "").removeprefix("$"),
+        usd_per_million=ungrouped(sent, "usd_per_million").removeprefix("$"),
         tier=sent["tier"].strip() or STANDARD_TIER,
         context_over=whole_number(sent, "context_over") or 0,
         valid_from=_moment(visitor),

@@ -13,7 +13,7 @@ from tollkeeper.domain.currency import DisplayCurrency, format_rate, parse_rate
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.tenancy import KeyPolicy, Language
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.fields import lines_in, whole_number
+from tollkeeper.web.fields import lines_in, ungrouped, whole_number
 from tollkeeper.web.timezones import TIMEZONES
 from tollkeeper.web.visitor import Sent, Visitor
 
@@ -84,7 +84,7 @@ def _currency(sent: Sent) -> DisplayCurrency | None:
     if not code:
         return None
     try:
-        rate_micros = parse_rate(sent["rate"].strip().replace(",", ""))
+        rate_micros = parse_rate(ungrouped(sent, "rate"))
     except ValueError as error:
         raise InvalidRequest(f"{error}.", param="rate") from None
     return DisplayCurrency(code, rate_micros, sent["rate_date"], sent["source"])

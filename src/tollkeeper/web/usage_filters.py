@@ -23,6 +23,8 @@ FILTERS = {
 }
 """The word in the address -> the column of the reports."""
 DAYS = 30
+YEARS = (1971, 2100)
+"""Calendars can add to any day within."""
 DAYS_MAX = 400
 _HOURS_DAYS_MAX = 3
 _CHART_DAYS_MAX = 123
@@ -99,6 +101,9 @@ def day_of(text: str, param: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest("A day is written like 2026-11-23.", param=param) from None
+        found = date.min
+    if not YEARS[0] <= found.year < YEARS[1]:
+        raise InvalidRequest("A day is written like 2026-11-23.", param=param)
+    return found
