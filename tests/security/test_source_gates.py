@@ -17,8 +17,8 @@ SQL = re.compile(
 )
 TEXT_TAKERS = frozenset({"text", "literal_column", "exec_driver_sql", "executescript"})
 """What takes SQL as text."""
-PROGRAMS_MAY = frozenset({"kit/secret_sources.py", "cli/demo.py", "tokens/worker.py"})
-"""Who starts programs: the operator's own from the settings, the demo's, and the token counter with a fixed command."""
+PROGRAMS_MAY = frozenset({"kit/secret_sources.py", "cli/demo.py", "tokens/worker.py", "parquet/writing.py"})
+"""Who starts programs: the operator's own from the settings, the demo's, the token counter and the writer of Parquet with fixed commands."""
 PROGRAM_MODULES = frozenset({"subprocess", "pty", "multiprocessing", "asyncio.subprocess"})
 PROGRAM_CALLS = frozenset(
     {
