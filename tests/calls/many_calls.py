@@ -147,10 +147,10 @@ def _call(many: Many, dice: random.Random, number: int, at_us: int, *, is_rare: 
 
 
 def _replaced(**changes: Any) -> UsageRecord:
-    return msgspec.structs.replace(_SAMPLE, **changes)
+    return msgspec.structs.replace(SAMPLE, **changes)
 
 
-_SAMPLE = UsageRecord(
+SAMPLE = UsageRecord(
     call_id=bytes(16),
     organization_id="",
     project_id="",

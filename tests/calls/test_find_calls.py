@@ -14,7 +14,7 @@ from tollkeeper.control import calls
 from tollkeeper.control.calls import CallFilters, CallSearch, find_calls
 from tollkeeper.control.usage import parse_request_id
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
-from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.clock import TIME_US_MAX, now_us
 from tollkeeper.store import call_hours, call_search
 from tollkeeper.store.engine import Store
 
@@ -39,7 +39,7 @@ async def test_a_time_range_is_kept_to_the_millisecond(busy: Ledger) -> None:
     for from_us, to_us in (
         (moments[10], moments[60]),
         (moments[30], moments[30] + 1000),
-        (moments[-1] + 1000, calls.TIME_US_MAX),
+        (moments[-1] + 1000, TIME_US_MAX),
     ):
         found = await all_pages(busy, None, CallSearch(from_us=from_us, to_us=to_us, limit=7))
         assert found == expected(busy, CallFilters(), from_us=from_us, to_us=to_us)
@@ -183,7 +183,7 @@ async def test_whoever_may_not_read_quotas_sees_no_limits(busy: Ledger) -> None:
     [
         (CallSearch(from_us=10, to_us=10), "to"),
         (CallSearch(from_us=-1), "to"),
-        (CallSearch(to_us=calls.TIME_US_MAX + 1), "to"),
+        (CallSearch(to_us=TIME_US_MAX + 1), "to"),
         (CallSearch(filters=CallFilters(cost_from_nanos=2, cost_to_nanos=1)), "cost_to_usd"),
     ],
 )

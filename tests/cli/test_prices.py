@@ -90,9 +90,9 @@ def test_an_added_price_is_in_force_at_once_and_listed(sqlite_url: str) -> None:
 
 
 def test_a_price_of_the_future_waits(sqlite_url: str) -> None:
-    add(sqlite_url, "--from", "2999-01-01")
+    add(sqlite_url, "--from", "2099-01-01")
     assert found("estimate", "--model", "gpt-4o-mini", *C1, "--database", sqlite_url)["total_usd"] == "1.05"
-    answer = found("prices", "show", "gpt-4o-mini", "--at", "2999-01-01", "--database", sqlite_url)
+    answer = found("prices", "show", "gpt-4o-mini", "--at", "2099-01-01", "--database", sqlite_url)
     assert answer["versions"][0]["tiers"]["standard"][0]["usd_per_million"] == "1.50"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
+from tests.calls.many_calls import SAMPLE
 
 from tollkeeper.domain.lease import Draw
 from tollkeeper.domain.usage import ChargeLine, CostState, Outcome, UsageRecord
@@ -136,7 +137,7 @@ def _call(history: History, dice: random.Random, at_us: int) -> UsageRecord:
         for name, count, price in prices
     )
     return msgspec.structs.replace(
-        _SAMPLE,
+        SAMPLE,
         call_id=(at_us // 1000).to_bytes(6) + b"\x70" + dice.randbytes(9),
         organization_id=history.organization_id,
         project_id=writer.project_id,
@@ -156,31 +157,3 @@ def _call(history: History, dice: random.Random, at_us: int) -> UsageRecord:
         labels={"feature": f"f{dice.randrange(12)}"} if dice.random() < 0.5 else {},
         draws=(Draw(b"l" * 16, 1000, 5000, 10**11, 10**9),),
     )
-
-
-_SAMPLE = UsageRecord(
-    call_id=bytes(16),
-    organization_id="",
-    project_id="",
-    api_key_id="",
-    operation="chat.completions",
-    model_asked="",
-    model_served="",
-    provider="",
-    status=200,
-    outcome=Outcome.COMPLETE,
-    is_stream=True,
-    started_at_us=0,
-    latency_us=1_234_567,
-    first_byte_us=345_678,
-    overhead_us=1234,
-    service_tier="standard",
-    quantities={},
-    reasoning_tokens=0,
-    is_estimated=False,
-    lines=(),
-    amount_nanos=0,
-    cost_state=CostState.COMPUTED,
-    provider_request_id="chatcmpl-0123456789abcdefghijklmnopqr",
-    reserved_nanos=12_345,
-)

@@ -67,8 +67,9 @@ def test_a_key_is_made_without_a_mouse(house: PagesHouse) -> None:
 
 
 def test_menus_open_and_close_by_keyboard_and_give_the_focus_back(house: PagesHouse) -> None:
-    watched = house.admin(width=390)
+    watched = house.stranger(width=390)  # signing out ends the session, which is nobody else's
     page = watched.page
+    house.sign_in(page, ADMIN)
     page.goto(f"{house.home}/settings")
     tab_to(page, "acme")
     page.keyboard.press("Enter")

@@ -14,9 +14,9 @@ from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger, us
 from tests.web.visitors import amounts, browser_of, faces_of
 
 from tollkeeper.control.closing import close_spans
-from tollkeeper.control.usage_export import as_text
 from tollkeeper.domain.money import parse_usd
 from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.spreadsheets import as_text
 from tollkeeper.store.engine import Store
 from tollkeeper.web.figures import Figures, Precision
 

@@ -26,6 +26,7 @@ from tollkeeper.control import calls
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.call_views import describe_opened, describe_page
 from tollkeeper.control.calls import CallFilters, CallSearch
+from tollkeeper.kit.clock import TIME_US_MAX
 
 router = APIRouter(tags=["usage"])
 Asking = Annotated[Caller, Depends(requires("membership"))]
@@ -100,7 +101,7 @@ class CallQuery(Shape):
                 cost_to_nanos=None if high is None else nanos_of(high),
             ),
             from_us=0 if self.from_ is None else time_us(self.from_),
-            to_us=calls.TIME_US_MAX if self.to is None else time_us(self.to),
+            to_us=TIME_US_MAX if self.to is None else time_us(self.to),
             request_id=self.request_id or "",
             after=calls.parse_cursor(self.after),
             limit=self.limit,

@@ -17,10 +17,10 @@ import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import format_usd
-from tollkeeper.kit.clock import now_us, utc
+from tollkeeper.kit.clock import TIME_US_MAX, now_us, utc
 
 Width = Literal["hour", "day"]
-TIME_S_MAX = 4_102_444_800  # 2100-01-01: far beyond any call, well within what calendars can add to
+TIME_S_MAX = TIME_US_MAX // 1_000_000
 _S_PER_HOUR = 3600
 _CURSOR = "page_"
 

@@ -21,7 +21,6 @@ from tollkeeper.control.api_keys import choose_key
 from tollkeeper.control.call_views import describe_opened, describe_page
 from tollkeeper.control.calls import (
     PAGE_MAX,
-    TIME_US_MAX,
     CallFilters,
     CallPage,
     CallSearch,
@@ -32,6 +31,7 @@ from tollkeeper.control.calls import (
     parse_labels,
     parse_statuses,
 )
+from tollkeeper.kit.clock import TIME_US_MAX
 
 Words = list[str] | None
 

@@ -10,11 +10,9 @@ import msgspec
 
 from tollkeeper.domain.audit import AuditEvent, ExportedEvent, changes
 from tollkeeper.kit.clock import utc
+from tollkeeper.kit.spreadsheets import as_text
 
 Form = Literal["jsonl", "csv"]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet run a cell instead of showing it; https://owasp.org/www-community/attacks/CSV_Injection,
-2026-11-22."""
 _COLUMNS = (
     "number",
     "at",
@@ -75,17 +73,13 @@ def export_line(event: ExportedEvent, form: Form) -> bytes:
         "mac": event.mac.hex(),
         "previous_mac": event.previous_mac.hex(),
     }
-    return _csv_line(tuple(_as_text(own[name] if name in own else getattr(event, name)) for name in _COLUMNS))
+    return _csv_line(tuple(as_text(own[name] if name in own else getattr(event, name)) for name in _COLUMNS))
 
 
 def _csv_line(cells: tuple[str, ...]) -> bytes:
     line = io.StringIO()
     csv.writer(line).writerow(cells)
     return line.getvalue().encode()
-
-
-def _as_text(value: str) -> str:
-    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
 
 
 def _at(event: AuditEvent) -> str:

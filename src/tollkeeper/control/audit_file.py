@@ -10,10 +10,10 @@ from itertools import islice, product
 
 import msgspec
 
-from tollkeeper.control.audit_export import FORMULA_STARTS
 from tollkeeper.domain.audit import ExportedEvent
 from tollkeeper.domain.audit_copy import CopyCheck, CopyReport
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.kit.spreadsheets import FORMULA_STARTS
 
 LINE_BYTES_MAX = 16 * 1024 * 1024
 _READINGS_MAX = 64

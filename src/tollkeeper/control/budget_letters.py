@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from tollkeeper.control import outbox
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action
 from tollkeeper.control.budget_scopes import Scope
+from tollkeeper.control.outbox import post_letter
 from tollkeeper.domain.account import AccountStatus
 from tollkeeper.domain.budget import BudgetRequest
 from tollkeeper.domain.limit import Unit
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.tenancy import Language, Organization
 from tollkeeper.notify.budget_messages import Asked, Decided, budget_asked, budget_decided
-from tollkeeper.notify.message import Message
 from tollkeeper.notify.reader import Reader
 from tollkeeper.store import accounts, alert_targets, api_keys, budgets, members, organizations, projects, teams
 
@@ -29,7 +28,7 @@ async def post_question(action: Action, request: BudgetRequest, *, scope: Scope,
     for each in await alert_targets.list_managers(action.connection, scope.managed_at[0]):
         if own is None or each.email != own.email:
             reader = Reader(each.language, organization.timezone, rules.public_url)
-            await _post(action, budget_asked(reader, asked, path=PATH), kind="budget_asked", recipient=each.email)
+            await post_letter(action, budget_asked(reader, asked, path=PATH), kind="budget_asked", recipient=each.email)
 
 
 async def post_answer(action: Action, decided: BudgetRequest, *, until_us: int | None, rules: AccountRules) -> None:
@@ -48,7 +47,9 @@ async def post_answer(action: Action, decided: BudgetRequest, *, until_us: int |
         until_us=until_us,
     )
     reader = Reader(language, organization.timezone, rules.public_url)
-    await _post(action, budget_decided(reader, asked, outcome, path=PATH), kind="budget_decided", recipient=found.email)
+    await post_letter(
+        action, budget_decided(reader, asked, outcome, path=PATH), kind="budget_decided", recipient=found.email
+    )
 
 
 async def _language_of(action: Action, email: str) -> Language | None:
@@ -98,17 +99,6 @@ async def _name_of(action: Action, request: BudgetRequest, organization: Organiz
         key = await api_keys.get_api_key(connection, organization_id, scope_id)
         found = key.name if key else None
     return found or scope_id
-
-
-async def _post(action: Action, message: Message, *, kind: str, recipient: str) -> None:
-    await outbox.post(
-        action.connection,
-        action.secrets.vault,
-        message,
-        kind=kind,
-        recipient=recipient,
-        organization_id=action.organization_id,
-    )
 
 
 def _written(unit: Unit, amount: int) -> str:

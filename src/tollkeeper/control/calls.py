@@ -16,6 +16,7 @@ from tollkeeper.domain.call_decision import CallDecision
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.label import check_label
 from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store import api_keys, call_search, places
 from tollkeeper.store.call_conditions import STATUS_MAX, CallFilters
@@ -23,7 +24,6 @@ from tollkeeper.store.call_conditions import STATUS_MAX, CallFilters
 __all__ = ["CallFilters", "CallPage", "CallSearch", "FoundCall", "OpenedCall"]
 
 PAGE_MAX = 100
-TIME_US_MAX = 4_102_444_800_000_000  # 2100-01-01
 COST_NANOS_MAX = 2**62
 """Beyond what any call can cost, within what databases compare with."""
 ERRORS = "errors"

@@ -20,14 +20,13 @@ from tollkeeper.domain.credit import (
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.domain.ledger import Transaction, TransactionKind
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
-from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.clock import TIME_US_MAX, now_us
 from tollkeeper.kit.ids import new_id, uuid7
 from tollkeeper.store import credit_grants, credit_wallet, ledger, organizations
 from tollkeeper.store.revision import record_change
 
 NOTE_LENGTH_MAX = 500
 GRANT_NANOS_MAX = 1_000_000_000 * NANOS_PER_USD
-EXPIRES_US_MAX = 4_102_444_800_000_000  # 2100-01-01: calendars of every timezone can show it
 
 
 class GrantTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,7 +248,7 @@ def _check_terms(terms: GrantTerms, *, now_us: int) -> None:
         raise InvalidRequest(f"The priority must be 0 to {PRIORITY_MAX}; lower is used first.", param="priority")
     if terms.expires_at_us is not None and terms.expires_at_us <= now_us:
         raise InvalidRequest("A grant must end in the future.", param="expires_at")
-    if terms.expires_at_us is not None and terms.expires_at_us > EXPIRES_US_MAX:
+    if terms.expires_at_us is not None and terms.expires_at_us > TIME_US_MAX:
         raise InvalidRequest("A grant must end before 2100, or never.", param="expires_at")
     if len(terms.note) > NOTE_LENGTH_MAX or not terms.note.isprintable():
         raise InvalidRequest(f"A note must have at most {NOTE_LENGTH_MAX} printable characters.", param="note")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tollkeeper.control import outbox
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action
+from tollkeeper.control.outbox import post_letter
 from tollkeeper.domain.tenancy import Organization, Place
 from tollkeeper.notify import messages
-from tollkeeper.notify.message import Message
 from tollkeeper.notify.messages import KEYS_LISTED_MAX, KeyNamed
 from tollkeeper.notify.reader import Reader
 from tollkeeper.store import accounts, api_keys, organizations, projects, recipients
@@ -30,7 +29,7 @@ async def post_removal(action: Action, removed: Member, *, disabled: Sequence[st
     message = messages.member_removed(
         reader, organization=organization.name, removed_at_us=action.now_us, path="/sign-in"
     )
-    await _post(action, message, kind="member_removed", recipient=removed.email)
+    await post_letter(action, message, kind="member_removed", recipient=removed.email)
     if disabled:
         await _post_keys(action, removed, organization, disabled=disabled, rules=rules)
 
@@ -50,7 +49,7 @@ async def _post_keys(
             member=removed.name or removed.email,
             path=f"/{organization.id}/keys",
         )
-        await _post(action, message, kind="member_keys_disabled", recipient=each.email)
+        await post_letter(action, message, kind="member_keys_disabled", recipient=each.email)
 
 
 async def _named(action: Action, key_id: str, organization: Organization) -> KeyNamed:
@@ -58,14 +57,3 @@ async def _named(action: Action, key_id: str, organization: Organization) -> Key
     assert key is not None, "it was disabled just now"
     project = await projects.get_project(action.connection, action.organization_id, key.project_id)
     return KeyNamed(id=key.id, name=key.name, project=project.name if project else organization.name)
-
-
-async def _post(action: Action, message: Message, *, kind: str, recipient: str) -> None:
-    await outbox.post(
-        action.connection,
-        action.secrets.vault,
-        message,
-        kind=kind,
-        recipient=recipient,
-        organization_id=action.organization_id,
-    )

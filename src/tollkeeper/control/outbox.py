@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from tollkeeper.control.administration import Action
 from tollkeeper.domain.alert import CHANNELS, Channel, TargetAccess, TargetKind
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
@@ -79,6 +80,18 @@ async def post(  # noqa: PLR0913  # whose, to whom, about what
     mail = outbox.Mail(mail_id, organization_id, kind, recipient, sealed, now_us(), "email", alert_id)
     await outbox.put_mail(connection, mail)
     return mail_id
+
+
+async def post_letter(action: Action, message: Message, *, kind: str, recipient: str) -> None:
+    """Put an e-mail about what an action does into the outbox, as part of it."""
+    await post(
+        action.connection,
+        action.secrets.vault,
+        message,
+        kind=kind,
+        recipient=recipient,
+        organization_id=action.organization_id,
+    )
 
 
 async def post_to_target(

@@ -14,15 +14,13 @@ from tollkeeper.control.usage_lines import LABEL_LINES_MAX, TIME_FORMATS, Groupi
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import format_usd
 from tollkeeper.kit.clock import utc
+from tollkeeper.kit.spreadsheets import as_text
 from tollkeeper.parquet.table import Column, Head, Row
 from tollkeeper.store.usage_names import NAMED_COLUMNS
 
 Form = Literal["csv", "parquet"]
 LINES_MAX = 100_000
 _PAGE = 2_000
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet run a cell instead of showing it; https://owasp.org/www-community/attacks/CSV_Injection,
-2026-11-22."""
 _LABEL = "label_value"
 _MEASURES = (
     Column("requests", "count"),
@@ -124,11 +122,6 @@ async def write_csv(pages: AsyncIterator[Sequence[Row]], head: Head) -> bytes:
             [_cell(column, value, zone) for column, value in zip(head.columns, row, strict=True)] for row in rows
         )
     return written.getvalue().encode("utf-8-sig")
-
-
-def as_text(value: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula, whatever a name begins with."""
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
 
 
 def _row(line: UsageLine, names: Names, head: Head, zone: ZoneInfo) -> Row:

@@ -10,6 +10,7 @@ import msgspec
 from tollkeeper.control.administration import Action
 from tollkeeper.control.usage_access import DETAILS, scopes_of
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.store import organizations, usage_reports
 from tollkeeper.store.engine import Connection
 from tollkeeper.store.report_buckets import US_PER_HOUR
@@ -38,7 +39,6 @@ DAYS_MAX: dict[Bucket, int] = {"hour": 31, "day": 400, "month": 400, "all": 400}
 _LABEL = "label:"
 _LABEL_NAME_LENGTH_MAX = 64
 _US_PER_DAY = 24 * US_PER_HOUR
-_TIME_US_MAX = 4_102_444_800_000_000  # 2100-01-01: far beyond any call, well within what calendars can add to
 
 Names = dict[str, dict[str, str]]
 """Names by id, for each of the columns that has names: team_id, project_id, api_key_id, member_id."""
@@ -237,7 +237,7 @@ async def _timezone_of(action: Action) -> str:
 
 
 def _check_range(report: Report) -> None:
-    if not 0 <= report.from_us < report.to_us <= _TIME_US_MAX:
+    if not 0 <= report.from_us < report.to_us <= TIME_US_MAX:
         raise InvalidRequest("'to' must be after 'from', and both between 1970 and 2100.", param="to")
     days_max = DAYS_MAX[report.bucket]
     if report.to_us - report.from_us > days_max * _US_PER_DAY + US_PER_HOUR:  # one of the days may have 25 hours

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 monotonic_ns = time.monotonic_ns
 monotonic_s = time.monotonic
+TIME_US_MAX = 4_102_444_800_000_000
+"""2100-01-01 UTC: far beyond any call, and calendars of every timezone can show it and add to it."""
 
 
 def now_us() -> int:

@@ -16,6 +16,7 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import PICOS_PER_USD, parse_usd
 from tollkeeper.domain.price import PriceRow, price_tier
 from tollkeeper.domain.usage import Dimension, is_token
+from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.kit.ids import new_id
 
 PRICE_PICO_MAX = PICOS_PER_USD  # a dollar a token
@@ -25,7 +26,6 @@ ROWS_MAX = 10_000
 _NAME = re.compile(r"[^\s*\x00-\x1f\x7f]{1,256}")
 _DETAIL = re.compile(r"[a-z0-9:_-]{1,64}")  # an image's quality and size, a container's memory
 _TIER = re.compile(r"[a-z0-9_]{1,32}")
-_DAYS_MAX = 47_482  # 2100-01-01
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -123,9 +123,10 @@ def parse_moment(text: str) -> int:
     elapsed = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH
     if elapsed.days < 0:
         raise InvalidRequest(f"'{text}' is before 1970")
-    if elapsed.days >= _DAYS_MAX:
+    at_us = (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+    if at_us >= TIME_US_MAX:
         raise InvalidRequest(f"'{text}' is not before 2100")
-    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+    return at_us
 
 
 def _convert(entry: dict[str, Any], where: str) -> PriceDraft:

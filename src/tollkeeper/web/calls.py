@@ -14,6 +14,7 @@ from tollkeeper.control.calls import CallFilters, CallSearch
 from tollkeeper.domain.call_steps import steps_of, times_of
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.web.answers import page
 from tollkeeper.web.budgets import UNITS
 from tollkeeper.web.catalogues import mark as _
@@ -182,7 +183,7 @@ def _search(visitor: Visitor) -> CallSearch:
             cost_to_nanos=dollars(asked, "cost_to") if asked["cost_to"] else None,
         ),
         from_us=figures.midnight_us(first) if first else 0,
-        to_us=figures.midnight_us(last + timedelta(days=1)) if last else calls.TIME_US_MAX,
+        to_us=figures.midnight_us(last + timedelta(days=1)) if last else TIME_US_MAX,
         request_id=ids[0] if ids else "",
         after=calls.parse_cursor(asked["after"] or None),
         limit=_PAGE,

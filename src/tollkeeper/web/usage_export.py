@@ -7,9 +7,10 @@ import io
 
 from starlette.responses import Response
 
-from tollkeeper.control.usage_export import Look, as_text, open_table, read_pages
+from tollkeeper.control.usage_export import Look, open_table, read_pages
 from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_lines
 from tollkeeper.domain.money import format_usd
+from tollkeeper.kit.spreadsheets import as_text
 from tollkeeper.parquet.answers import FileAnswer, download_headers, to_nobody
 from tollkeeper.parquet.writing import ClientGone
 from tollkeeper.web.breakdowns import name_of

@@ -79,7 +79,7 @@ def read_range(visitor: Visitor) -> Range:
     last = day_of(visitor.query["to"], "to") or today
     first = day_of(visitor.query["from"], "from") or last - timedelta(days=DAYS - 1)
     days = (last - first).days + 1
-    if not 1 <= days <= DAYS_MAX or not 1971 <= first.year <= last.year < 2100:
+    if not 1 <= days <= DAYS_MAX or first.year < YEARS[0]:
         raise InvalidRequest(f"Ask for 1 to {DAYS_MAX} days, the first one first.", param="from")
     return Range(
         first,
