@@ -172,6 +172,40 @@ async def test_postgres_keeps_each_day_in_a_partition_made_ahead(postgres_url: s
     await store.aclose()
 
 
+async def test_a_new_days_partition_waits_for_no_reader_and_keeps_none_waiting(postgres_url: str) -> None:
+    writer, reader = Store.open(postgres_url), Store.open(postgres_url)
+    day_us = 24 * HOUR_US
+    await writer.insert_usage([make_record(20_500 * day_us)], slot="a")
+    reads, may_end = asyncio.Event(), asyncio.Event()
+
+    async def read_for_long(connection) -> int:
+        before = await _scalar(connection, text("SELECT count(*) FROM usage_record"))
+        reads.set()
+        await may_end.wait()
+        return before
+
+    reading = asyncio.create_task(reader.read(read_for_long, is_snapshot=True))
+    await reads.wait()
+    async with asyncio.timeout(3):  # a lock is waited for up to five seconds
+        await writer.insert_usage([make_record(20_600 * day_us)], slot="a")
+        assert await _count(reader) == 2
+    may_end.set()
+    assert await reading == 1
+    for each in (writer, reader):
+        await each.aclose()
+
+
+async def test_replicas_that_make_the_same_days_at_once_lose_nothing(postgres_url: str) -> None:
+    replicas = [Store.open(postgres_url) for _ in range(4)]
+    for day in range(20_500, 20_520):
+        records = [[make_record(day * 24 * HOUR_US)] for _ in replicas]
+        both = zip(replicas, records, strict=True)
+        await asyncio.gather(*(each.insert_usage(own, slot=str(number)) for number, (each, own) in enumerate(both)))
+    assert await _count(replicas[0]) == 80
+    for each in replicas:
+        await each.aclose()
+
+
 async def test_connections_that_the_server_ended_are_the_worlds_fault_and_are_made_again(postgres_url: str) -> None:
     store, other = Store.open(postgres_url), Store.open(postgres_url)
     record = make_record()

@@ -1,4 +1,4 @@
-"""Inserts usage on PostgreSQL: one connection of its own, one transaction per batch, and the days' partitions."""
+"""Inserts usage on PostgreSQL: one connection of its own, one transaction per batch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tollkeeper.kit.clock import now_us
 from tollkeeper.store import closed_spans, overruns, rollups, usage_rows
 from tollkeeper.store.last_uses import LastUses
 from tollkeeper.store.lease_draws import MissingLeases, drawn_of
+from tollkeeper.store.usage_partitions import UsagePartitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ class PostgresUsageWriter:
         self._turn = asyncio.Lock()
         self._last_uses = LastUses()
         self._missing_leases = MissingLeases()
-        self._days_ready: set[int] = set()
+        self._partitions = UsagePartitions()
 
     async def insert(self, records: list[UsageRecord], slot: str) -> int:
         """Insert records and rollups in one transaction; returns how many records were new.
@@ -93,7 +94,7 @@ class PostgresUsageWriter:
 
     async def _insert_distinct(self, connection: asyncpg.Connection, records: list[UsageRecord], slot: str) -> int:
         rows = [usage_rows.to_row(record) for record in records]
-        await self._make_partitions(connection, {row[1] for row in rows})
+        await self._partitions.make(connection, {row[1] for row in rows})
         async with connection.transaction():
             await connection.copy_records_to_table("usage_staging", records=rows)
             inserted = await connection.fetch(_INSERT_STAGED)
@@ -111,24 +112,6 @@ class PostgresUsageWriter:
                 await connection.execute(_UPDATE_LAST_USES, *map(list, zip(*uses, strict=True)))
         self._last_uses.written(uses)
         return len(records)
-
-    async def _make_partitions(self, connection: asyncpg.Connection, days: set[int]) -> None:
-        """Make the partitions of these days, and ahead of time the one of the day after the last."""
-        wanted = days | {max(days) + 1}
-        for day in sorted(wanted - self._days_ready):
-            assert 0 <= day < 2**31  # becomes part of the SQL text below
-            try:
-                await connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS usage_record_d{day:d}"
-                    f" PARTITION OF usage_record FOR VALUES FROM ({day:d}) TO ({day + 1:d})"
-                )
-            except (asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
-                pass  # another replica made it at the same moment
-            except asyncpg.LockNotAvailableError:
-                if day in days:
-                    raise
-                continue  # a day ahead there is time to try again
-            self._days_ready.add(day)
 
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
