@@ -94,10 +94,10 @@ class _Verification:
         """What a lease has consumed is what all records together drew on it. Leases that ended long ago are forgotten."""
         forgotten_before_us = now_us() - KEPT_US
         drawn: dict[bytes, int] = defaultdict(int)
-        after = (self._first_day(forgotten_before_us // 1000) - 1, b"\xff" * 16)
-        while page := await self._page(connection, after):
-            after = (page[-1].day, bytes(page[-1].call_id))
-            for row in page:
+        before = self._first_day(forgotten_before_us // 1000) - 1
+        while (day := await self._next_day(connection, before)) is not None:
+            before = day
+            async for row in self._drawing(connection, day):
                 found = _decode(row.detail)
                 for draw in found.draws:
                     drawn[draw.lease_id] += draw.amount
@@ -121,20 +121,26 @@ class _Verification:
         oldest_ms = min((uuid7_ms(each) for each in self._leases), default=forgotten_before_ms)
         return max(0, min(oldest_ms, forgotten_before_ms) // _MS_PER_DAY - 1)
 
-    async def _page(self, connection: AsyncConnection, after: tuple[int, bytes]) -> list[Row[Any]]:
-        of, (day, call_id) = usage_record.c, after
-        query = (
-            select(of.day, of.call_id, of.detail)
-            .where(
-                of.organization_id == self._organization_id,
-                (of.day > day) | ((of.day == day) & (of.call_id > call_id)),
-                of.day >= day,
-                of.detail.contains('"draws":'),
-            )
-            .order_by(of.day, of.call_id)
-            .limit(_PAGE_ROWS)
+    async def _next_day(self, connection: AsyncConnection, day: int) -> int | None:
+        """Return the first day after this one that has records."""
+        of = usage_record.c
+        later = select(of.day).where(of.organization_id == self._organization_id, of.day > day)
+        found: int | None = (await connection.execute(later.order_by(of.day).limit(1))).scalar()
+        return found
+
+    async def _drawing(self, connection: AsyncConnection, day: int) -> AsyncIterator[Any]:
+        """Yield a day's records that drew on leases, page after page: PostgreSQL plans a page of one partition quickly."""
+        of = usage_record.c
+        of_day = select(of.call_id, of.detail).where(
+            of.organization_id == self._organization_id, of.day == day, of.detail.contains('"draws":')
         )
-        return list(await connection.execute(query))
+        after = b""
+        while page := list(
+            await connection.execute(of_day.where(of.call_id > after).order_by(of.call_id).limit(_PAGE_ROWS))
+        ):
+            after = bytes(page[-1].call_id)
+            for row in page:
+                yield row
 
     def _check_lease(self, row: LeaseRow) -> None:
         key = {"id": row.id.hex(), "budget_id": row.budget_id}
