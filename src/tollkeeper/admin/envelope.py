@@ -51,6 +51,8 @@ class Envelope:
                 _log.exception("request %s failed", request_id)
                 error = InternalError()
             status, body = error_body(error, request_id)
+            if status > 500:
+                _log.warning("request %s was refused: %s", request_id, error)
             headers = [*error_headers(error, status), (b"content-length", b"%d" % len(body))]
             await send_with_id({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -102,6 +102,8 @@ class Face:
                 return await found.show(visitor)
             return await self._act(visitor, found)
         except TollkeeperError as refusal:
+            if classify(refusal)[0] >= 500:
+                _log.warning("request %s was refused: %s", request.state.request_id, refusal)
             return await _refuse(visitor, refusal)
         except Exception:  # noqa: BLE001  # a bug: told as one, and its trace is logged
             _log.exception("request %s failed", request.state.request_id)
