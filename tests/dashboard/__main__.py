@@ -59,7 +59,7 @@ def measure(kind: str, gateway: GatewayProcess, person: Person, given: argparse.
     """Print the figures of one database; returns how many pages were too slow."""
     assert gateway.process is not None
     pid = gateway.process.popen.pid
-    _settle(pid)
+    _settle()
     pages = pages_of(person, gateway.organization_id, days=given.days)
     before = memory_of(pid).resident_kb // 1024
     print(f"\n{kind}: {given.records:,} records of {given.days} days and {given.keys} keys, {len(pages)} pages")
@@ -84,13 +84,19 @@ def measure(kind: str, gateway: GatewayProcess, person: Person, given: argparse.
     return slow
 
 
-def _settle(pid: int) -> None:
-    """Wait until the jobs that run once an hour have run for the first time."""
+def _settle() -> None:
+    """Wait until the jobs that run once an hour have run for the first time: PostgreSQL does their work in processes of its own."""
     deadline, quiet = time.monotonic() + _SETTLE_S_MAX, 0
     while quiet < 3 and time.monotonic() < deadline:
-        used_us = cpu_us_of(pid)
+        used_s = _busy_s()
         time.sleep(1)
-        quiet = quiet + 1 if cpu_us_of(pid) - used_us < 100_000 else 0
+        quiet = quiet + 1 if _busy_s() - used_s < 0.2 else 0
+
+
+def _busy_s() -> float:
+    """Return for how long the machine's cores have been busy. Source: proc_stat(5): user, nice, system, idle, iowait, …"""
+    ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def _beside(gateway: GatewayProcess, person: Person, pages: list[str], rounds: int) -> None:

@@ -29,7 +29,7 @@ class Caller:
         writer.write(sent or self._sent)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         if b" 200 " not in head.partition(b"\r\n")[0] + b" ":
-            raise AssertionError(head)
+            raise AssertionError((sent.partition(b"\r\n")[0], head, await reader.read(2**14)))
         if b"transfer-encoding: chunked" in head:
             while size := int((await reader.readline()).strip() or b"0", 16):
                 await reader.readexactly(size + 2)
