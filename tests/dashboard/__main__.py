@@ -4,8 +4,10 @@ notice of people who load pages.
 A real server on its own core; its pages are asked for one after another. Printed are the median and the 95th percentile of
 each page's whole answer, in milliseconds, the CPU time that the server took for it (PostgreSQL's is not in it), and the
 server's memory before and after. Then calls come at a steady rate to
-the same server, without and with ten people at the pages, round by round: printed is how much later the slowest hundredth
-of them was answered. Exit code 1 when a page takes longer than 200 ms.
+the same server, round by round: alone, with ten people at its pages, and with the same people at another server of the same
+core and database. Printed is how much later the slowest hundredth of the calls was answered. What the people at the other
+server add is the machine's: the database, two servers and the load have two cores between them. What they add beyond that at
+the same server is its own. Exit code 1 when a page takes longer than 200 ms.
 """
 
 from __future__ import annotations
@@ -106,18 +108,37 @@ def _beside(gateway: GatewayProcess, person: Person, pages: list[str], rounds: i
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
     )
     calls = {"work": "calls", "origin": gateway.origin, "head": head, "body": body, "seconds": _ROUND_S}
-    load = {"work": "pages", "origin": gateway.origin, "cookie": person.cookie, "pages": pages, "people": PEOPLE}
-    print(f"  {'calls, milliseconds':22} {'alone p50':>10} {'p99':>7} {PEOPLE:>4} people p50 {'p99':>7} {'pages':>6}")
-    added = []
-    for number in range(rounds):
-        alone = _ended(_begun(calls))
-        loading = _begun(load | {"seconds": _ROUND_S + 1})
-        beside = _ended(_begun(calls))
-        loaded = len(_ended(loading))
-        added.append(_p(beside, 99) - _p(alone, 99))
-        figures = f"{_p(alone, 50):10.2f} {_p(alone, 99):7.2f} {_p(beside, 50):15.2f} {_p(beside, 99):7.2f} {loaded:6}"
-        print(f"  round {number + 1:16} {figures}", flush=True)
-    print(f"  added to the 99th percentile, the median round: {statistics.median(added):.2f} ms")
+    load = {"work": "pages", "cookie": person.cookie, "pages": pages, "people": PEOPLE, "seconds": _ROUND_S + 1}
+    other = gateway.neighbour()
+    with on_core(choose_cores()[0]):
+        other.start()
+    try:
+        _settle()
+        print(
+            f"  {'calls, milliseconds':16} {'alone p50':>10} {'p99':>7} {'people p50':>11} {'p99':>7} {'elsewhere p50':>14} {'p99':>7}"
+        )
+        added, elsewhere = [], []
+        for number in range(rounds):
+            alone = _ended(_begun(calls))
+            beside = _ended_beside(calls, load | {"origin": gateway.origin})
+            aside = _ended_beside(calls, load | {"origin": other.origin})
+            added.append(_p(beside, 99) - _p(alone, 99))
+            elsewhere.append(_p(aside, 99) - _p(alone, 99))
+            here = f"{_p(alone, 50):10.2f} {_p(alone, 99):7.2f} {_p(beside, 50):11.2f} {_p(beside, 99):7.2f}"
+            print(f"  round {number + 1:10} {here} {_p(aside, 50):14.2f} {_p(aside, 99):7.2f}", flush=True)
+    finally:
+        other.stop()
+    whole, machine = statistics.median(added), statistics.median(elsewhere)
+    own = statistics.median(each - shared for each, shared in zip(added, elsewhere, strict=True))
+    print(f"  added to the 99th percentile, the median round: {whole:.2f} ms; by people elsewhere {machine:.2f} ms")
+    print(f"  of it the server's own, the median of the rounds' differences: {own:.2f} ms")
+
+
+def _ended_beside(calls: dict[str, Any], load: dict[str, Any]) -> list[float]:
+    loading = _begun(load)
+    took = _ended(_begun(calls))
+    _ended(loading)
+    return took
 
 
 def _begun(what: dict[str, Any]) -> subprocess.Popen[str]:

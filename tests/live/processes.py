@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -128,6 +129,17 @@ api_key_env = "SIMULATOR_KEY"
         self.process = Process(command, self.folder / "gateway.log", env=self.env)
         self.process.wait_for(f"{self.origin}/healthz")
         return self
+
+    def neighbour(self) -> GatewayProcess:
+        """Return another one on the same database, with a port, a journal and a log of its own; it is not started."""
+        other = copy.copy(self)
+        other.folder, other.process, other.port = self.folder / "neighbour", None, free_port()
+        other.folder.mkdir(exist_ok=True)
+        other.origin = f"http://127.0.0.1:{other.port}"
+        other.base_url, other.config = f"{other.origin}/v1", other.folder / self.config.name
+        settings = self.config.read_text().replace(f"port = {self.port}\n", f"port = {other.port}\n")
+        other.config.write_text(settings.replace(str(self.folder / "journal"), str(other.folder / "journal")))
+        return other
 
     def kill(self) -> None:
         assert self.process is not None
