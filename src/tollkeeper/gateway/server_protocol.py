@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from tollkeeper.domain.errors import InvalidRequest, RequestTimeout, TollkeeperError
 from tollkeeper.gateway.client import DIRECT_WRITER
 from tollkeeper.kit.ids import uuid7
+from tollkeeper.ports.open_answers import ENDS_AT_STOP
 from tollkeeper.refusals import error_body
 
 if TYPE_CHECKING:
@@ -190,6 +191,13 @@ class ServerProtocol(HttpToolsProtocol):
         self._request_from = self._read_from
         self._owed_since_s = None
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """As uvicorn's, but who only listens is not waited for."""
+        super().shutdown()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.scope.get("state", {}).get(ENDS_AT_STOP):
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but idle connections are found by the sweep instead of by a timer for each call."""

@@ -10,12 +10,13 @@ from starlette.responses import Response, StreamingResponse
 from tollkeeper.control.usage_access import scopes_of
 from tollkeeper.domain.errors import Overloaded, StoreUnavailable
 from tollkeeper.kit.clock import monotonic_s
+from tollkeeper.ports.open_answers import ENDS_AT_STOP
 from tollkeeper.web.visitor import Visitor
 
 EVERY_S = 1.0
 LASTS_S = 10.0
-"""After that the browser asks again, so that a server which stops does not wait long for pages that are open, and whether
-somebody may listen is looked at again. The id of the last event says what the browser knows."""
+"""After that the browser asks again, so that whether somebody may listen is looked at again. The id of the last event says
+what the browser knows."""
 LISTENERS_MAX = 500
 KNOWN_LENGTH_MAX = 16
 PERSONS_LISTENERS_MAX = 30
@@ -32,6 +33,7 @@ async def show(visitor: Visitor) -> Response:
     listening = visitor.listening
     if listening.total() >= LISTENERS_MAX or listening[visitor.account.id] >= PERSONS_LISTENERS_MAX:
         raise Overloaded("Too many open pages listen to this server; reload to see new calls.")
+    visitor.request.scope["state"][ENDS_AT_STOP] = True
     headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
     return StreamingResponse(_events(visitor), headers=headers, media_type="text/event-stream")
 
