@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reports.report_factories import a_content, line, sums
 
+from tollkeeper.domain.currency import DisplayCurrency, convert
 from tollkeeper.domain.money import round_usd
 from tollkeeper.domain.report import LINES_MAX, Breakdown, ReportContent, ReportDay, Sums
 from tollkeeper.kit.clock import utc
 from tollkeeper.notify.message import Message
 from tollkeeper.notify.mime import Envelope, to_bytes
 from tollkeeper.notify.reader import Reader
-from tollkeeper.notify.report_messages import report_email
+from tollkeeper.notify.report_messages import Beside, report_email
 from tollkeeper.notify.report_words import WORDS
 
 URL = "https://ai.example.com/gateway"
@@ -123,6 +124,20 @@ def test_korean_says_it_too():
         "호출 중지됨",
     ):
         assert expected in message.text, message.text
+
+
+@pytest.mark.parametrize("language", READERS)
+def test_amounts_stand_in_the_organizations_other_currency_too_and_the_rate_once(language):
+    won = DisplayCurrency("KRW", 1_400_000_000, "2026-11-06", "see https://evil.example/rates")
+    beside = Beside(won, lambda nanos: f"₩{convert(nanos, won.rate_micros, 0):,}")
+    message = report_email(READERS[language], a_content("Blue"), report_id="rep_4fG7", path="/", beside=beside)
+    for text in (message.text, Page(message.html).text):
+        assert text.count("1 USD = 1400 KRW") == 1
+        assert "2026-11-06" in text
+        assert "≈ ₩22,400" in text, "the total"
+        assert text.count("≈ ₩7,000") > 1, "the lines"
+        assert not FOREIGN.findall(text), "where the rate is from leads nowhere"
+    assert "≈" not in write(a_content("Blue"), language).text
 
 
 def test_every_word_is_there_in_both_languages():

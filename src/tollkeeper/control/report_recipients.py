@@ -7,12 +7,14 @@ from collections.abc import Collection
 from tollkeeper.control import outbox
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action
+from tollkeeper.control.display_currency import show_amount
+from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.report_calendar import RECIPIENTS_MAX, ReportSettings
 from tollkeeper.notify.message import Message
 from tollkeeper.notify.reader import Language, Reader
-from tollkeeper.notify.report_messages import report_email
-from tollkeeper.store import members, recipients, report_letters
+from tollkeeper.notify.report_messages import Beside, report_email
+from tollkeeper.store import members, organizations, recipients, report_letters
 from tollkeeper.store.periodic_reports import KeptReport
 from tollkeeper.store.recipients import Permitted
 from tollkeeper.store.report_letters import ReportLetter
@@ -56,13 +58,17 @@ async def post_report(
     action: Action, kept: KeptReport, receivers: Collection[Permitted], *, rules: AccountRules
 ) -> list[ReportLetter]:
     """Put a report's letters into the outbox and note to whom they go."""
+    organization = await organizations.get_organization(action.connection, action.organization_id)
+    currency = organization.display_currency if organization else None
     written: dict[Language, Message] = {}
     letters = []
     for each in receivers:
         if each.language not in written:
             reader = Reader(each.language, kept.content.timezone, rules.public_url)
             path = f"/{action.organization_id}/reports/{kept.entry.id}"
-            written[each.language] = report_email(reader, kept.content, report_id=kept.entry.id, path=path)
+            written[each.language] = report_email(
+                reader, kept.content, report_id=kept.entry.id, path=path, beside=_beside(currency, each.language)
+            )
         mail_id = await outbox.post(
             action.connection,
             action.secrets.vault,
@@ -75,3 +81,9 @@ async def post_report(
         await report_letters.add_letter(action.connection, letter)
         letters.append(letter)
     return letters
+
+
+def _beside(currency: DisplayCurrency | None, language: Language) -> Beside | None:
+    if currency is None:
+        return None
+    return Beside(currency, lambda nanos: show_amount(nanos, currency, language).text)

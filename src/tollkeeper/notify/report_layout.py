@@ -21,6 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""  # what it is, behind the name
     detail: str = ""
     amount: str
+    shown: str = ""  # the amount in another currency
     change: str = ""
     bar_permille: int | None = None
 
@@ -40,6 +41,7 @@ class ReportPage(msgspec.Struct, frozen=True, kw_only=True):
     organization: str
     span: str
     amount: str
+    shown: str = ""  # the amount in another currency
     headline: str
     facts: tuple[tuple[str, str], ...]
     doubts: tuple[str, ...]
@@ -60,7 +62,7 @@ def _text(page: ReportPage, stationery: Stationery, link: str, public_url: str) 
     facts = "\n".join(f"  {label}: {value}" for label, value in page.facts)
     parts = [
         head,
-        "\n".join(each for each in (page.amount, page.headline) if each),
+        "\n".join(each for each in (page.amount, page.shown, page.headline) if each),
         facts,
         "\n".join(page.doubts),
         *map(_text_section, page.sections),
@@ -76,10 +78,12 @@ def _text_section(section: Section) -> str:
     """Return a section as lines. Names stand last: one that is written from right to left then moves nothing else."""
     wide = max(len(row.amount) for row in section.rows)
     changes = max(len(row.change) for row in section.rows)
+    beside = max(len(row.shown) for row in section.rows)
     lines = [section.title]
     for row in section.rows:
         change = f"  {row.change:>{changes}}" if changes else ""
-        lines.append(f"  {row.amount:>{wide}}{change}  {row.name}{_kind(row)}")
+        shown = f"  {row.shown:>{beside}}" if beside else ""
+        lines.append(f"  {row.amount:>{wide}}{shown}{change}  {row.name}{_kind(row)}")
         if row.detail:
             lines.append(f"  {'':>{wide}}  {row.detail}")
     return "\n".join([*lines, *([section.note] if section.note else [])])
@@ -141,6 +145,8 @@ def _html(page: ReportPage, stationery: Stationery, link: str, public_url: str) 
     ]
     if page.amount:
         body.append(f'<p style="margin:0;font-size:32px;line-height:1.2;font-weight:bold">{escape(page.amount)}</p>')
+    if page.shown:
+        body.append(f'<p class="quiet" style="{_QUIET}">{escape(page.shown)}</p>')
     body.append(f'<p class="quiet" style="{_UNDER}">{escape(page.headline)}</p>')
     body += _facts(page.facts)
     body += [f'<p class="quiet" style="{_DOUBT}">{escape(doubt)}</p>' for doubt in page.doubts]
@@ -188,7 +194,8 @@ def _section(section: Section) -> Iterator[str]:
         cells = [f'<th scope="row" align="left" valign="top" style="{_NAME}">{name}</th>']
         if has_bars:
             cells.append(f'<td width="22%" style="padding:4px 0">{_bar(row.bar_permille or 0)}</td>')
-        cells.append(f'<td width="18%" align="right" valign="top" style="{_NUMBER}">{escape(row.amount)}</td>')
+        shown = f'<br><span class="quiet" style="{_DETAIL}">{escape(row.shown)}</span>' if row.shown else ""
+        cells.append(f'<td width="18%" align="right" valign="top" style="{_NUMBER}">{escape(row.amount)}{shown}</td>')
         if has_changes:
             cells.append(
                 f'<td width="16%" align="right" valign="top" class="quiet" style="{_NUMBER};color:#4b5563">'

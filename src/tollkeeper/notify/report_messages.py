@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from typing import NamedTuple
 
+from tollkeeper.domain.currency import DisplayCurrency, format_rate
 from tollkeeper.domain.money import NANOS_PER_USD, round_usd
 from tollkeeper.domain.report import (
     Breakdown,
@@ -34,10 +36,19 @@ _CENTS, _FINE, _FINEST = 2, 4, 6
 """Decimals of amounts: the same in a whole report, more when there is little to show."""
 
 
-def report_email(reader: Reader, content: ReportContent, *, report_id: str, path: str) -> Message:
+class Beside(NamedTuple):
+    """Another currency beside dollars, and how nano-dollars are written in it."""
+
+    currency: DisplayCurrency
+    write: Callable[[int], str]
+
+
+def report_email(
+    reader: Reader, content: ReportContent, *, report_id: str, path: str, beside: Beside | None = None
+) -> Message:
     """Write a report to one of those who may read it; `path` is the page that it leads to."""
     assert _REPORT_ID.fullmatch(report_id), "a report's id is pasted into a shell"
-    writer = _Writer(reader, content)
+    writer = _Writer(reader, content, beside)
     stationery = _STATIONERY[reader.language]
     page = writer.page(report_id)
     return lay_out_report(page, stationery, link=reader.link(path), public_url=reader.public_url)
@@ -46,8 +57,8 @@ def report_email(reader: Reader, content: ReportContent, *, report_id: str, path
 class _Writer:
     """Writes one report in one language, all its amounts to the same number of decimals."""
 
-    def __init__(self, reader: Reader, content: ReportContent) -> None:
-        self._reader, self._content = reader, content
+    def __init__(self, reader: Reader, content: ReportContent, beside: Beside | None) -> None:
+        self._reader, self._content, self._beside = reader, content, beside
         self._words: ReportWords = WORDS[reader.language]
         most = max(content.total.amount_nanos, content.before.amount_nanos)
         self._places = _CENTS if most >= NANOS_PER_USD else _FINE if most >= NANOS_PER_USD // 100 else _FINEST
@@ -60,11 +71,12 @@ class _Writer:
             organization=shown(content.organization_name),
             span=words.span(date.fromisoformat(content.first_day), date.fromisoformat(content.last_day)),
             amount=self._cost(content.total) if has_calls else "",
+            shown=self._shown(content.total) if has_calls else "",
             headline=self._headline(),
             facts=tuple(self._facts()) if has_calls else (),
             sections=tuple(section for section in self._sections() if section.rows),
             doubts=tuple(self._doubts()),
-            notes=(words.times(content.timezone), f"{words.why} {words.off}"),
+            notes=(*self._rate(), words.times(content.timezone), f"{words.why} {words.off}"),
             command=(words.rounded, f"tollkeeper reports show {report_id}"),
             action=words.action,
         )
@@ -113,6 +125,7 @@ class _Writer:
             Row(
                 name=self._words.day(date.fromisoformat(each.day)),
                 amount=self._cost(each.sums),
+                shown=self._shown(each.sums),
                 bar_permille=_part_of(each.sums.amount_nanos, most),
             )
             for each in self._content.days
@@ -128,6 +141,7 @@ class _Writer:
             Row(
                 name=self._name(by, line),
                 amount=self._cost(line.now),
+                shown=self._shown(line.now),
                 change=self._share(line.change),
                 bar_permille=_part_of(line.now.amount_nanos, most),
             )
@@ -141,6 +155,7 @@ class _Writer:
                 Row(
                     name=self._words.others(count),
                     amount=self._cost(others),
+                    shown=self._shown(others),
                     change=self._share(change_between(others_before, others)),
                     bar_permille=_part_of(others.amount_nanos, max(most, others.amount_nanos)),
                 )
@@ -190,6 +205,19 @@ class _Writer:
 
     def _cost(self, sums: Sums) -> str:
         return self._words.unknown if sums.cost_nanos is None else self._usd(sums.cost_nanos)
+
+    def _rate(self) -> Iterator[str]:
+        if self._beside is not None:
+            chosen = self._beside.currency
+            yield self._words.rate(
+                f"{format_rate(chosen.rate_micros)} {chosen.code}", chosen.rate_date, shown(chosen.source)
+            )
+
+    def _shown(self, sums: Sums) -> str:
+        """Return an amount in the other currency; "" without one."""
+        if self._beside is None or sums.cost_nanos is None:
+            return ""
+        return f"≈ {self._beside.write(sums.cost_nanos)}"
 
     def _usd(self, nanos: int) -> str:
         text = round_usd(nanos, places=self._places)

@@ -59,6 +59,7 @@ class ReportWords(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: Callable[[str, str], str]  # how many, of how many
     estimated: Callable[[str, str], str]  # how many calls, what they cost
     rounded: str
+    rate: Callable[[str, str, str], str]  # what a dollar is, of which day, who says so
     why: str
     off: str
     times: Callable[[str], str]
@@ -123,6 +124,7 @@ ENGLISH = ReportWords(
     silent="There were no calls, and none in the period before.",
     unpriced=lambda some, whole: f"No price is known for {some} of {whole} calls; no amount here holds them.",
     estimated=lambda calls, cost: f"The cost of {calls} calls is estimated: {cost}.",
+    rate=lambda rate, day, source: f"1 USD = {rate} on {day} ({source})",
     rounded="Amounts are rounded and in US dollars. The exact ones:",
     why="You get this report because you may read the usage of the whole organization.",
     off="Whoever manages the organization can change when it is sent, to whom, or turn it off.",
@@ -173,6 +175,7 @@ KOREAN = ReportWords(
     silent="이 기간과 그 직전 기간에 호출이 없었습니다.",
     unpriced=lambda some, whole: f"호출 {whole}건 중 {some}건은 가격을 알 수 없어 금액에 포함되지 않았습니다.",
     estimated=lambda calls, cost: f"호출 {calls}건의 비용은 추정치입니다: {cost}",
+    rate=lambda rate, day, source: f"1 USD = {rate}, {day} 기준 ({source})",
     rounded="금액은 미국 달러이며 반올림한 값입니다. 정확한 금액은 다음 명령으로 확인할 수 있습니다.",
     why="조직 전체의 사용량을 볼 수 있는 권한이 있어 이 보고서를 보내 드립니다.",
     off="발송 시각, 받는 사람, 발송 여부는 조직 관리 권한이 있는 사람이 바꿀 수 있습니다.",

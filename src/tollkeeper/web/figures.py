@@ -30,6 +30,7 @@ class Figures:
     def __init__(self, language: Language, timezone: str, currency: DisplayCurrency | None = None) -> None:
         self.language, self.timezone, self.currency = language, timezone, currency
         self.zone = ZoneInfo(timezone)
+        self.has_shown = False  # an amount in the currency: the foot of the page says at what rate
 
     def usd(self, nanos: int | None) -> Markup:
         """Return an amount as it is read; what is exact to the nano stands behind it. None is no known amount."""
@@ -39,17 +40,22 @@ class Figures:
             nanos, format_usd(nanos), self.usd_text(nanos)
         )
 
+    def money(self, nanos: int | None) -> Markup:
+        """Return an amount with what it is in the organization's other currency below it; in dollars alone without one."""
+        text = self.shown(nanos)
+        return self.usd(nanos) + (Markup(' <span class="shown">{}</span>').format(text) if text else Markup())
+
+    def shown(self, nanos: int | None) -> str:
+        """Return an amount in the currency that the organization shows beside dollars; "" without one."""
+        if self.currency is None or nanos is None:
+            return ""
+        self.has_shown = True
+        return f"≈ {show_amount(nanos, self.currency, self.language).text}"
+
     @property
     def rate(self) -> str:
         """What a dollar is in the currency shown beside dollars."""
         return format_rate(self.currency.rate_micros) if self.currency else ""
-
-    def shown(self, nanos: int | None) -> Markup:
-        """Return an amount in the currency that the organization shows beside dollars; nothing without one."""
-        if self.currency is None or nanos is None:
-            return Markup("")
-        text = show_amount(nanos, self.currency, self.language).text
-        return Markup('<p class="shown" title="{}">≈ {}</p>').format(self.currency.told, text)
 
     def usd_text(self, nanos: int) -> str:
         """Return an amount as it is read: to the cent from a dollar on, with more digits the smaller it is."""

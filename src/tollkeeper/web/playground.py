@@ -50,6 +50,7 @@ async def act(visitor: Visitor) -> Response:
                 "cost": f"{visitor.home}/playground/cost",
                 "calls": f"{visitor.home}/calls",
             }
+            visitor.figures.has_shown = visitor.figures.currency is not None  # the script will ask for amounts
             return await page(
                 visitor,
                 "playground.html",
@@ -86,7 +87,7 @@ async def show_cost(visitor: Visitor) -> Response:
     if record.amount_nanos is None:
         text = _("Unpriced: %(reason)s") % {"reason": record.reason}
     else:
-        text = f"${format_usd(record.amount_nanos)}"
+        text = _with_shown(visitor, record.amount_nanos)
         if record.cost_state is CostState.ESTIMATED:
             text = f"{text} ({_('an estimate: the provider did not state its usage')})"
     counts = ", ".join(f"{name} {visitor.figures.count(value)}" for name, value in record.quantities.items() if value)
@@ -104,16 +105,22 @@ async def _estimated(visitor: Visitor) -> dict[str, Any]:
         text = _("Unpriced: %(reason)s") % {"reason": found.reason}
     else:
         text = _(
-            "At most about $%(total)s: $%(input)s for %(count)s tokens of input, the rest for the longest answer"
+            "At most about %(total)s: %(input)s for %(count)s tokens of input, the rest for the longest answer"
         ) % {
-            "total": format_usd(found.total_nanos),
-            "input": format_usd(found.input_nanos),
+            "total": _with_shown(visitor, found.total_nanos),
+            "input": f"${format_usd(found.input_nanos)}",
             "count": visitor.figures.count(found.input_tokens),
         }
     if found.fits is False:
         text = f"{text}. {_('It is longer than the window of the model.')}"
     name = limit_name(visitor.models, visitor.organization.id, sent["model"].strip())
     return {"estimate": text, "nanos": found.total_nanos, "limit_name": name, "max_tokens": output}
+
+
+def _with_shown(visitor: Visitor, nanos: int) -> str:
+    """Return an amount exactly, with what it is in the other currency that the organization shows."""
+    text = visitor.figures.shown(nanos)
+    return f"${format_usd(nanos)} ({text})" if text else f"${format_usd(nanos)}"
 
 
 def _json(visitor: Visitor, value: dict[str, Any], status: int = 200) -> Response:
