@@ -15,9 +15,11 @@ from tollkeeper.domain.call_steps import steps_of, times_of
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.kit.clock import TIME_US_MAX
+from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.budgets import UNITS
 from tollkeeper.web.catalogues import mark as _
+from tollkeeper.web.chips import chips_of
 from tollkeeper.web.fields import dollars
 from tollkeeper.web.usage_filters import day_of
 from tollkeeper.web.visitor import Visitor
@@ -36,6 +38,20 @@ _COLUMNS = {
     "outcome": "outcome",
 }
 """The word in the address -> the column that is looked in."""
+
+
+TITLES = {
+    "provider": _("Provider"),
+    "project": _("Project"),
+    "team": _("Team"),
+    "key": _("API key"),
+    "member": _("Person"),
+    "operation": _("Operation"),
+    "end_user": _("End user"),
+    "cost_state": _("The cost is"),
+    "outcome": _("Outcome"),
+}
+"""What of them has no field of its own, and is shown when the address says it."""
 
 
 STEPS = {
@@ -100,11 +116,22 @@ class _ShownStep(msgspec.Struct, frozen=True):
 
 
 async def show(visitor: Visitor) -> Response:
-    """Answer what is found."""
-    found = await visitor.look(calls.find_calls, _search(visitor))
-    rest = visitor.query.but(after=found.end.hex()) if found.end is not None else []
-    others = [(name, value) for name, value in visitor.query.but(after="") if name in _COLUMNS and name != "model"]
-    return await page(visitor, "calls.html", found=found, rest=rest, others=others, asked=visitor.query)
+    """Answer what is found. What the address says wrong is told beside the form, which stays as it was."""
+    wrong = None
+    try:
+        found = await visitor.look(calls.find_calls, _search(visitor))
+    except InvalidRequest as refusal:
+        found, wrong = calls.CallPage([], {}, None), refusal
+    return await page(
+        visitor,
+        "calls.html",
+        status=classify(wrong)[0] if wrong else 200,
+        wrong=wrong,
+        found=found,
+        rest=visitor.query.but(after=found.end.hex()) if found.end is not None else [],
+        chips=await chips_of(visitor, TITLES, leaves={"after"}),
+        asked=visitor.query,
+    )
 
 
 async def show_one(visitor: Visitor) -> Response:

@@ -12,11 +12,12 @@ from tollkeeper.control.report_settings import SettingsChanges
 from tollkeeper.control.reports import FullReport
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.report_calendar import REPORT_KINDS, WEEKDAYS, ReportKind
+from tollkeeper.refusals import classify
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.charts import Series, bar_chart
 from tollkeeper.web.fields import whole_number
-from tollkeeper.web.visitor import Visitor
+from tollkeeper.web.visitor import Sent, Visitor
 
 _PAGE = 50
 
@@ -35,12 +36,20 @@ DAY_NAMES = {
 
 async def show(visitor: Visitor) -> Response:
     """Answer the list, with what is sent when."""
+    return await _list(visitor)
+
+
+async def _list(visitor: Visitor, *, wrong: InvalidRequest | None = None) -> Response:
+    """Answer the list; `wrong` is why a preview cannot be shown, told beside the form that asks for one."""
     after = visitor.query["after"] or None
     found = await visitor.look(reports.list_reports, after=after, limit=_PAGE + 1)
     state = await visitor.look(report_settings.get_settings, visitor.people.rules)
     return await page(
         visitor,
         "reports.html",
+        status=classify(wrong)[0] if wrong else 200,
+        wrong=wrong,
+        wanted=visitor.query if wrong else Sent([]),
         reports=found[:_PAGE],
         next_after=found[_PAGE - 1].entry.id if len(found) > _PAGE else "",
         state=state,
@@ -69,8 +78,11 @@ async def show_one(visitor: Visitor) -> Response:
 
 async def preview(visitor: Visitor) -> Response:
     """Answer what the report of a week or month says."""
-    kind = _kind(visitor.query["kind"] or "weekly")
-    found = await visitor.look(reports.preview_report, kind, day=_day(visitor.query["day"]))
+    try:
+        kind = _kind(visitor.query["kind"] or "weekly")
+        found = await visitor.look(reports.preview_report, kind, day=_day(visitor.query["day"]))
+    except InvalidRequest as wrong:
+        return await _list(visitor, wrong=wrong)
     return await _answer(visitor, found)
 
 

@@ -8,26 +8,18 @@ import msgspec
 from starlette.responses import Response
 
 from tollkeeper.control.usage_lines import LABEL_LINES_MAX, LinePage, Question, UsageLine, list_lines, parse_grouping
+from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
-from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.charts import Series, bar_chart
-from tollkeeper.web.usage_filters import FILTERS, Range
+from tollkeeper.web.usage_filters import Range
+from tollkeeper.web.usage_form import read_form
 from tollkeeper.web.usage_question import question_of
 from tollkeeper.web.visitor import Visitor
 
 LINES_MAX = 1000
 _SERIES_MAX = 8
-WAYS = {
-    "model": _("Model"),
-    "project": _("Project"),
-    "team": _("Team"),
-    "key": _("API key"),
-    "member": _("Person"),
-    "provider": _("Provider"),
-    "operation": _("Operation"),
-}
-_DETAILED = frozenset({"key", "member"})
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -40,9 +32,26 @@ class Row(msgspec.Struct, frozen=True):
 
 
 async def show(visitor: Visitor) -> Response:
-    """Answer the page."""
+    """Answer the page. What the address says wrong is told beside the form, which stays as it was."""
+    try:
+        return await _answer(visitor)
+    except InvalidRequest as wrong:
+        return await page(
+            visitor,
+            "usage.html",
+            status=classify(wrong)[0],
+            form=await read_form(visitor),
+            wrong=wrong,
+            first=visitor.query["from"],
+            last=visitor.query["to"],
+            rows=[],
+            total_before=None,
+        )
+
+
+async def _answer(visitor: Visitor) -> Response:
     asked = question_of(visitor)
-    by, span = asked.by, asked.span
+    span = asked.span
     question = msgspec.structs.replace(asked.whole, limit=LINES_MAX)
     found = await visitor.look(list_lines, question)
     before = None
@@ -58,20 +67,18 @@ async def show(visitor: Visitor) -> Response:
     return await page(
         visitor,
         "usage.html",
-        by=by,
-        ways=[
-            (word, visitor._(title)) for word, title in WAYS.items() if word not in _DETAILED or _sees_details(visitor)
-        ],
-        span=span,
+        form=await read_form(visitor),
+        wrong=None,
+        first=span.first,
+        last=span.last,
         rows=rows,
         total_before=_sum(before.lines) if before is not None else None,
         is_cut=found.has_more,
-        filters=[(word, value) for word in FILTERS for value in visitor.query.all(word)],
         made=lambda: {
             "total": _sum([row.line for row in rows]),
             "chart_data": _chart(visitor, drawn, every, rows=rows, span=span),
         },
-        address=visitor.query.but(**{"from": str(span.first), "to": str(span.last), "done": ""}),
+        address=visitor.query.but(**{"from": str(span.first), "to": str(span.last), "done": "", "choose": ""}),
         has_parquet=visitor.parquet.is_installed,
     )
 
@@ -148,7 +155,3 @@ def _chart(visitor: Visitor, drawn: LinePage, every: LinePage | None, *, rows: l
         ],
         is_stacked=True,
     )
-
-
-def _sees_details(visitor: Visitor) -> bool:
-    return visitor.may("analytics:full") or visitor.may("analytics:own")

@@ -7,7 +7,10 @@ import msgspec
 from tollkeeper.control.usage_lines import Question, parse_grouping
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.usage_filters import FILTERS, Range, read_range
-from tollkeeper.web.visitor import Visitor
+from tollkeeper.web.visitor import Sent, Visitor
+
+LABEL = "label"
+"""Grouping by a label: its name is in a field of its own, or behind a colon."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -26,7 +29,11 @@ def question_of(visitor: Visitor) -> Asked:
     Raises:
         InvalidRequest: a time range or a group that makes no sense.
     """
-    by = visitor.query["by"] or "model"
+    by, label = grouped_by(visitor.query)
+    if by == LABEL:
+        if not label:
+            raise InvalidRequest("Write the name of the label to group by.", param="label")
+        by = f"{LABEL}:{label}"
     grouping, span = parse_grouping([by]), read_range(visitor)
     if len(grouping.titles) != 1 or grouping.bucket != "all":
         raise InvalidRequest("A page groups by one thing, such as model, project or label:NAME.", param="by")
@@ -35,3 +42,11 @@ def question_of(visitor: Visitor) -> Asked:
     over_time = msgspec.structs.replace(whole, grouping=parse_grouping([span.interval, by]))
     chart = msgspec.structs.replace(whole, grouping=parse_grouping([span.chart_interval, by]))
     return Asked(by, span, whole, over_time, chart)
+
+
+def grouped_by(query: Sent) -> tuple[str, str]:
+    """Return what a page groups by, and the name of the label when it is one."""
+    by, _colon, label = (query["by"] or "model").partition(":")
+    if by != LABEL:
+        return query["by"] or "model", ""
+    return by, label or query[LABEL].strip()

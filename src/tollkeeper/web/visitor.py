@@ -50,6 +50,11 @@ class Sent(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._last)
 
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Every field, in its order."""
+        return [*self._fields]
+
     def all(self, name: str) -> tuple[str, ...]:
         """Return every value of a field that is not empty."""
         return tuple(value for each, value in self._fields if each == name and value)
