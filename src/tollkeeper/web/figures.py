@@ -131,6 +131,15 @@ class Figures:
         """Return a day that is written as a date, in a few words."""
         return self.day(date.fromisoformat(iso))
 
+    def day_field(self, written: date | str) -> str:
+        """Return the type of a field that can show what was written for a day: one for days shows nothing else."""
+        if not written or isinstance(written, date):
+            return "date"
+        try:
+            return "date" if date.fromisoformat(written).isoformat() == written else "text"
+        except ValueError:
+            return "text"
+
     def midnight_us(self, day: date) -> int:
         """Return when a day begins in the organization's timezone."""
         return begin_of_day_us(day, self.zone)
