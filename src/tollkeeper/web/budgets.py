@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
-from tollkeeper.control import alert_targets, alerts, budgets, projects, teams
+from tollkeeper.control import alert_targets, alerts, api_keys, budgets, members, projects, teams
 from tollkeeper.control.budget_status import BUDGETS_MAX, Branch, StandingBudget, read_status
 from tollkeeper.control.budgets import Terms, terms_of
+from tollkeeper.domain.api_key import ApiKey, KeyKind
 from tollkeeper.domain.budget import AlertAction, Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import Unit
@@ -17,6 +18,7 @@ from tollkeeper.web.fields import chosen, dollars, permille, whole_number
 from tollkeeper.web.visitor import Sent, Visitor
 
 _ALERTS_MAX = 20
+_SCOPES_MAX = 1000
 
 
 PERIODS: dict[Period, str] = {
@@ -58,13 +60,10 @@ async def show(visitor: Visitor) -> Response:
 
 async def show_new(visitor: Visitor) -> Response:
     """Answer the form of a new budget."""
-    organization = visitor.organization
-    scopes: list[tuple[str, str]] = [(organization.id, organization.name)] if visitor.may("quota:manage") else []
-    scopes += [(each.id, each.name) for each in await visitor.look(teams.list_teams, limit=1000)]
-    scopes += [(each.project.id, each.project.name) for each in await visitor.look(projects.list_projects, limit=1000)]
-    named = visitor.query["scope"]
-    if named and named not in {scope_id for scope_id, _name in scopes}:
-        scopes.append((named, named))
+    scopes = await _scopes(visitor)
+    named = visitor.form["scope"] or visitor.query["scope"]
+    if named and not any(named == scope_id for _title, offered in scopes for scope_id, _name in offered):
+        scopes.append(("", [(named, named)]))
     return await page(
         visitor,
         "budget_new.html",
@@ -73,6 +72,38 @@ async def show_new(visitor: Visitor) -> Response:
         periods=PERIODS,
         units=UNITS,
     )
+
+
+async def _scopes(visitor: Visitor) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return whose budget it can be, by kinds; "" is the title of the organization alone."""
+    organization, _ = visitor.organization, visitor._
+    whole: list[tuple[str, str]] = [(organization.id, organization.name)] if visitor.may("quota:manage") else []
+    known_teams = await visitor.look(teams.list_teams, limit=_SCOPES_MAX)
+    known = [each.project for each in await visitor.look(projects.list_projects, limit=_SCOPES_MAX)]
+    names: dict[str, str] = {each.id: each.name for each in known}
+    keys = await visitor.look_if(api_keys.list_keys, limit=_SCOPES_MAX) or []
+    people = await visitor.look(members.list_members, limit=_SCOPES_MAX) if _manages_all(visitor) else []
+    found: list[tuple[str, list[tuple[str, str]]]] = [
+        ("", whole),
+        (_("Teams"), [(each.id, each.name) for each in known_teams]),
+        (_("Projects"), [(each.id, each.name) for each in known]),
+        (_("People"), [(each.member.id, each.member.name or each.member.email) for each in people]),
+        (
+            _("API keys"),
+            [(each.id, _key_name(each, names)) for each in keys if each.kind is not KeyKind.ADMIN],
+        ),
+    ]
+    return [(title, offered) for title, offered in found if offered]
+
+
+def _manages_all(visitor: Visitor) -> bool:
+    return visitor.may_at("quota:manage", visitor.whole)
+
+
+def _key_name(key: ApiKey, names: dict[str, str]) -> str:
+    """Return a key's name with its project's: names of keys are like each other."""
+    project = names.get(key.project_id)
+    return f"{key.name} ({project})" if project else key.name
 
 
 async def make(visitor: Visitor) -> Response:

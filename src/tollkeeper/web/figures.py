@@ -18,6 +18,8 @@ from tollkeeper.domain.window import begin_of_day_us
 from tollkeeper.kit.clock import utc
 from tollkeeper.web.languages import Language
 
+_USUAL_LENGTH = 8
+"""Of an amount, in characters: a longer one is written smaller where amounts stand large."""
 DASH = "—"
 _US_PER_MS = 1000
 Precision = Literal["day", "minute", "second"]
@@ -36,8 +38,9 @@ class Figures:
         """Return an amount as it is read; what is exact to the nano stands behind it. None is no known amount."""
         if nanos is None:
             return Markup('<span class="none">{}</span>').format(DASH)
-        return Markup('<data class="usd" value="{}" title="${}">{}</data>').format(
-            nanos, format_usd(nanos), self.usd_text(nanos)
+        text = self.usd_text(nanos)
+        return Markup('<data class="usd" value="{}" title="${}"{}>{}</data>').format(
+            nanos, format_usd(nanos), Markup(" data-long") if len(text) > _USUAL_LENGTH else "", text
         )
 
     def money(self, nanos: int | None) -> Markup:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
 from starlette.responses import Response
 
 from tollkeeper.control.analytics import CallSums, Survey, survey
-from tollkeeper.control.budget_status import BudgetStatus, StandingBudget, permille, read_status
+from tollkeeper.control.budget_status import Branch, BudgetStatus, StandingBudget, permille, read_status
 from tollkeeper.control.forecast import forecast_month
+from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.report import AT_RISK_PERMILLE
 from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
@@ -50,7 +52,7 @@ async def show(visitor: Visitor) -> Response:
         has_parts=False,
     )
     forecast = await visitor.look_if(forecast_month, "organization", organization.id)
-    status = await visitor.look_if(read_status) if visitor.may("quota:read:summary") else None
+    status = await _status(visitor)
     return await page(
         visitor,
         "overview.html",
@@ -61,6 +63,8 @@ async def show(visitor: Visitor) -> Response:
         month_before=same_time_before.total if same_time_before else None,
         month_budget=_month_budget(status),
         at_risk=_at_risk(status),
+        stopping=_stopping(status),
+        sees_all_budgets=status is not None and visitor.may_at("quota:read", visitor.whole),
         made=lambda: {
             "chart_data": _chart(visitor, seen) if seen else None,
             "tops": _tops(visitor, this_month) if this_month else [],
@@ -105,6 +109,33 @@ def _tops(visitor: Visitor, seen: Survey) -> list[tuple[str, str, list[Line]]]:
     ]
 
 
+async def _status(visitor: Visitor) -> BudgetStatus | None:
+    """Return how the budgets that the person may see stand; None without any right to, and of more than a page has."""
+    if not visitor.may("quota:read:summary"):
+        return None
+    try:
+        return await visitor.look_if(read_status)
+    except InvalidRequest:
+        return None
+
+
+def _stopping(status: BudgetStatus | None) -> int:
+    """Return how many budgets there are at whose limit calls stop."""
+    return sum(
+        each.budget.enforcement.hard_limit or each.budget.enforcement.auto_disable_on_exceed
+        for branch in _branches(status)
+        for each in branch.budgets
+    )
+
+
+def _branches(status: BudgetStatus | None) -> Iterator[Branch]:
+    waiting = [status.root] if status and status.root else []
+    while waiting:
+        branch = waiting.pop()
+        waiting += branch.branches
+        yield branch
+
+
 def _month_budget(status: BudgetStatus | None) -> StandingBudget | None:
     """Return the organization's own budget of money per month, for all models."""
     root = status.root if status else None
@@ -122,10 +153,7 @@ def _month_budget(status: BudgetStatus | None) -> StandingBudget | None:
 
 def _at_risk(status: BudgetStatus | None) -> list[AtRisk]:
     found: list[AtRisk] = []
-    branches = [status.root] if status and status.root else []
-    while branches:
-        branch = branches.pop()
-        branches += branch.branches
+    for branch in _branches(status):
         for each in branch.budgets:
             used = permille(each.standing) or 0
             if used >= AT_RISK_PERMILLE or each.standing.is_stopped:

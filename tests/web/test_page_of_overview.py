@@ -1,0 +1,93 @@
+"""The overview: what it says about budgets is so for whoever reads it, and leads to where one is set, of keys too."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from tests.keys.workshop import Workshop, open_workshop
+from tests.web.visitors import browser_of, faces_of
+from tests.web.web_factories import Markup
+
+from tollkeeper.control import budget_status
+from tollkeeper.control.budgets import Terms, list_budgets, set_budget
+from tollkeeper.domain.budget import Enforcement
+from tollkeeper.store.engine import Store
+from tollkeeper.web.figures import Figures
+
+USD = 10**9
+
+
+@pytest.fixture
+async def workshop(store: Store) -> Workshop:
+    return await open_workshop(store)
+
+
+async def overview(workshop: Workshop, who: object = None) -> str:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, who or workshop.admin)  # type: ignore[arg-type]
+    answer = await browser.open(f"/{workshop.company.id}/overview")
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+async def set_of(workshop: Workshop, scope_id: str, enforcement: Enforcement) -> None:
+    terms = msgspec.structs.replace(Terms(USD, "monthly", is_carried_over=False), enforcement=enforcement)
+    await workshop.company.change(workshop.admin, set_budget, scope_id, terms=terms)
+
+
+async def test_nothing_is_said_to_stop_calls_only_where_no_budget_does(workshop: Workshop) -> None:
+    nothing = "None is set, so no budget stops calls."
+    assert nothing in await overview(workshop)
+    await set_of(workshop, workshop.search.id, Enforcement(hard_limit=False, auto_disable_on_exceed=False))
+    assert nothing in await overview(workshop), "one that lets calls on stops none"
+    key = (await workshop.service(project_id=workshop.chat.id)).record
+    await set_of(workshop, key.id, Enforcement(hard_limit=True))
+    page = await overview(workshop)
+    assert nothing not in page
+    assert "None is set for everything; 1 other budget stops calls." in page
+    await set_of(workshop, workshop.team.id, Enforcement(hard_limit=False, auto_disable_on_exceed=True))
+    assert "2 other budgets stop calls." in await overview(workshop)
+
+
+async def test_who_sees_not_every_budget_is_not_told_that_there_is_none(workshop: Workshop) -> None:
+    page = await overview(workshop, workshop.viewer)
+    assert "no budget stops calls" not in page
+    assert "None is set for everything." in page
+
+
+async def test_more_budgets_than_a_page_has_leave_the_overview_there(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await set_of(workshop, workshop.search.id, Enforcement())
+    monkeypatch.setattr(budget_status, "BUDGETS_MAX", 0)
+    page = await overview(workshop)
+    assert "None is set for everything." in page
+
+
+async def test_a_budget_is_offered_for_keys_and_people_too(workshop: Workshop) -> None:
+    key = (await workshop.service(project_id=workshop.chat.id, name="batch")).record
+    admin_key = (await workshop.admin_key()).record
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    home = f"/{workshop.company.id}"
+    assert f'href="{home}/budgets/new"' in await overview(workshop)
+    page = (await browser.open(f"{home}/budgets/new")).text
+    offered = {str(each["value"]) for each in Markup(page).all("option")}
+    assert offered >= {workshop.company.id, workshop.team.id, workshop.chat.id, key.id, workshop.developer.member_id}
+    assert admin_key.id not in offered, "it calls no models"
+    assert f"batch ({workshop.chat.name})" in page
+    assert re.findall(r'<optgroup label="([^"]+)"', page) == ["Teams", "Projects", "People", "API keys"]
+    terms = {"scope": key.id, "amount": "5", "unit": "usd", "period": "daily", "hard_limit": "1"}
+    assert (await browser.send(f"{home}/budgets/new", terms)).status_code == 303
+    (budget,) = await workshop.company.look(None, list_budgets, scope_id=key.id)
+    assert budget.amount == 5 * USD
+    refused = await browser.send(f"{home}/budgets/new", terms | {"amount": "much"})
+    assert f'<option value="{key.id}" selected>' in refused.text
+
+
+def test_long_amounts_are_marked_to_be_written_smaller_where_amounts_stand_large() -> None:
+    figures = Figures("en", "UTC")
+    for nanos in (1, 225_000, 123_456 * USD):
+        assert "data-long" in figures.usd(nanos), nanos
+    for nanos in (0, 101 * USD, 1_234 * USD // 100):
+        assert "data-long" not in figures.usd(nanos), nanos
