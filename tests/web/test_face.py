@@ -12,6 +12,7 @@ from tests.web.visitors import OURS, Browser, browser_of, content_of, faces_of
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.domain.account import SESSION_PREFIX
 from tollkeeper.store.engine import Store
+from tollkeeper.web.assets import addresses
 from tollkeeper.web.live import PERSONS_LISTENERS_MAX
 from tollkeeper.web.table import LOGIN_PAGES, ORGANIZATION_PAGES
 
@@ -204,3 +205,41 @@ async def test_an_origin_that_is_none_is_another_sites(workshop: Workshop) -> No
         f"/{workshop.company.id}/projects", data={"name": "x"}, headers={"origin": "http://["}
     )
     assert answer.status_code == 403
+
+
+async def test_an_organizations_own_address_leads_to_its_overview(workshop: Workshop) -> None:
+    other = await found_company(workshop.store, "Elsewhere & Co")
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    for path in (f"/{workshop.company.id}", f"/{workshop.company.id}/"):
+        answer = await browser.open(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/{workshop.company.id}/overview"), path
+    assert (await browser.open(f"/{other.id}")).status_code == 404
+    assert (await browser.open(f"/{workshop.company.id}//")).status_code in {303, 404}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "POST", "TEAPOT"])
+async def test_a_method_that_a_page_does_not_take_is_told_with_those_that_it_takes(
+    workshop: Workshop, method: str
+) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    home = f"/{workshop.company.id}"
+    asset = next(each for each in addresses().values() if each.endswith(".css"))
+    pages = {f"{home}/overview": "GET, HEAD", f"{home}/usage.csv": "GET, HEAD", asset: "GET, HEAD"}
+    if method != "POST":
+        pages |= {f"{home}/budgets/new": "GET, HEAD, POST", "/account": "GET, HEAD, POST"}
+    for path, methods in pages.items():
+        answer = await browser.client.request(method, path, headers=OURS)
+        assert (answer.status_code, answer.headers.get("allow")) == (405, methods), path
+    assert (await browser.client.request(method, f"{home}/nothing", headers=OURS)).status_code == 404
+
+
+async def test_what_was_done_before_is_not_said_beside_a_refusal(workshop: Workshop) -> None:
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    path = f"/{workshop.company.id}/settings?done=saved"
+    assert 'class="notice"' in (await browser.open(path)).text
+    refused = await browser.send(path, {"do": "general", "name": "", "timezone": "UTC", "language": "en"})
+    assert refused.status_code == 400
+    assert 'role="alert"' in refused.text
+    assert 'class="notice"' not in refused.text
+    wrong = await browser.open(f"/{workshop.company.id}/usage?from=never&done=saved")
+    assert 'class="notice"' not in wrong.text

@@ -271,3 +271,29 @@ async def test_nobody_can_sign_up_where_it_is_closed_and_is_told_so(browser: Bro
         await tab.fill(name="Kim", email=KIM, password=PASSWORD)
         await tab.click("계정 만들기")
         await tab.wait("지금은 가입할 수 없습니다.")
+
+
+@pytest.mark.parametrize("next_", ["//[", "/%5C%5C[", "//evil.example/"])
+async def test_a_way_on_that_is_none_leaves_the_page_at_work(browser: Browser, town: Town, next_: str) -> None:
+    await town.resident(KIM)
+    tab = await browser.open_tab()
+    await tab.go(f"{address_of(town)}/sign-in?next={quote(next_, safe='%')}")
+    await tab.wait("Show password")
+    await tab.fill(email=KIM, password=PASSWORD)
+    await tab.click("Sign in")
+    await tab.wait("Welcome, ")
+    assert (await tab.run("location.origin")) == address_of(town)
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("cookie", ["%", "%E0%A4%A", "", "a=b%"])
+async def test_a_refusal_that_cannot_be_read_leaves_the_page_at_work(browser: Browser, town: Town, cookie: str) -> None:
+    tab = await browser.open_tab()
+    await tab.go(f"{address_of(town)}/sign-in")
+    await tab.wait("Show password")
+    await tab.run(f"document.cookie = 'tollkeeper_refused={cookie}; path=/sign-in'")
+    await tab.ask("Page.reload")
+    await tab.wait("Show password")
+    assert await tab.run("document.getElementById('fault').hidden")
+    assert "tollkeeper_refused" not in await tab.run("document.cookie")
+    assert tab.complaints == []

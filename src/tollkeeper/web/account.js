@@ -119,7 +119,9 @@
     const found = document.cookie.split("; ").find((each) => each.startsWith("tollkeeper_refused="));
     if (!found) return;
     document.cookie = "tollkeeper_refused=; path=/sign-in; max-age=0";
-    showFault(new Refusal({ code: "unknown", message: decodeURIComponent(found.split("=")[1]) }));
+    let message = "";
+    try { message = decodeURIComponent(found.slice(found.indexOf("=") + 1)); } catch { /* somebody else's */ }
+    if (message) showFault(new Refusal({ code: "unknown", message }));
   }
 
   function showPerson(person) {
@@ -247,13 +249,17 @@
     },
   };
 
+  function isOurs(text) {
+    try { return new URL(text, location.href).origin === location.origin; } catch { return false; }
+  }
+
   // A link's token is a secret: it leaves the address bar, the history and what a bookmark would hold at once.
   function takeToken() {
     const address = new URL(location.href);
     const token = address.searchParams.get("token");
     if (token) keep(LINK, token);
     const next = address.searchParams.get("next");
-    if (next?.startsWith("/") && new URL(next, address).origin === address.origin) keep(NEXT, next);
+    if (next?.startsWith("/") && isOurs(next)) keep(NEXT, next);
     if (address.search) history.replaceState(null, "", address.pathname);
   }
 

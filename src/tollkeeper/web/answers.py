@@ -39,7 +39,7 @@ async def page(
         "visitor": visitor,
         "figures": visitor.figures,
         "entries": entries_for(visitor),
-        "notice": notice_of(visitor),
+        "notice": notice_of(visitor) if status < 400 and visitor.fault is None else "",  # of what was done before
         "fault": visitor.fault,
         "once": random_base62(ONCE_LENGTH),
         "theme": theme_of(visitor),

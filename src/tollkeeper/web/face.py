@@ -24,7 +24,7 @@ from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied,
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.kit.networks import Networks, client_address
 from tollkeeper.parquet.writing import ParquetWriter
-from tollkeeper.refusals import InternalError, classify
+from tollkeeper.refusals import InternalError, MethodNotAllowed, classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.assets import PREFIX, addresses, find_asset
 from tollkeeper.web.languages import Language, choose_language
@@ -91,16 +91,7 @@ class Face:
             if visit is None and not is_for_strangers:
                 return _to_sign_in(request)
             visitor = self._visitor(request, visit)
-            if visit is not None and visit.is_elsewhere:
-                raise NotFound("There is no organization at this address that you belong to.")
-            if visit is not None and request.url.path == "/":
-                return _to_first_page(visit)
-            found = self._route(request)
-            if found.requires:
-                require_somewhere(visitor.principal, found.requires)
-            if request.method in _SAFE_METHODS:
-                return await found.show(visitor)
-            return await self._act(visitor, found)
+            return _onwards(request, visit) or await self._serve(visitor)
         except TollkeeperError as refusal:
             if classify(refusal)[0] >= 500:
                 _log.warning("request %s was refused: %s", request.state.request_id, refusal)
@@ -109,10 +100,22 @@ class Face:
             _log.exception("request %s failed", request.state.request_id)
             return await _refuse(visitor, InternalError())
 
+    async def _serve(self, visitor: Visitor) -> Response:
+        """Answer with the page of an address, or do what its form asks for."""
+        request = visitor.request
+        found = self._route(request)
+        methods = ("GET", "HEAD", "POST") if found.act else ("GET", "HEAD")
+        if request.method not in methods:
+            return await _refuse_method(visitor, methods)
+        if found.requires:
+            require_somewhere(visitor.principal, found.requires)
+        if request.method in _SAFE_METHODS:
+            return await found.show(visitor)
+        return await self._act(visitor, found)
+
     async def _act(self, visitor: Visitor, found: PageRoute) -> Response:
         """Do what a form asks for. What is refused is told on the page that holds the form."""
-        if found.act is None or visitor.request.method != "POST":
-            raise InvalidRequest("This page takes no such request.")
+        assert found.act is not None, "its methods are checked"
         visitor.form = read_fields(await _body(visitor.request))
         if not _is_ours(visitor):
             raise PermissionDenied("This form is of an earlier sign-in; open the page again.")
@@ -201,9 +204,33 @@ def _to_sign_in(request: Request) -> Response:
     return answer
 
 
+def _onwards(request: Request, visit: PersonVisit | None) -> Response | None:
+    """Return the way from an address that is no page itself; None from a page.
+
+    Raises:
+        NotFound: the person belongs to no such organization.
+    """
+    if visit is None:
+        return None
+    if visit.is_elsewhere:
+        raise NotFound("There is no organization at this address that you belong to.")
+    if request.url.path == "/":
+        return _to_first_page(visit)
+    if visit.organization is not None and request.url.path.strip("/") == visit.organization.id:
+        return _to_overview(visit.organization.id)
+    return None
+
+
 def _to_first_page(visit: PersonVisit) -> Response:
     first = next(iter(visit.organizations), None)
-    where = f"/{first.id}/overview" if first else "/welcome"
+    return _to_overview(first.id) if first else _go_on("/welcome")
+
+
+def _to_overview(organization_id: str) -> Response:
+    return _go_on(f"/{organization_id}/overview")
+
+
+def _go_on(where: str) -> Response:
     return RedirectResponse(where, status_code=303, headers={"cache-control": "no-store"})
 
 
@@ -211,12 +238,20 @@ def _answer_asset(request: Request) -> Response:
     if request.url.path == _ICON:
         return RedirectResponse(addresses()["logo.svg"])
     found = find_asset(request.url.path)
-    if found is None or request.method not in _SAFE_METHODS:
+    if found is not None and request.method not in _SAFE_METHODS:
+        return Response(status_code=405, headers={"allow": "GET, HEAD", "cache-control": "no-store"})
+    if found is None:
         return Response(status_code=404, headers={"cache-control": "no-store"})
     headers = {"cache-control": _FOR_EVER, "x-content-type-options": "nosniff", "vary": "accept-encoding"}
     if found.packed and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, headers=headers | {"content-encoding": "gzip"}, media_type=found.media_type)
     return Response(found.body, headers=headers, media_type=found.media_type)
+
+
+async def _refuse_method(visitor: Visitor, methods: tuple[str, ...]) -> Response:
+    answer = await _refuse(visitor, MethodNotAllowed("This page takes no such request."))
+    answer.headers["allow"] = ", ".join(methods)
+    return answer
 
 
 async def _refuse(visitor: Visitor, refusal: TollkeeperError) -> Response:
