@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from tollkeeper.kit.ids import random_base62
 from tollkeeper.web.navigation import entries_for
-from tollkeeper.web.notices import notice_of
+from tollkeeper.web.notices import is_warning, notice_of
 from tollkeeper.web.rendering import render
 from tollkeeper.web.visitor import Visitor
 
@@ -40,6 +40,7 @@ async def page(
         "figures": visitor.figures,
         "entries": entries_for(visitor),
         "notice": notice_of(visitor) if status < 400 and visitor.fault is None else "",  # of what was done before
+        "is_warning": is_warning(visitor),
         "fault": visitor.fault,
         "once": random_base62(ONCE_LENGTH),
         "theme": theme_of(visitor),

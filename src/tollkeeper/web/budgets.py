@@ -9,7 +9,7 @@ from tollkeeper.control import alert_targets, alerts, api_keys, budgets, members
 from tollkeeper.control.budget_status import BUDGETS_MAX, Branch, StandingBudget, read_status
 from tollkeeper.control.budgets import Terms, terms_of
 from tollkeeper.domain.api_key import ApiKey, KeyKind
-from tollkeeper.domain.budget import AlertAction, Enforcement, Period
+from tollkeeper.domain.budget import AlertAction, Budget, Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import Unit
 from tollkeeper.web.answers import go, page
@@ -119,7 +119,7 @@ async def make(visitor: Visitor) -> Response:
         model=sent["model"].strip(),
     )
     made = await visitor.change(budgets.set_budget, sent["scope"], terms=terms)
-    return go(f"{visitor.home}/budgets/{made.id}", notice="budget-saved")
+    return go(f"{visitor.home}/budgets/{made.id}", notice=await _how_set(visitor, made))
 
 
 async def show_one(visitor: Visitor) -> Response:
@@ -164,8 +164,8 @@ async def change_one(visitor: Visitor) -> Response:
                 is_carried_over=bool(sent["carryover"]),
                 enforcement=_enforcement(sent),
             )
-            await visitor.change(budgets.set_budget, before.scope_id, terms=terms)
-            return go(here, notice="budget-saved")
+            made = await visitor.change(budgets.set_budget, before.scope_id, terms=terms)
+            return go(here, notice=await _how_set(visitor, made))
         case "add-alert":
             threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
             await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
@@ -185,6 +185,16 @@ async def change_one(visitor: Visitor) -> Response:
             return go(f"{visitor.home}/budgets", notice="budget-deleted")
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
+
+
+async def _how_set(visitor: Visitor, made: Budget) -> str:
+    """Return what to say of a budget that was just set: whether more is used than it allows."""
+    status = await visitor.look_if(read_status, scope_id=made.scope_id)
+    rows = _rows(status.root, 0) if status and status.root else []
+    standing = next((each.standing.standing for each in rows if each.standing.budget.id == made.id), None)
+    if standing is None or standing.used <= standing.limit:
+        return "budget-saved"
+    return "budget-below-refuses" if made.enforcement.hard_limit else "budget-below"
 
 
 def _rows(branch: Branch, depth: int) -> list[Row]:

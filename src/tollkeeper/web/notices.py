@@ -13,6 +13,10 @@ NOTICES: dict[str, str] = {
     "key-enabled": _("The key works again."),
     "key-deleted": _("The key is deleted."),
     "budget-saved": _("The budget is set."),
+    "budget-below": _("The budget is set, below what is used already."),
+    "budget-below-refuses": _(
+        "The budget is set, below what is used already: its calls are refused until it begins anew or is raised."
+    ),
     "budget-deleted": _("The budget is removed."),
     "alert-added": _("The alert is set."),
     "alert-removed": _("The alert is removed."),
@@ -37,8 +41,16 @@ NOTICES: dict[str, str] = {
     "price-there": _("This price is in force already; nothing was added."),
 }
 
+WARNINGS = frozenset({"budget-below", "budget-below-refuses"})
+"""What was done, and is not what one may have meant."""
+
 
 def notice_of(visitor: Visitor) -> str:
     """Return what to say; "" for nothing."""
     text = NOTICES.get(visitor.query["done"])
     return visitor._(text) if text else ""
+
+
+def is_warning(visitor: Visitor) -> bool:
+    """Tell whether what there is to say is a warning."""
+    return visitor.query["done"] in WARNINGS
