@@ -124,7 +124,11 @@ async def test_an_organizations_tier_and_calendar_are_changed(client: httpx.Asyn
         each for each in body_of(await client.get("/v1/budgets/status"))["root"]["budgets"] if each["unit"] == "usd"
     ]
     assert told["resets_at"][8:] == "25T00:00:00+00:00"
-    for body, param in (({"tier": "gold"}, "tier"), ({"fiscal_month_start": 29}, "fiscal_month_start")):
+    for body, param in (
+        ({"tier": "gold"}, "tier"),
+        ({"timezone": "localtime"}, "timezone"),
+        ({"fiscal_month_start": 29}, "fiscal_month_start"),
+    ):
         refused = await client.patch(path, json=body)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
 

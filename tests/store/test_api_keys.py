@@ -108,7 +108,16 @@ async def test_an_organization_needs_a_real_timezone(store: Store) -> None:
     made = await store.write(lambda c: organizations.create_organization(c, "Acme", timezone="Asia/Seoul"))
     assert await store.read(lambda c: organizations.get_organization(c, made.id)) == made
     assert await store.read(organizations.list_organizations) == [made]
-    for wrong in ("Asia/Nowhere", "../../etc/passwd", ""):
+    for wrong in (
+        "Asia/Nowhere",
+        "../../etc/passwd",
+        "",
+        "localtime",
+        "posixrules",
+        "Factory",
+        "right/UTC",
+        "posix/UTC",
+    ):
         with pytest.raises(InvalidRequest):
             await store.write(lambda c, wrong=wrong: organizations.create_organization(c, "X", timezone=wrong))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.console import Console
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, load, print_json
 from tollkeeper.control.installation import Initialized, PepperSource, initialize
 from tollkeeper.control.opening import create_tables_if_empty
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.timezone import check_timezone
 from tollkeeper.store.engine import Store
 
 
@@ -30,10 +29,7 @@ def init(
     """
     configuration = load(config, database)
     settings = configuration.settings
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidRequest(f"There is no timezone '{timezone}'; use an IANA name such as Asia/Seoul.") from None
+    check_timezone(timezone)
 
     async def create() -> Initialized:
         store = Store.open(settings.database.url)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import insert, select, tuple_, update
 
 from tollkeeper.domain.currency import DisplayCurrency
-from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.errors import NotFound
 from tollkeeper.domain.tenancy import KeyPolicy, Language, Organization, OrganizationId
+from tollkeeper.domain.timezone import check_timezone
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import new_id
 from tollkeeper.store.revision import record_change
@@ -133,19 +133,6 @@ async def change_organization(
         raise NotFound(f"There is no organization '{organization_id}'.")
     await record_change(connection, "organization", organization_id=organization_id, entity_id=organization_id)
     return _to_organization(row)
-
-
-def check_timezone(timezone: str) -> None:
-    """Pass when a time zone is an IANA name that this machine knows.
-
-    Raises:
-        InvalidRequest: it is not.
-    """
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        message = f"There is no timezone '{timezone}'; use an IANA name such as Asia/Seoul."
-        raise InvalidRequest(message, param="timezone") from error
 
 
 def _to_organization(row: Row[Any, *tuple[Any, ...]]) -> Organization:

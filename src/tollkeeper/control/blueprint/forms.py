@@ -19,8 +19,8 @@ from tollkeeper.domain.key_terms import check_addresses, check_labels, check_mod
 from tollkeeper.domain.label import check_label
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd, parse_usd
 from tollkeeper.domain.permission import PERMISSIONS
+from tollkeeper.domain.timezone import check_timezone
 from tollkeeper.kit.nearest import did_you_mean
-from tollkeeper.store.organizations import check_timezone
 
 AMOUNT_USD_MAX = 1_000_000_000
 COUNT_MAX = 1_000_000_000_000
