@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from every_mail import AT_US, ENGLISH, KOREAN
+from every_mail import AT_US, ENGLISH, KOREAN, PUBLIC_URL
 
 from tollkeeper.domain.alert import Alert, AlertKind
 from tollkeeper.notify import alert_messages, english
@@ -72,3 +72,21 @@ def test_a_webhook_says_null_where_there_is_no_threshold_or_limit() -> None:
         kind=AlertKind.OVERRUN, threshold_permille=0, limit_amount=0, budget_id="", scope_kind="organization"
     )
     assert (overrun["threshold"], overrun["limit"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "page"),
+    [
+        ({"scope_kind": "project"}, "/org_1/budgets/bud_1"),
+        ({"scope_kind": "api_key", "action": "disable"}, "/org_1/budgets/bud_1"),
+        ({}, "/org_1/credits"),
+        ({"kind": AlertKind.OVERRUN, "budget_id": "", "scope_kind": "organization"}, "/org_1/calls"),
+    ],
+)
+@pytest.mark.parametrize("reader", [ENGLISH, KOREAN])
+def test_an_alert_leads_to_the_page_of_what_it_is_about(reader: Reader, changes: dict[str, object], page: str) -> None:
+    message = told(reader, **changes)
+    assert f"{PUBLIC_URL}{page}\n" in message.text
+    assert f'href="{PUBLIC_URL}{page}"' in message.html
+    alert = msgspec.structs.replace(REACHED, **changes)
+    assert alert_messages.text(reader, alert, organization="Acme").endswith(f"\n{PUBLIC_URL}{page}")

@@ -18,21 +18,28 @@ from tollkeeper.notify.reader import Language, Reader
 from tollkeeper.notify.wording import BudgetWords, OverrunWords, Wording
 
 TEST_TYPE = "alert.test"
-PATH = "/"
-"""The page that an alert leads to."""
 _WORDINGS: Mapping[Language, Wording] = {"en": english, "ko": korean}
 
 
-def email(reader: Reader, alert: Alert, *, organization: str, path: str = PATH) -> Message:
-    """Tell somebody who manages quotas of an alert; `path` is the page that it leads to."""
+def path_of(alert: Alert) -> str:
+    """Return the page that an alert leads to: its budget's, the credit's, or the calls' where it is about no budget."""
+    if alert.scope_kind == "credit":
+        return f"/{alert.organization_id}/credits"
+    return (
+        f"/{alert.organization_id}/budgets/{alert.budget_id}" if alert.budget_id else f"/{alert.organization_id}/calls"
+    )
+
+
+def email(reader: Reader, alert: Alert, *, organization: str, path: str = "") -> Message:
+    """Tell somebody who manages quotas of an alert; `path` is another page to lead to than its own."""
     stationery = _WORDINGS[reader.language].STATIONERY
     letter = _letter(reader, alert, organization)
-    return lay_out(letter, stationery, link=reader.link(path), public_url=reader.public_url)
+    return lay_out(letter, stationery, link=reader.link(path or path_of(alert)), public_url=reader.public_url)
 
 
 def text(reader: Reader, alert: Alert, *, organization: str) -> str:
     """Tell of an alert in a few lines without any markup."""
-    return _lines(reader, _letter(reader, alert, organization))
+    return _lines(_letter(reader, alert, organization), reader.link(path_of(alert)))
 
 
 def event(alert: Alert, *, organization: str) -> bytes:
@@ -72,7 +79,8 @@ def type_of(alert: Alert) -> str:
 
 def probe_text(reader: Reader, *, organization: str) -> str:
     """Say in a few lines that this is a test."""
-    return _lines(reader, _WORDINGS[reader.language].alert_test(organization=shown(organization)))
+    letter = _WORDINGS[reader.language].alert_test(organization=shown(organization))
+    return _lines(letter, reader.link("/"))
 
 
 def probe_event(*, organization_id: str, target_id: str, at_us: int) -> bytes:
@@ -109,9 +117,9 @@ def _letter(reader: Reader, alert: Alert, organization: str) -> Letter:
     return wording.budget_alert(said)
 
 
-def _lines(reader: Reader, letter: Letter) -> str:
+def _lines(letter: Letter, link: str) -> str:
     facts = [f"{label}: {value}" for label, value in letter.facts]
-    return "\n".join([letter.subject, *letter.paragraphs, *facts, reader.link(PATH)])
+    return "\n".join([letter.subject, *letter.paragraphs, *facts, link])
 
 
 def _event(kind: str, at_us: int, data: dict[str, Any]) -> bytes:
