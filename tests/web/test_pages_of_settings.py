@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.keys.workshop import Workshop, open_workshop
 from tests.tenancy.company import Person
@@ -17,7 +19,9 @@ GENERAL = {
     "timezone": "Europe/Berlin",
     "language": "ko",
     "fiscal_month_start": "15",
+    "calendar": "Europe/Berlin 15",
 }
+"""With what says that the change of budgets' windows was read."""
 
 
 @pytest.fixture
@@ -93,3 +97,46 @@ async def test_who_does_not_manage_the_organization_is_offered_no_settings(works
     seen = (await browser.open("/account")).text
     assert (await browser.send(path, GENERAL, seen=seen)).status_code == 403
     assert await organization_of(workshop) == before
+
+
+async def test_what_another_calendar_does_to_running_windows_is_said_before_it_is_saved(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    before = await organization_of(workshop)
+    wanted = {**GENERAL, "calendar": ""}
+    asked = await browser.send(path, wanted)
+    assert asked.status_code == 200
+    assert await organization_of(workshop) == before, "nothing is saved yet"
+    for period in ("per day", "per week", "per month"):
+        assert f"Budgets {period}: from " in asked.text
+    assert "These times are those of Asia/Seoul." in asked.text
+    assert 'value="Acme Korea"' in asked.text
+    calendar = re.search(r'name="calendar" value="([^"]+)"', asked.text)
+    assert calendar is not None
+    other = await browser.send(path, wanted | {"calendar": calendar[1], "timezone": "America/Lima"}, seen=asked.text)
+    assert "Budgets per day: from " in other.text, "what was confirmed was another one"
+    confirmed = await browser.send(path, wanted | {"calendar": calendar[1]}, seen=asked.text)
+    assert confirmed.headers["location"] == f"{path}?done=saved"
+    assert (await organization_of(workshop)).timezone == "Europe/Berlin"
+
+
+async def test_a_calendar_with_the_same_windows_is_saved_at_once(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    wanted = {**GENERAL, "calendar": "", "timezone": "Asia/Tokyo", "fiscal_month_start": "1"}
+    assert (await browser.send(path, wanted)).headers["location"] == f"{path}?done=saved"
+    assert (await organization_of(workshop)).timezone == "Asia/Tokyo"
+
+
+async def test_another_first_day_moves_the_months_alone(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    wanted = {**GENERAL, "calendar": "", "timezone": "Asia/Seoul", "fiscal_month_start": "28"}
+    asked = (await browser.send(path, wanted)).text
+    assert "Budgets per month: from " in asked
+    assert "Budgets per day" not in asked
+
+
+@pytest.mark.parametrize("timezone", ["localtime", "Factory", "right/UTC"])
+async def test_a_zone_that_only_a_machine_understands_is_none(workshop: Workshop, timezone: str) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    refused = await browser.send(path, GENERAL | {"timezone": timezone})
+    assert refused.status_code == 400
+    assert "There is no timezone" in refused.text

@@ -12,7 +12,10 @@ from tollkeeper.domain.access import require
 from tollkeeper.domain.currency import DisplayCurrency, format_rate, parse_rate
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.tenancy import KeyPolicy, Language
+from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.budgets import PERIODS
+from tollkeeper.web.calendar_changes import WindowChange, window_changes
 from tollkeeper.web.fields import lines_in, ungrouped, whole_number
 from tollkeeper.web.timezones import TIMEZONES
 from tollkeeper.web.visitor import Sent, Visitor
@@ -20,6 +23,11 @@ from tollkeeper.web.visitor import Sent, Visitor
 
 async def show(visitor: Visitor) -> Response:
     """Answer the page, with what was sent when it was refused."""
+    return await _answer(visitor, [])
+
+
+async def _answer(visitor: Visitor, changes: list[WindowChange]) -> Response:
+    """Answer the page; `changes` are to be confirmed before what was sent is saved."""
     require(visitor.principal, "org:manage", visitor.whole)
     organization = await visitor.look(organizations.get_organization, visitor.organization.id)
     policy = organization.policy
@@ -43,6 +51,9 @@ async def show(visitor: Visitor) -> Response:
         currency=sent if sent["do"] == "currency" else _shown_currency(organization.display_currency),
         key_age_max=KEY_AGE_MAX_DAYS,
         month_start_max=MONTH_START_MAX,
+        changes=changes,
+        calendar=_calendar(sent),
+        periods=PERIODS,
     )
 
 
@@ -51,13 +62,19 @@ async def act(visitor: Visitor) -> Response:
     sent, here = visitor.form, f"{visitor.home}/settings"
     match sent["do"]:
         case "general":
+            month_start = whole_number(sent, "fiscal_month_start") or 0
+            changes = window_changes(
+                visitor.organization, timezone=sent["timezone"].strip(), month_start=month_start, at_us=now_us()
+            )
+            if changes and sent["calendar"] != _calendar(sent):
+                return await _answer(visitor, changes)
             await visitor.change(
                 organizations.update_organization,
                 visitor.organization.id,
                 name=sent["name"],
                 timezone=sent["timezone"].strip(),
                 language=_language(sent),
-                fiscal_month_start=whole_number(sent, "fiscal_month_start") or 0,
+                fiscal_month_start=month_start,
             )
         case "policy":
             policy = KeyPolicy(
@@ -72,6 +89,11 @@ async def act(visitor: Visitor) -> Response:
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
     return go(here, notice="saved")
+
+
+def _calendar(sent: Sent) -> str:
+    """Return the calendar that a form asks for, as who confirms it sends it along: another one is told of anew."""
+    return f"{sent['timezone'].strip()} {sent['fiscal_month_start'].strip()}"
 
 
 def _currency(sent: Sent) -> DisplayCurrency | None:
