@@ -10,12 +10,21 @@ from babel.messages.pofile import read_po
 
 from tollkeeper.web.languages import Language
 
+REFUSAL = "refusal"
+"""Stands in a catalogue beside what an error says; `scripts/write-translations` writes it."""
+
 
 class Catalogue:
     """The texts of one language by their English."""
 
-    def __init__(self, texts: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, texts: dict[str, tuple[str, ...]], refusals: frozenset[str] = frozenset()) -> None:
         self._texts = texts
+        self._refusals = refusals
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """What refusals say, by the English; values stand in named places."""
+        return {text: self._texts[text][0] for text in self._refusals}
 
     def gettext(self, text: str) -> str:
         """Return the text in this language; in English while nobody has translated it."""
@@ -42,7 +51,11 @@ def catalogue_of(language: Language) -> Catalogue:
         return Catalogue({})
     with files(__package__).joinpath("translations", f"{language}.po").open("rb") as file:
         read = read_po(file, locale=language)
-    return Catalogue({_id(each.id): _texts(each.string) for each in read if each.id and not each.fuzzy and each.string})
+    translated = [each for each in read if each.id and not each.fuzzy and each.string]
+    return Catalogue(
+        {_id(each.id): _texts(each.string) for each in translated},
+        frozenset(_id(each.id) for each in translated if REFUSAL in each.auto_comments),
+    )
 
 
 def _id(message_id: Any) -> str:

@@ -28,6 +28,7 @@ from tollkeeper.refusals import InternalError, MethodNotAllowed, classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.assets import PREFIX, addresses, find_asset
 from tollkeeper.web.languages import Language, choose_language
+from tollkeeper.web.refusal_texts import told
 from tollkeeper.web.table import LOGIN_PAGES, ORGANIZATION_PAGES, STRANGERS_PAGES, PageRoute
 from tollkeeper.web.visitor import FORM_BYTES_MAX, House, Visitor, read_fields
 
@@ -79,7 +80,9 @@ class Face:
         try:
             answer = _answer_asset(request) if is_asset else await self._answer(request)
         except InvalidRequest as unreadable:  # not even the address
-            answer = Response(unreadable.public_message, 400, headers={"cache-control": "no-store"})
+            answer = Response(
+                told(_language(request, None), unreadable.public_message), 400, headers={"cache-control": "no-store"}
+            )
         answer.headers["x-request-id"] = request_id
         await answer(scope, receive, send)
 

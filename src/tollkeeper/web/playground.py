@@ -16,6 +16,7 @@ from tollkeeper.domain.usage import CostState
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import go, headers_of, page
 from tollkeeper.web.fields import whole_number
+from tollkeeper.web.refusal_texts import told
 from tollkeeper.web.visitor import Visitor
 
 _OUTPUT_USUAL, OUTPUT_MAX = 500, 1_000_000
@@ -74,7 +75,7 @@ async def estimate(visitor: Visitor) -> Response:
         return _json(visitor, await _estimated(visitor))
     except TollkeeperError as refusal:
         status, _, _ = classify(refusal)
-        return _json(visitor, {"fault": refusal.public_message}, status)
+        return _json(visitor, {"fault": told(visitor.language, refusal.public_message)}, status)
 
 
 async def show_cost(visitor: Visitor) -> Response:
@@ -85,7 +86,7 @@ async def show_cost(visitor: Visitor) -> Response:
         return _json(visitor, {"cost": None})
     _ = visitor._
     if record.amount_nanos is None:
-        text = _("Unpriced: %(reason)s") % {"reason": record.reason}
+        text = _("Unpriced: %(reason)s") % {"reason": told(visitor.language, record.reason)}
     else:
         text = _with_shown(visitor, record.amount_nanos)
         if record.cost_state is CostState.ESTIMATED:
@@ -102,7 +103,7 @@ async def _estimated(visitor: Visitor) -> dict[str, Any]:
     texts = tuple(text for text in (sent["system"], sent["message"]) if text)
     found = await estimate_call(visitor.models, visitor.principal, CallAsked(sent["model"].strip(), texts, output))
     if found.total_nanos is None or found.input_nanos is None:
-        text = _("Unpriced: %(reason)s") % {"reason": found.reason}
+        text = _("Unpriced: %(reason)s") % {"reason": told(visitor.language, found.reason)}
     else:
         text = _(
             "At most about %(total)s: %(input)s for %(count)s tokens of input, the rest for the longest answer"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from tollkeeper.web.assets import addresses
 from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.languages import Language
+from tollkeeper.web.refusal_texts import shown
 from tollkeeper.web.words import Words
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -33,6 +34,7 @@ def environment(language: Language) -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals["asset"] = asset
     made.filters["island"] = island
+    made.filters["told"] = partial(shown, language)
     words = Words(catalogue)
     made.filters["say"], made.filters["act"] = words.say, words.act
     return made

@@ -1,6 +1,8 @@
-"""What identifiers are called where people read them: billable classes, tiers, kinds of content, and what the audit log tells of."""
+"""What identifiers are called where people read them: billable classes, tiers, contents, failures, and what the audit log says."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from tollkeeper.web.catalogues import Catalogue
 from tollkeeper.web.catalogues import mark as _
@@ -116,7 +118,25 @@ ACTS = {
     "void": _("taken back"),
     "withdraw": _("withdrawn"),
 }
-_SETS = {"class": CLASSES, "tier": TIERS, "content": CONTENTS, "kind": KINDS}
+FAILURES = {
+    "connect": _("no connection"),
+    "connect_timeout": _("no connection in time"),
+    "tls": _("no connection over TLS"),
+    "first_byte_timeout": _("no answer in time"),
+    "idle_timeout": _("fell silent in its answer"),
+    "total_timeout": _("answer not ended in time"),
+    "closed": _("hung up in its answer"),
+    "protocol": _("answer cannot be read"),
+    "too_large": _("answer too large"),
+    "error_event": _("broke off with an error"),
+}
+_SETS: dict[str, Mapping[str, str]] = {
+    "class": CLASSES,
+    "tier": TIERS,
+    "content": CONTENTS,
+    "kind": KINDS,
+    "failure": FAILURES,
+}
 
 
 class Words:
