@@ -166,7 +166,7 @@ async def test_a_form_that_is_refused_says_why_in_korean(korean: tuple[Browser, 
     refused = await browser.send(path, fields)
     assert refused.status_code == 400
     told_there = refused.text.partition('role="alert"')[2].partition("</div>")[0]
-    assert "jimin@example.com과 같은 이메일 주소가 아닙니다." in told_there
+    assert "jimin@example.com과 같은 이메일 주소를 입력해 주십시오." in told_there
     assert 'lang="en"' not in told_there
 
 
