@@ -20,11 +20,14 @@ from typer.testing import CliRunner, Result
 from tollkeeper.cli.main import app
 from tollkeeper.control.calls import CallFilters
 from tollkeeper.control.organizations import update_organization
+from tollkeeper.domain.call_decision import RefusedCall
 from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.usage import Try, UsageRecord
 from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
+from tollkeeper.store.refused_calls import RefusedCalls
 
 WON = DisplayCurrency("KRW", 1_385_250_000, "2025-01-31", "Bank of Korea")
 
@@ -159,3 +162,29 @@ def test_costs_have_the_display_currency_beside_with_its_rate(busy: Ledger, url:
     assert "1 USD = 1385.25 KRW on 2025-01-31 (Bank of Korea)" in text
     found = read(url, "costs")
     assert found["display"]["amount"] == round(found["total"]["cost_usd"] * Decimal("1385.25"))
+
+
+async def _refuse(busy: Ledger, url: str) -> str:
+    store, key = Store.open(url), next(iter(busy.keys.values()))
+    limit = {"kind": "rate", "rate_limit_id": "rate_1", "scope_kind": "project", "scope_name": "검색", "unit": "requests",
+             "period": "minute", "limit": 60, "is_decisive": True}  # fmt: skip
+    call_id = uuid7()
+    refused = RefusedCall(
+        call_id, busy.id, key.project_id, key.id, "o3", now_us(), 429, "rate_limit_exceeded", "Too fast.", (limit,)
+    )
+    await RefusedCalls(store).insert_refusals([refused])
+    await store.aclose()
+    return f"req_{call_id.hex()}"
+
+
+def test_refused_calls_are_listed_with_the_limit_that_refused_them(busy: Ledger, url: str) -> None:
+    assert "No such refused call" in shown(url, "calls", "--refused")
+    reference = asyncio.run(_refuse(busy, url))
+    text = shown(url, "calls", "--refused")
+    for word in (reference, "rate_limit_exceeded", "project 검색: minute rate of requests", "explain"):
+        assert word in text
+    (found,) = read(url, "calls", "--refused", "--model", "o3")["data"]
+    assert (found["request_id"], found["limit"]["id"]) == (reference, "rate_1")
+    assert read(url, "calls", "--refused", "--model", "gpt-4o")["data"] == []
+    assert isinstance(call(url, "calls", "--refused", "--provider", "openai").exception, InvalidRequest)
+    assert "refused with status 429" in shown(url, "calls", reference), "opened as `explain` does"

@@ -100,6 +100,8 @@ def _long_ones(home: str, days: int) -> list[str]:
         f"{home}/usage?by=key&{ranges[0]}&model=gpt-4o",
         f"{home}/calls?model=gpt-4o-mini",
         f"{home}/calls?status=errors",
+        f"{home}/calls?shown=refused",
+        f"{home}/calls?shown=refused&model=gpt-4o-mini",
     ]
 
 

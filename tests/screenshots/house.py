@@ -26,6 +26,7 @@ from tollkeeper.control import alerts, calls
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.calls import CallFilters, CallSearch
 from tollkeeper.control.organizations import choose_organization
+from tollkeeper.control.refused_calls import FoundRefusal, find_refusals
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.store import audit
@@ -103,6 +104,10 @@ class House:
         async def is_booked() -> bool:
             return any(each.is_stream and each.tries for each in await _newest(office))
 
+        async def is_refused() -> bool:
+            return bool(await _limited(office))
+
+        await _until(is_refused, "a call that a limit refused")
         await _until(is_booked, "today's calls in the books")
         await _until(is_settled, "every alert told")
 
@@ -120,6 +125,7 @@ class House:
             "report": troubles.report_id,
             "call": f"req_{tried.call_id.hex()}",
             "refused-call": f"req_{next(each for each in newest if each.status >= 400).call_id.hex()}",
+            "stopped-call": f"req_{(await _limited(office))[0].decision.call_id.hex()}",
             "project": office.projects["search"].id,
             "team": office.teams["ML 연구"].id,
             "member": office.people["seojun"].member_id,
@@ -133,6 +139,12 @@ class House:
 async def _newest(office: Office) -> list[UsageRecord]:
     found = await office.company.look(None, calls.find_calls, CallSearch(filters=CallFilters(), limit=50))
     return [each.record for each in found.calls]
+
+
+async def _limited(office: Office) -> list[FoundRefusal]:
+    """Return the calls that limits refused."""
+    found = await office.company.look(None, find_refusals, CallSearch(limit=50))
+    return [each for each in found.refused if each.limit is not None]
 
 
 async def _until(is_so: Callable[[], Any], what: str) -> None:

@@ -49,6 +49,8 @@ def call_today(office: Office, gateway: GatewayProcess, simulator: SimulatorProc
     call("figma-plugin", "chat/completions", chat("local/house-llm", "Draw a gate.", 60))
     call("api-server-production", "chat/completions", chat("gpt-4o-mini", "[[sim:status=400]]", 10))
     call("nightly-batch", "chat/completions", chat("gpt-4o-mini", "One more.", 10))
+    call("figma-plugin", "chat/completions", chat("gpt-9", "Draw a bridge.", 10))
+    call("nightly-batch", "chat/completions", chat("gpt-4o-mini", "And another.", 10))
     simulator.fault("status=503", match={"model": "gpt-5.4"})
     streamed = chat("smart", "Tell me about the bridge.", 250) | {"stream": True, "user": "user-4711"}
     assert call("search-production", "chat/completions", streamed, feature="search", env="prod") == 200

@@ -62,6 +62,7 @@ def list_views(house: House) -> list[View]:
     )  # fmt: skip
     return [
         *(View(each.replace("/", "-"), f"{home}/{each}") for each in names),
+        View("calls-refused", f"{home}/calls?shown=refused"),
         View("usage-compared", f"{home}/usage?by=project&compare=1"),
         View("account", "/account"),
         View("welcome", "/welcome", NEWCOMER),
@@ -78,6 +79,7 @@ def single_views(house: House) -> list[View]:
         View("budget-stopped", f"{home}/budgets/{ids['stopped-budget']}"),
         View("call", f"{home}/calls/{ids['call']}"),
         View("call-refused", f"{home}/calls/{ids['refused-call']}"),
+        View("call-stopped", f"{home}/calls/{ids['stopped-call']}"),
         View("report", f"{home}/reports/{ids['report']}"),
         View("report-preview", f"{home}/reports/preview?kind=weekly"),
         View("project", f"{home}/projects/{ids['project']}"),

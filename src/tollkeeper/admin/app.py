@@ -38,6 +38,7 @@ from tollkeeper.admin import (
     provider_credentials,
     quota,
     rate_limits,
+    refused_calls,
     reports,
     roles,
     teams,
@@ -89,6 +90,7 @@ _ROUTERS = (
     budgets.router,
     roles.router,
     calls.router,  # before usage, whose path of one record its own looks like
+    refused_calls.router,  # likewise
     usage_export.router,  # before usage, for the same reason
     usage.router,
     analytics.router,

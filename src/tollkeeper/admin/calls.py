@@ -31,8 +31,8 @@ from tollkeeper.kit.clock import TIME_US_MAX
 router = APIRouter(tags=["usage"])
 Asking = Annotated[Caller, Depends(requires("membership"))]
 _Word = Annotated[str, Field(min_length=1, max_length=256, pattern=PLAIN)]
-_Words = Annotated[list[_Word] | None, Field(max_length=100)]
-_Status = Annotated[str, Field(max_length=6, pattern=r"^([0-9]{1,3}|[1-5]xx|errors)$")]
+Words = Annotated[list[_Word] | None, Field(max_length=100)]
+Status = Annotated[str, Field(max_length=6, pattern=r"^([0-9]{1,3}|[1-5]xx|errors)$")]
 _Label = Annotated[str, Field(min_length=1, max_length=193, pattern=PLAIN)]
 CostState = Literal["reported", "computed", "estimated", "unpriced", "unbilled"]
 Outcome = Literal["complete", "provider_error", "broken", "client_gone", "crashed"]
@@ -62,21 +62,21 @@ class CallQuery(Shape):
     labels: Annotated[
         list[_Label] | None, Field(max_length=16, description="A name, or name=value; a call must have all of them.")
     ] = None
-    team_ids: _Words = None
-    project_ids: _Words = None
-    api_key_ids: _Words = None
-    member_ids: _Words = None
-    models: Annotated[_Words, Field(description="As the provider names what served.")] = None
-    models_asked: Annotated[_Words, Field(description="As the call named it.")] = None
-    providers: _Words = None
-    operations: _Words = None
+    team_ids: Words = None
+    project_ids: Words = None
+    api_key_ids: Words = None
+    member_ids: Words = None
+    models: Annotated[Words, Field(description="As the provider names what served.")] = None
+    models_asked: Annotated[Words, Field(description="As the call named it.")] = None
+    providers: Words = None
+    operations: Words = None
     statuses: Annotated[
-        list[_Status] | None,
+        list[Status] | None,
         Field(max_length=20, description="404, 4xx, 5xx; 0: no answer came; errors: 400 and above, and 0."),
     ] = None
     cost_states: Annotated[list[CostState] | None, Field(max_length=5)] = None
     outcomes: Annotated[list[Outcome] | None, Field(max_length=5)] = None
-    end_users: _Words = None
+    end_users: Words = None
     cost_from_usd: Annotated[Usd | None, Field(description="Calls without a known price have no cost.")] = None
     cost_to_usd: Annotated[Usd | None, Field(description="Inclusive, as cost_from_usd is.")] = None
     after: Annotated[
@@ -215,7 +215,7 @@ class OpenedCallAnswer(_CallShape):
 async def list_calls(request: Request, query: Annotated[CallQuery, Query()], caller: Asking) -> Response:
     """Find calls: with `analytics:full` all of a place, with `analytics:own` those made with one's own keys.
 
-    Refused calls have no usage record: /v1/decisions/{request_id} tells of those. While `has_more` is true, ask on `after`
+    Refused calls have no usage record: /v1/usage/refusals lists those. While `has_more` is true, ask on `after`
     the page's `last_id`, also when the page is empty.
     """
     page = await administration_of(request).look(caller, calls.find_calls, query.search())

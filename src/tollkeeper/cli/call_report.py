@@ -13,12 +13,15 @@ from tollkeeper.cli.usage_records import show_record
 from tollkeeper.cli.usage_table import dollars, places_of, plain
 from tollkeeper.control.call_views import describe_opened
 from tollkeeper.control.calls import CallPage, FoundCall, OpenedCall
+from tollkeeper.control.refused_calls import FoundRefusal, RefusalPage
 from tollkeeper.control.usage_records import request_id_of
+from tollkeeper.domain.call_decision import LookedAt
 from tollkeeper.domain.call_steps import CallTimes, steps_of, times_of
 from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.usage import tokens_of
 
 _TITLES = ("time", "request", "status", "model", "project", "key", "input", "output", "cost")
+_REFUSED_TITLES = ("time", "request", "status", "reason", "model", "project", "key", "limit")
 _NUMBERS = ("status", "input", "output", "cost")
 
 
@@ -30,6 +33,20 @@ def show_page(page: CallPage, operator: Operator) -> None:
         print_table(_TITLES, rows, numbers=_NUMBERS)
     elif page.end is None:
         typer.echo("No such call. Say less, or look at what there is with: tollkeeper calls")
+    if page.end is not None:
+        searched = operator.moment(page.searched_to_us)
+        typer.echo(f"\nLooked back to {searched}. Look on with: --after {page.end.hex()}")
+
+
+def show_refusals(page: RefusalPage, operator: Operator) -> None:
+    """Print a page of refused calls, and where it goes on."""
+    if page.refused:
+        print_table(_REFUSED_TITLES, [_refused_row(each, page, operator) for each in page.refused], numbers=("status",))
+        typer.echo("\nWhy one was refused, with all figures: tollkeeper explain REQUEST")
+    elif page.end is None:
+        typer.echo(
+            "No such refused call; they are kept for 30 days. Say less, or look at all: tollkeeper calls --refused"
+        )
     if page.end is not None:
         searched = operator.moment(page.searched_to_us)
         typer.echo(f"\nLooked back to {searched}. Look on with: --after {page.end.hex()}")
@@ -74,6 +91,27 @@ def _row(found: FoundCall, page: CallPage, operator: Operator, places: int) -> t
         f"{outputs:,}",
         dollars(record.amount_nanos, places),
     )
+
+
+def _refused_row(found: FoundRefusal, page: RefusalPage, operator: Operator) -> tuple[str, ...]:
+    decision, limit = found.decision, found.limit
+    return (
+        operator.moment(decision.at_us),
+        f"req_{decision.call_id.hex()}",
+        str(decision.status),
+        decision.code,
+        str(plain(decision.model)) or "–",
+        str(plain(page.names["project_id"].get(decision.project_id, decision.project_id))),
+        str(plain(page.names["api_key_id"].get(decision.api_key_id, decision.api_key_id))),
+        "–" if limit is None else str(plain(_refuser(limit))),
+    )
+
+
+def _refuser(limit: LookedAt) -> str:
+    """Say which limit it is."""
+    terms = f"{limit.period} {limit.kind} of {limit.unit}".strip()
+    whose = f"{limit.scope_kind.replace('_', ' ')} {limit.scope_name or limit.scope_id or limit.id}".strip()
+    return f"{whose}: {terms}{f', {limit.model}' if limit.model else ''}"
 
 
 def _fact(name: str, value: Any) -> str:

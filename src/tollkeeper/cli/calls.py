@@ -12,10 +12,12 @@ import typer
 from tollkeeper.cli import call_report
 from tollkeeper.cli.amounts import parse_dollars
 from tollkeeper.cli.context import ConfigOption, DatabaseOption, JsonOption, OrganizationOption, load
+from tollkeeper.cli.explain import explain
 from tollkeeper.cli.listing import print_object
 from tollkeeper.cli.naming import named_member, named_project, named_team
 from tollkeeper.cli.operator import Operator, as_operator
 from tollkeeper.cli.usage_question import FromOption, ToOption, midnight_us, parse_day
+from tollkeeper.config import Configuration
 from tollkeeper.control.administration import Action
 from tollkeeper.control.api_keys import choose_key
 from tollkeeper.control.call_views import describe_opened, describe_page
@@ -31,6 +33,8 @@ from tollkeeper.control.calls import (
     parse_labels,
     parse_statuses,
 )
+from tollkeeper.control.refused_calls import RefusalPage, describe_refusals, find_refusals
+from tollkeeper.domain.errors import NotFound
 from tollkeeper.kit.clock import TIME_US_MAX
 
 Words = list[str] | None
@@ -74,6 +78,12 @@ def calls(
     end_user: Annotated[str | None, typer.Option("--end-user", help="That named this end user.")] = None,
     cost_from: Annotated[str | None, typer.Option("--cost-from", help="That cost at least so many dollars.")] = None,
     cost_to: Annotated[str | None, typer.Option("--cost-to", help="That cost at most so many dollars.")] = None,
+    refused: Annotated[
+        bool,
+        typer.Option(
+            "--refused", help="Those that a limit or a rule refused before they went out, of the last 30 days."
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=PAGE_MAX, help="The most to show.")] = 20,
     after: Annotated[str | None, typer.Option("--after", help="Look on from where the last page ended.")] = None,
     org: OrganizationOption = None,
@@ -84,11 +94,10 @@ def calls(
     """Find single calls, newest first; with a request id open that one: its steps, tries, limits and charge."""
     configuration = load(config, database)
     if request_id is not None:
-        opened, operator = as_operator(configuration, org, lambda operator: _open(operator, request_id))
-        if as_json:
-            print_object(describe_opened(opened))
-        else:
-            call_report.show_opened(opened, operator)
+        try:
+            _show_one(configuration, org, request_id, as_json=as_json)
+        except NotFound:
+            explain(request_id, org=org, config=config, database=database, as_json=as_json)  # a refused call
         return
     wanted = _Wanted(
         names={"team": team, "project": project, "key": key, "member": member},
@@ -111,6 +120,18 @@ def calls(
         after=after,
         limit=limit,
     )
+    (_show_refused if refused else _show_found)(configuration, org, wanted, as_json=as_json)
+
+
+def _show_one(configuration: Configuration, org: str | None, request_id: str, *, as_json: bool) -> None:
+    opened, operator = as_operator(configuration, org, lambda operator: _open(operator, request_id))
+    if as_json:
+        print_object(describe_opened(opened))
+    else:
+        call_report.show_opened(opened, operator)
+
+
+def _show_found(configuration: Configuration, org: str | None, wanted: _Wanted, *, as_json: bool) -> None:
     page, operator = as_operator(configuration, org, lambda operator: _find(operator, wanted))
     if as_json:
         print_object(describe_page(page))
@@ -118,24 +139,39 @@ def calls(
         call_report.show_page(page, operator)
 
 
+def _show_refused(configuration: Configuration, org: str | None, wanted: _Wanted, *, as_json: bool) -> None:
+    page, operator = as_operator(configuration, org, lambda operator: _find_refused(operator, wanted))
+    if as_json:
+        print_object(describe_refusals(page))
+    else:
+        call_report.show_refusals(page, operator)
+
+
 async def _open(operator: Operator, request_id: str) -> tuple[OpenedCall, Operator]:
     return await operator.look(open_call, request_id), operator
 
 
 async def _find(operator: Operator, wanted: _Wanted) -> tuple[CallPage, Operator]:
+    return await operator.look(find_calls, await _search(operator, wanted)), operator
+
+
+async def _find_refused(operator: Operator, wanted: _Wanted) -> tuple[RefusalPage, Operator]:
+    return await operator.look(find_refusals, await _search(operator, wanted)), operator
+
+
+async def _search(operator: Operator, wanted: _Wanted) -> CallSearch:
     zone = ZoneInfo(operator.organization.timezone)
     first, last = parse_day(wanted.days[0], "--from"), parse_day(wanted.days[1], "--to")
     ids = await operator.look(_ids_of, wanted.names)
     stated = {name: value for name, value in wanted.columns.items() if value is not None}
     columns = {name: (value,) for name, value in {**ids, **stated}.items()}
-    search = CallSearch(
+    return CallSearch(
         filters=msgspec.structs.replace(wanted.filters, columns=columns),
         from_us=0 if first is None else midnight_us(first, zone),
         to_us=TIME_US_MAX if last is None else midnight_us(last + timedelta(days=1), zone),
         after=parse_cursor(wanted.after),
         limit=wanted.limit,
     )
-    return await operator.look(find_calls, search), operator
 
 
 async def _ids_of(action: Action, names: dict[str, str | None]) -> dict[str, str]:

@@ -86,7 +86,7 @@ async def find_calls(action: Action, search: CallSearch) -> CallPage:
         raise InvalidRequest("No call costs that much.", param="cost_from_usd")
     if low is not None and high is not None and low > high:
         raise InvalidRequest("The highest cost is below the lowest.", param="cost_to_usd")
-    first, end = _range(search)
+    first, end = range_of(search)
     if first >= end:
         return CallPage([], await names_of(action.connection, action.organization_id, []), None)
     found = await call_search.search_calls(
@@ -110,6 +110,23 @@ async def open_call(action: Action, reference: str) -> OpenedCall:
     if place is not None and decide(action.caller.principal, "quota:read", place).is_allowed:
         decision = await decisions.explain_record(action, record)
     return OpenedCall(call, await _names(action, [call]), decision)
+
+
+def range_of(search: CallSearch) -> tuple[bytes, bytes]:
+    """Return the call ids [first, end) that are looked through.
+
+    Raises:
+        InvalidRequest: no request id, or a time range that makes no sense.
+    """
+    if not 0 <= search.from_us < search.to_us <= TIME_US_MAX:
+        raise InvalidRequest("'to' must be after 'from', and both between 1970 and 2100.", param="to")
+    first, end = call_search.lowest_call_id(search.from_us), call_search.lowest_call_id(search.to_us)
+    if search.after is not None:
+        end = min(end, search.after)
+    if search.request_id:
+        call_id = usage.parse_request_id(search.request_id)
+        first, end = max(first, call_id), min(end, _next(call_id))
+    return first, end
 
 
 def parse_statuses(words: Iterable[str]) -> tuple[tuple[int, int], ...]:
@@ -159,23 +176,6 @@ def parse_cursor(text: str | None) -> bytes | None:
     if _CURSOR.fullmatch(text) is None:
         raise InvalidRequest("Invalid 'after': use 'last_id' of the page before, with the same query.", param="after")
     return bytes.fromhex(text)
-
-
-def _range(search: CallSearch) -> tuple[bytes, bytes]:
-    """Return the call ids [first, end) that are looked through.
-
-    Raises:
-        InvalidRequest: no request id, or a time range that makes no sense.
-    """
-    if not 0 <= search.from_us < search.to_us <= TIME_US_MAX:
-        raise InvalidRequest("'to' must be after 'from', and both between 1970 and 2100.", param="to")
-    first, end = call_search.lowest_call_id(search.from_us), call_search.lowest_call_id(search.to_us)
-    if search.after is not None:
-        end = min(end, search.after)
-    if search.request_id:
-        call_id = usage.parse_request_id(search.request_id)
-        first, end = max(first, call_id), min(end, _next(call_id))
-    return first, end
 
 
 def _next(call_id: bytes) -> bytes:

@@ -83,19 +83,39 @@ def describe_decision(found: CallDecision) -> dict[str, Any]:
         "model": found.model or None,
         "reserved_usd": _usd(found.reserved_nanos),
         "cost_usd": _usd(found.cost_nanos),
-        "limits": [_described(each) for each in found.limits],
+        "limits": [describe_limit(each) for each in found.limits],
     }
 
 
-async def _find(action: Action, call_id: bytes) -> CallDecision | None:
-    record = await usage_lists.find_usage(action.connection, action.organization_id, call_id)
-    if record is not None:
-        return await explain_record(action, record)
-    refused = await refused_calls.find_refusal(action.connection, action.organization_id, call_id)
-    return _of_refused(refused) if refused is not None else None
+def describe_limit(limit: LookedAt) -> dict[str, Any]:
+    """Return a limit as the API and the command line show it."""
+
+    def shown(amount: int | None) -> Decimal | int | None:
+        return _usd(amount) if limit.unit == "usd" else amount
+
+    return {
+        "kind": limit.kind,
+        "id": limit.id or None,
+        "scope_kind": limit.scope_kind or None,
+        "scope_id": limit.scope_id or None,
+        "scope_name": limit.scope_name or None,
+        "model": limit.model or None,
+        "unit": limit.unit or None,
+        "period": limit.period or None,
+        "limit": shown(limit.limit),
+        "used": shown(limit.used),
+        "reserved": shown(limit.reserved),
+        "left": shown(limit.left),
+        "at_hand": shown(limit.at_hand),
+        "needed": shown(limit.needed),
+        "charged": shown(limit.charged),
+        "resets_at": None if limit.resets_at_us is None else show_time(limit.resets_at_us),
+        "decisive": limit.is_decisive,
+    }
 
 
-def _of_refused(refused: RefusedCall) -> CallDecision:
+def decision_of(refused: RefusedCall) -> CallDecision:
+    """Return the decision about a call that was refused, by what is left of it."""
     return CallDecision(
         call_id=refused.call_id,
         at_us=refused.at_us,
@@ -108,6 +128,14 @@ def _of_refused(refused: RefusedCall) -> CallDecision:
         model=refused.model,
         limits=tuple(looked_at_of(each) for each in refused.looked_at),
     )
+
+
+async def _find(action: Action, call_id: bytes) -> CallDecision | None:
+    record = await usage_lists.find_usage(action.connection, action.organization_id, call_id)
+    if record is not None:
+        return await explain_record(action, record)
+    refused = await refused_calls.find_refusal(action.connection, action.organization_id, call_id)
+    return decision_of(refused) if refused is not None else None
 
 
 def _drawn(record: UsageRecord, draw: Draw, on: DrawnOn | None, names: dict[str, str]) -> LookedAt:
@@ -164,31 +192,6 @@ async def _names(action: Action, limits: Iterable[DrawnOn | RatedScope]) -> dict
     for found in by_column.values():
         names |= found
     return names
-
-
-def _described(limit: LookedAt) -> dict[str, Any]:
-    def shown(amount: int | None) -> Decimal | int | None:
-        return _usd(amount) if limit.unit == "usd" else amount
-
-    return {
-        "kind": limit.kind,
-        "id": limit.id or None,
-        "scope_kind": limit.scope_kind or None,
-        "scope_id": limit.scope_id or None,
-        "scope_name": limit.scope_name or None,
-        "model": limit.model or None,
-        "unit": limit.unit or None,
-        "period": limit.period or None,
-        "limit": shown(limit.limit),
-        "used": shown(limit.used),
-        "reserved": shown(limit.reserved),
-        "left": shown(limit.left),
-        "at_hand": shown(limit.at_hand),
-        "needed": shown(limit.needed),
-        "charged": shown(limit.charged),
-        "resets_at": None if limit.resets_at_us is None else show_time(limit.resets_at_us),
-        "decisive": limit.is_decisive,
-    }
 
 
 def _usd(nanos: int | None) -> Decimal | None:

@@ -17,7 +17,7 @@ from tollkeeper.store.schema import usage_record
 from tollkeeper.store.usage_rows import MS_PER_DAY, from_row
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.usage import UsageRecord
@@ -46,8 +46,8 @@ async def search_calls(
         end = passed.end
     floor = None
     if filters != _EVERYTHING:
-        floor = await _floor(connection, organization_id, first=first, end=end)
-    window = _window(organization_id, first if floor is None else floor, end)
+        floor = await floor_of(connection, usage_record, organization_id, first=first, end=end, rows=RECORDS_MAX)
+    window = within(usage_record, organization_id, first=first if floor is None else floor, end=end)
     matching = conditions_of(organization_id, filters, is_sqlite=connection.dialect.name == "sqlite")
     query = select(usage_record).where(*window, *matching).order_by(_OF.day.desc(), _OF.call_id.desc()).limit(limit + 1)
     found = [from_row(row) for row in await connection.execute(query)]
@@ -69,24 +69,26 @@ def _is_call(call_id: bytes) -> bool:
     return any(call_id[6:])
 
 
-async def _floor(connection: AsyncConnection, organization_id: str, *, first: bytes, end: bytes) -> bytes | None:
-    """Return the id of the last record that a page reads; None when there are fewer. The key alone is read for it."""
+async def floor_of(
+    connection: AsyncConnection, table: Table, organization_id: str, *, first: bytes, end: bytes, rows: int
+) -> bytes | None:
+    """Return the id of the last row that a page reads; None when there are fewer. The key alone is read for it."""
     query = (
-        select(_OF.call_id)
-        .where(*_window(organization_id, first, end))
-        .order_by(_OF.day.desc(), _OF.call_id.desc())
-        .offset(RECORDS_MAX - 1)
+        select(table.c.call_id)
+        .where(*within(table, organization_id, first=first, end=end))
+        .order_by(table.c.day.desc(), table.c.call_id.desc())
+        .offset(rows - 1)
         .limit(1)
     )
     found = await connection.scalar(query)
     return None if found is None else bytes(found)
 
 
-def _window(organization_id: str, first: bytes, end: bytes) -> list[ColumnElement[bool]]:
-    """Return the conditions for call ids of [first, end), by the key."""
+def within(table: Table, organization_id: str, *, first: bytes, end: bytes) -> list[ColumnElement[bool]]:
+    """Return the conditions for call ids of [first, end), by the key of a table of calls."""
     return [
-        _OF.organization_id == organization_id,
-        _OF.day.between(uuid7_ms(first) // MS_PER_DAY, uuid7_ms(end) // MS_PER_DAY),
-        _OF.call_id >= first,
-        _OF.call_id < end,
+        table.c.organization_id == organization_id,
+        table.c.day.between(uuid7_ms(first) // MS_PER_DAY, uuid7_ms(end) // MS_PER_DAY),
+        table.c.call_id >= first,
+        table.c.call_id < end,
     ]

@@ -17,6 +17,7 @@ from tollkeeper.store.usage_rows import KEY_BYTES, MS_PER_DAY, TEXT_BYTES, stora
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.ports.refusals import RefusalStore
@@ -54,8 +55,11 @@ async def find_refusal(connection: AsyncConnection, organization_id: str, call_i
         refused_call.c.call_id == call_id,
     )
     row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else from_row(row)
+
+
+def from_row(row: Row[Any]) -> RefusedCall:
+    """Return the refused call of a whole row."""
     return RefusedCall(
         bytes(row.call_id),
         row.organization_id,

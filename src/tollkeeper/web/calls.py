@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,49 +9,18 @@ from starlette.responses import Response
 
 from tollkeeper.control import calls
 from tollkeeper.control.call_views import describe_opened
-from tollkeeper.control.calls import CallFilters, CallSearch
+from tollkeeper.control.refused_calls import RefusalPage, find_refusals
 from tollkeeper.domain.call_steps import steps_of, times_of
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.usage import UsageRecord
-from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
-from tollkeeper.web.budgets import UNITS
+from tollkeeper.web.budgets import PERIODS, UNITS
+from tollkeeper.web.call_question import TITLES, read_search
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.chips import chips_of
-from tollkeeper.web.fields import dollars
-from tollkeeper.web.usage_filters import day_of
+from tollkeeper.web.refused_calls import REFUSED, find_by_id, show_one_refused, show_refused
 from tollkeeper.web.visitor import Visitor
-
-_PAGE = 50
-_COLUMNS = {
-    "model": "model",
-    "provider": "provider",
-    "project": "project_id",
-    "team": "team_id",
-    "key": "api_key_id",
-    "member": "member_id",
-    "operation": "operation",
-    "end_user": "end_user",
-    "cost_state": "cost_state",
-    "outcome": "outcome",
-}
-"""The word in the address -> the column that is looked in."""
-
-
-TITLES = {
-    "provider": _("Provider"),
-    "project": _("Project"),
-    "team": _("Team"),
-    "key": _("API key"),
-    "member": _("Person"),
-    "operation": _("Operation"),
-    "end_user": _("End user"),
-    "cost_state": _("The cost is"),
-    "outcome": _("Outcome"),
-}
-"""What of them has no field of its own, and is shown when the address says it."""
-
 
 STEPS = {
     "authenticate": _("Authenticate"),
@@ -117,10 +85,17 @@ class _ShownStep(msgspec.Struct, frozen=True):
 
 async def show(visitor: Visitor) -> Response:
     """Answer what is found. What the address says wrong is told beside the form, which stays as it was."""
-    wrong = None
+    is_refused, wrong = visitor.query["shown"] == REFUSED, None
     try:
-        found = await visitor.look(calls.find_calls, _search(visitor))
+        search = read_search(visitor)
+        if is_refused:
+            return await show_refused(visitor, await visitor.look(find_refusals, search))
+        found = await visitor.look(calls.find_calls, search)
+        if search.request_id and not found.calls and (refused := await find_by_id(visitor, search.request_id)):
+            return refused
     except InvalidRequest as refusal:
+        if is_refused:
+            return await show_refused(visitor, RefusalPage([], {}, None), wrong=refusal)
         found, wrong = calls.CallPage([], {}, None), refusal
     return await page(
         visitor,
@@ -136,7 +111,10 @@ async def show(visitor: Visitor) -> Response:
 
 async def show_one(visitor: Visitor) -> Response:
     """Answer one call."""
-    opened = await visitor.look(calls.open_call, visitor.path["call"])
+    try:
+        opened = await visitor.look(calls.open_call, visitor.path["call"])
+    except NotFound:
+        return await show_one_refused(visitor)
     described: dict[str, Any] = describe_opened(opened)
     record = opened.call.record
     return await page(
@@ -147,6 +125,7 @@ async def show_one(visitor: Visitor) -> Response:
         steps=_shown_steps(visitor, record, described),
         limits=opened.decision.limits if opened.decision else (),
         units=UNITS,
+        periods=PERIODS,
     )
 
 
@@ -187,31 +166,3 @@ def _facts(visitor: Visitor, facts: dict[str, Any], described: dict[str, Any]) -
             text = figures.count(value)
         shown.append((visitor._(FACTS[name]), text))
     return shown
-
-
-def _search(visitor: Visitor) -> CallSearch:
-    """Read what is looked for.
-
-    Raises:
-        InvalidRequest: a field makes no sense.
-    """
-    asked, figures = visitor.query, visitor.figures
-    first, last = day_of(asked["from"], "from"), day_of(asked["to"], "to")
-    words = asked["text"].split()
-    if len(words) > 8:
-        raise InvalidRequest("Look for a few words at a time.", param="text")
-    ids = [each for each in words if each.startswith("req_")]
-    return CallSearch(
-        filters=CallFilters(
-            columns={column: found for word, column in _COLUMNS.items() if (found := asked.all(word))},
-            labels=calls.parse_labels(each for each in words if not each.startswith("req_")),
-            statuses=calls.parse_statuses(asked.all("status")),
-            cost_from_nanos=dollars(asked, "cost_from") if asked["cost_from"] else None,
-            cost_to_nanos=dollars(asked, "cost_to") if asked["cost_to"] else None,
-        ),
-        from_us=figures.midnight_us(first) if first else 0,
-        to_us=figures.midnight_us(last + timedelta(days=1)) if last else TIME_US_MAX,
-        request_id=ids[0] if ids else "",
-        after=calls.parse_cursor(asked["after"] or None),
-        limit=_PAGE,
-    )

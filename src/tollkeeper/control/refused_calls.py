@@ -1,0 +1,164 @@
+"""Finding calls that were refused before they went out: a page of those that the caller may see, and one of them opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tollkeeper.control.administration import Action
+from tollkeeper.control.blueprint.forms import show_time
+from tollkeeper.control.calls import CallSearch, range_of
+from tollkeeper.control.decisions import decision_of, describe_limit
+from tollkeeper.control.usage import parse_request_id
+from tollkeeper.control.usage_access import FULL, owner_of, scopes_of
+from tollkeeper.control.usage_lines import Names, names_of
+from tollkeeper.domain.access import decide
+from tollkeeper.domain.call_decision import CallDecision, LookedAt, RefusedCall
+from tollkeeper.domain.errors import InvalidRequest, NotFound
+from tollkeeper.domain.tenancy import Place
+from tollkeeper.kit.ids import uuid7_ms
+from tollkeeper.store import api_keys, places, refused_calls
+from tollkeeper.store.refusal_search import COLUMNS, search_refusals
+
+
+class FoundRefusal(msgspec.Struct, frozen=True):
+    """A refused call, with the team that its project is in now and whose key it was; "" for none.
+
+    Without `quota:read` there its decision has no limits, and no message where one tells of a limit's figures.
+    """
+
+    decision: CallDecision
+    team_id: str
+    member_id: str
+
+    @property
+    def limit(self) -> LookedAt | None:
+        """The limit that refused it; None when none did, or when the caller may not know."""
+        return next((each for each in self.decision.limits if each.is_decisive), None)
+
+
+class RefusalPage(msgspec.Struct, frozen=True):
+    """Refused calls, newest first. `end` is where to look on, None when everything was looked at."""
+
+    refused: list[FoundRefusal]
+    names: Names
+    end: bytes | None
+
+    @property
+    def searched_to_us(self) -> int | None:
+        return None if self.end is None else uuid7_ms(self.end) * 1000
+
+
+async def find_refusals(action: Action, search: CallSearch) -> RefusalPage:
+    """Return a page of the refused calls that the caller may see: all of a place, or those made with one's own keys.
+
+    Raises:
+        PermissionDenied: the caller may see totals only, or nothing.
+        InvalidRequest: it asks for something that a refused call has not, or for a time that makes no sense.
+    """
+    filters = msgspec.structs.replace(search.filters, within=scopes_of(action.caller.principal, is_detailed=True))
+    has_cost = filters.cost_from_nanos is not None or filters.cost_to_nanos is not None
+    if has_cost or filters.labels or not set(COLUMNS).issuperset(filters.columns):
+        raise InvalidRequest(
+            "Refused calls can be looked for by time, request id, status, model, key, member, project and team: "
+            "nothing else is known of what was never sent.",
+            param="shown",
+        )
+    first, end = range_of(search)
+    if first >= end:
+        return RefusalPage([], await names_of(action.connection, action.organization_id, []), None)
+    found = await search_refusals(
+        action.connection, action.organization_id, filters, first=first, end=end, limit=search.limit
+    )
+    refused = await _as_seen(action, found.refused)
+    return RefusalPage(refused, await _names(action, refused), found.end)
+
+
+async def open_refusal(action: Action, reference: str) -> tuple[FoundRefusal, Names]:
+    """Return one refused call, by its request id, for who may see its project's calls or made it.
+
+    Raises:
+        InvalidRequest: it is no request id.
+        NotFound: there is none that the caller may know of.
+    """
+    call_id = parse_request_id(reference)
+    found = await refused_calls.find_refusal(action.connection, action.organization_id, call_id)
+    if found is not None:
+        (seen,) = await _as_seen(action, [found])
+        place = await places.place_of_project(action.connection, action.organization_id, found.project_id)
+        if place is not None and (decide(action.caller.principal, FULL, place).is_allowed or _is_own(action, seen)):
+            return seen, await _names(action, [seen])
+    raise NotFound(f"Nothing is known of the call {reference}. Of refused calls the latest 30 days are kept.")
+
+
+def describe_refusals(page: RefusalPage) -> dict[str, Any]:
+    """Return a page as programs get it: `last_id` is where the next one goes on, also when this one has no calls."""
+    ids = [each.decision.call_id for each in page.refused]
+    last = page.end if page.end is not None else ids[-1] if ids else None
+    return {
+        "object": "list",
+        "data": [_described(each, page.names) for each in page.refused],
+        "has_more": page.end is not None,
+        "first_id": ids[0].hex() if ids else None,
+        "last_id": None if last is None else last.hex(),
+        "searched_to": None if page.searched_to_us is None else show_time(page.searched_to_us),
+    }
+
+
+def _described(found: FoundRefusal, names: Names) -> dict[str, Any]:
+    decision = found.decision
+    ids = {
+        "project": decision.project_id,
+        "team": found.team_id,
+        "api_key": decision.api_key_id,
+        "member": found.member_id,
+    }
+    shown: dict[str, Any] = {
+        "object": "usage.refusal",
+        "request_id": f"req_{decision.call_id.hex()}",
+        "at": show_time(decision.at_us),
+    }
+    for kind, id_ in ids.items():
+        shown[f"{kind}_id"] = id_ or None
+        shown[f"{kind}_name"] = names[f"{kind}_id"].get(id_)
+    return shown | {
+        "model": decision.model or None,
+        "status": decision.status,
+        "code": decision.code,
+        "message": decision.message or None,
+        "limit": None if found.limit is None else describe_limit(found.limit),
+    }
+
+
+async def _as_seen(action: Action, refused: list[RefusedCall]) -> list[FoundRefusal]:
+    """Return refused calls as the caller may see them."""
+    connection, organization_id = action.connection, action.organization_id
+    known = await places.places_of_projects(connection, organization_id, sorted({each.project_id for each in refused}))
+    members = await api_keys.members_of_keys(connection, organization_id, sorted({each.api_key_id for each in refused}))
+    found: list[FoundRefusal] = []
+    for each in refused:
+        place = known.get(each.project_id, Place(organization_id))
+        decision = decision_of(each)
+        if decision.limits and not decide(action.caller.principal, "quota:read", place).is_allowed:
+            decision = msgspec.structs.replace(decision, limits=(), message="")
+        found.append(FoundRefusal(decision, place.team_id or "", members.get(each.api_key_id, "")))
+    return found
+
+
+def _is_own(action: Action, found: FoundRefusal) -> bool:
+    owner = owner_of(action.caller.principal)
+    return found.decision.api_key_id == owner.api_key_id or (found.member_id == owner.member_id != "")
+
+
+async def _names(action: Action, refused: list[FoundRefusal]) -> Names:
+    groups: list[dict[str, str | None]] = [
+        {
+            "team_id": each.team_id,
+            "project_id": each.decision.project_id,
+            "api_key_id": each.decision.api_key_id,
+            "member_id": each.member_id,
+        }
+        for each in refused
+    ]
+    return await names_of(action.connection, action.organization_id, groups)
