@@ -14,9 +14,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tollkeeper.domain.access import Principal, PrincipalKind
 from tollkeeper.domain.errors import InvalidRequest, NotInstalled, TooManyAttempts
 from tollkeeper.parquet.answers import FileAnswer
 from tollkeeper.parquet.table import Column, Head
+from tollkeeper.parquet.turns import Asker, Turns, asker_of
 from tollkeeper.parquet.writing import ClientGone, ParquetFile, ParquetWriter, WriterFailed
 
 HEAD = Head(
@@ -137,7 +139,7 @@ async def test_more_rows_than_a_file_may_have_are_refused_before_anything_is_ans
 
 
 async def test_a_child_that_takes_too_long_is_killed_and_gives_its_turn_back() -> None:
-    writer = ParquetWriter(at_once=1, timeout_s=0.3, command=STUCK)
+    writer = ParquetWriter(turns=Turns(at_once=1), timeout_s=0.3, command=STUCK)
     for _ in range(2):  # the second one gets the turn of the first
         with pytest.raises(InvalidRequest, match="takes longer"):
             await writer.write(HEAD, pages_of(ROWS))
@@ -145,7 +147,7 @@ async def test_a_child_that_takes_too_long_is_killed_and_gives_its_turn_back() -
 
 
 async def test_one_file_more_than_may_be_written_at_once_waits_and_is_then_refused() -> None:
-    writer = ParquetWriter(at_once=1, wait_s=0.1)
+    writer = ParquetWriter(turns=Turns(at_once=1, wait_s=0.1))
     first = await writer.write(HEAD, pages_of(ROWS))
     with pytest.raises(TooManyAttempts) as refused:
         await writer.write(HEAD, pages_of(ROWS))
@@ -156,6 +158,65 @@ async def test_one_file_more_than_may_be_written_at_once_waits_and_is_then_refus
     with pytest.raises(TooManyAttempts):
         await writer.write(HEAD, pages_of(ROWS))
     second.close()
+    await writer.aclose()
+
+
+async def test_nobody_has_two_files_and_no_organization_all_of_them() -> None:
+    writer = ParquetWriter(turns=Turns(at_once=3, of_organization=2, wait_s=0.1), command=ENDLESS)
+
+    async def write(organization_id: str, who: str) -> ParquetFile:
+        return await writer.write(HEAD, pages_of(ROWS), asker=Asker(organization_id, who))
+
+    first = await write("acme", "kim")
+    with pytest.raises(TooManyAttempts, match="of yours"):
+        await write("acme", "kim")
+    second = await write("acme", "lee")
+    with pytest.raises(TooManyAttempts, match="of this organization"):
+        await write("acme", "park")
+    third = await write("globex", "kim")
+    with pytest.raises(TooManyAttempts, match="3 Parquet files"):
+        await write("initech", "choi")
+    second.close()
+    fourth = await write("acme", "park")
+    for each in (first, third, fourth):
+        each.close()
+    await writer.aclose()
+
+
+async def test_who_waits_gets_the_turn_that_becomes_free_and_who_left_meanwhile_keeps_none() -> None:
+    turns = Turns(at_once=1, wait_s=60)
+    kim, lee, park = (Asker("acme", name) for name in ("kim", "lee", "park"))
+    await turns.take(kim)
+    leaving, waiting = asyncio.create_task(turns.take(lee)), asyncio.create_task(turns.take(park))
+    await asyncio.sleep(0)
+    turns.give_back(kim)
+    leaving.cancel()  # its turn has come, and it goes without having noticed
+    await asyncio.wait([leaving, waiting])
+    assert (leaving.cancelled(), waiting.done(), waiting.cancelled()) == (True, True, False)
+    late = asyncio.create_task(turns.take(lee))
+    await asyncio.sleep(0)
+    assert not late.done()
+    turns.give_back(park)
+    await late
+
+
+def test_all_keys_of_a_person_are_the_person() -> None:
+    page = Principal(PrincipalKind.ACCOUNT, "acct_1", "Kim", "org_1", account_id="acct_1", member_id="mem_1")
+    key = Principal(PrincipalKind.API_KEY, "key_1", "k", "org_1", member_id="mem_1")
+    service = Principal(PrincipalKind.API_KEY, "key_2", "s", "org_1")
+    assert asker_of(page) == asker_of(key) == Asker("org_1", "mem_1")
+    assert asker_of(service) == Asker("org_1", "key_2")
+
+
+async def test_a_reader_that_takes_nothing_loses_its_file_long_before_its_time_is_over() -> None:
+    writer = ParquetWriter(command=ENDLESS, timeout_s=600, stall_s=0.3)
+    file = await writer.write(HEAD, pages_of(ROWS))
+    parts = aiter(file)
+    for _ in range(5):
+        await anext(parts)
+    await until_gone(file._child.pid)
+    with pytest.raises(WriterFailed):
+        _ = [part async for part in parts]
     await writer.aclose()
 
 
@@ -182,7 +243,7 @@ async def test_a_client_that_leaves_takes_the_child_with_it() -> None:
 
 
 async def test_a_client_that_left_while_rows_were_read_gets_no_file() -> None:
-    writer = ParquetWriter(at_once=1)
+    writer = ParquetWriter(turns=Turns(at_once=1))
 
     async def is_gone() -> bool:
         return True

@@ -11,6 +11,8 @@ from tests.web.visitors import OURS, Browser, browser_of, content_of, faces_of
 
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.domain.account import SESSION_PREFIX
+from tollkeeper.parquet.turns import Asker, Turns
+from tollkeeper.parquet.writing import ParquetWriter
 from tollkeeper.store.engine import Store
 from tollkeeper.web.assets import addresses
 from tollkeeper.web.live import PERSONS_LISTENERS_MAX
@@ -243,3 +245,17 @@ async def test_what_was_done_before_is_not_said_beside_a_refusal(workshop: Works
     assert 'class="notice"' not in refused.text
     wrong = await browser.open(f"/{workshop.company.id}/usage?from=never&done=saved")
     assert 'class="notice"' not in wrong.text
+
+
+async def test_who_downloads_one_parquet_file_is_told_when_to_ask_for_the_next(workshop: Workshop) -> None:
+    faces = faces_of(workshop.store)
+    assert faces.pages is not None
+    house, admin = faces.pages.house, workshop.admin
+    faces.pages.house = house._replace(parquet=ParquetWriter(turns=Turns(wait_s=0.01)))
+    taken = faces.pages.house.parquet._turns
+    await taken.take(Asker(workshop.company.id, admin.member_id))
+    path = f"/{workshop.company.id}/usage.parquet"
+    refused = await (await browser_of(faces, workshop.company, admin)).open(path)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+    assert "A Parquet file of yours is being downloaded already" in refused.text
+    assert (await (await browser_of(faces, workshop.company, workshop.lead)).open(path)).status_code == 200

@@ -13,6 +13,7 @@ from tollkeeper.control.administration import Caller
 from tollkeeper.control.usage_export import Form, open_table, write_csv
 from tollkeeper.control.usage_lines import LinePage, Question, list_lines
 from tollkeeper.parquet.answers import MEDIA_TYPE, FileAnswer, download_headers, to_nobody
+from tollkeeper.parquet.turns import asker_of
 from tollkeeper.parquet.writing import ClientGone, ParquetWriter
 
 router = APIRouter(tags=["usage"])
@@ -52,7 +53,7 @@ async def export(
         return Response(body, headers=download_headers("usage.csv"), media_type="text/csv; charset=utf-8")
     writer: ParquetWriter = request.app.state.parquet
     try:
-        file = await writer.write(head, rows, is_gone=request.is_disconnected)
+        file = await writer.write(head, rows, asker=asker_of(caller.principal), is_gone=request.is_disconnected)
     except ClientGone:
         return to_nobody()
     return FileAnswer(file, "usage.parquet")

@@ -10,11 +10,13 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
-from tollkeeper.domain.errors import InvalidRequest, NotInstalled, TooManyAttempts
+from tollkeeper.domain.errors import InvalidRequest, NotInstalled
 from tollkeeper.kit.tasks import TaskGroup
 from tollkeeper.parquet.table import END, Head, Row, head_message, rows_message
+from tollkeeper.parquet.turns import Asker, Turns
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ _LIBRARY = "pyarrow"
 _PART_BYTES = 1 << 16
 _WHY_BYTES_MAX = 4096
 _END_S = 5.0
+_OPERATOR = Asker()
 MISSING = "Parquet cannot be written here: the library pyarrow is missing. Ask for CSV, or let the operator install it: pip install 'tollkeeper[parquet]'"
 
 
@@ -38,24 +41,24 @@ async def _nobody_left() -> bool:
 
 
 class ParquetWriter:
-    """One per process. `at_once` files are written at a time; who comes then waits `wait_s` for a turn.
+    """One per process. Files are written by `turns`.
 
-    A file has `rows_max` rows at most and takes `timeout_s` at most, from its first row to its client's last byte.
+    A file has `rows_max` rows at most and takes `timeout_s` at most, from its first row to its client's last byte. A client
+    that takes nothing of it for `stall_s` loses it.
     """
 
     def __init__(
         self,
         *,
-        at_once: int = 2,
+        turns: Turns | None = None,
         rows_max: int = 100_000,
         timeout_s: float = 120.0,
-        wait_s: float = 5.0,
+        stall_s: float = 30.0,
         command: Sequence[str] = (sys.executable, "-P", "-m", "tollkeeper.parquet"),
     ) -> None:
-        self._at_once, self._wait_s = at_once, wait_s
-        self._rows_max, self._timeout_s = rows_max, timeout_s
+        self._rows_max, self._timeout_s, self._stall_s = rows_max, timeout_s, stall_s
         self._command = command
-        self._turns = asyncio.Semaphore(at_once)
+        self._turns = turns or Turns()
         self._ending = TaskGroup()
 
     @property
@@ -68,20 +71,22 @@ class ParquetWriter:
         head: Head,
         pages: AsyncIterator[Sequence[Row]],
         *,
+        asker: Asker = _OPERATOR,
         is_gone: Callable[[], Awaitable[bool]] = _nobody_left,
     ) -> ParquetFile:
         """Hand the whole table to a child and return the file that it writes, to be read and closed.
 
         Raises:
             NotInstalled: the library is missing.
-            TooManyAttempts: others are being written.
+            TooManyAttempts: others are being written, or another one for the same person.
             InvalidRequest: too many rows, or it takes too long.
             ClientGone: `is_gone` says so, which is asked before each page.
             WriterFailed: the child broke off.
         """
         if not self.is_installed:
             raise NotInstalled(MISSING)
-        child = await self._child()
+        child = await self._child(asker)
+        give_back = partial(self._give_back, asker)
         try:
             async with asyncio.timeout(self._timeout_s) as deadline:
                 await self._feed(child, head, pages, is_gone)
@@ -89,31 +94,23 @@ class ParquetWriter:
                 if not first:
                     await _tell_failure(child)
         except TimeoutError:
-            self._give_back(child)
+            give_back(child)
             raise InvalidRequest(
                 f"This file takes longer than {self._timeout_s:.0f} s; ask for a shorter time or fewer groups."
             ) from None
         except BaseException:
-            self._give_back(child)
+            give_back(child)
             raise
-        return ParquetFile(child, first, ends_at=deadline.when() or 0.0, give_back=self._give_back)
+        return ParquetFile(child, first, ends_at=deadline.when() or 0.0, stall_s=self._stall_s, give_back=give_back)
 
     async def aclose(self) -> None:
         """Wait for children that are ending."""
         if not await self._ending.join(2 * _END_S):
             await self._ending.cancel()
 
-    async def _take_turn(self) -> None:
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._turns.acquire()
-        except TimeoutError:
-            message = f"{self._at_once} Parquet files are being written already; ask again in a moment."
-            raise TooManyAttempts(message, retry_after_seconds=5) from None
-
-    async def _child(self) -> Process:
+    async def _child(self, asker: Asker) -> Process:
         """Start a child when it is our turn."""
-        await self._take_turn()
+        await self._turns.take(asker)
         try:
             return await asyncio.create_subprocess_exec(
                 *self._command,
@@ -123,7 +120,7 @@ class ParquetWriter:
                 env={"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
             )
         except BaseException:
-            self._turns.release()
+            self._turns.give_back(asker)
             raise
 
     async def _feed(
@@ -154,8 +151,8 @@ class ParquetWriter:
         except (BrokenPipeError, ConnectionResetError):
             await _tell_failure(child)
 
-    def _give_back(self, child: Process) -> None:
-        self._turns.release()
+    def _give_back(self, asker: Asker, child: Process) -> None:
+        self._turns.give_back(asker)
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         self._ending.start(_see_off(child), "parquet-writer-end")
@@ -167,10 +164,14 @@ class ParquetFile:
     A reader that is too slow meets a file that breaks off.
     """
 
-    def __init__(self, child: Process, first: bytes, *, ends_at: float, give_back: Callable[[Process], None]) -> None:
+    def __init__(
+        self, child: Process, first: bytes, *, ends_at: float, stall_s: float, give_back: Callable[[Process], None]
+    ) -> None:
         self._child, self._first = child, first
+        self._ends_at, self._stall_s = ends_at, stall_s
         self._give_back: Callable[[Process], None] | None = give_back
-        self._alarm = asyncio.get_running_loop().call_at(ends_at, self.close)
+        self._loop = asyncio.get_running_loop()
+        self._alarm = self._loop.call_at(self._by(), self.close)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the file's parts.
@@ -181,6 +182,9 @@ class ParquetFile:
         part = self._first
         while part:
             yield part
+            if self._give_back is not None:
+                self._alarm.cancel()
+                self._alarm = self._loop.call_at(self._by(), self.close)
             part = await _stdout_of(self._child).read(_PART_BYTES)
         if await self._child.wait():
             raise WriterFailed(f"it ended with {self._child.returncode} in the middle of the file")
@@ -191,6 +195,10 @@ class ParquetFile:
         give_back, self._give_back = self._give_back, None
         if give_back is not None:
             give_back(self._child)
+
+    def _by(self) -> float:
+        """Return until when the next part must be taken."""
+        return min(self._ends_at, self._loop.time() + self._stall_s)
 
 
 def _stdout_of(child: Process) -> asyncio.StreamReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import math
 from collections import Counter
 from urllib.parse import quote
 
@@ -259,4 +260,7 @@ async def _refuse_method(visitor: Visitor, methods: tuple[str, ...]) -> Response
 
 async def _refuse(visitor: Visitor, refusal: TollkeeperError) -> Response:
     status, _, code = classify(refusal)
-    return await page(visitor, "refusal.html", status=status, refusal=refusal, code=code)
+    answer = await page(visitor, "refusal.html", status=status, refusal=refusal, code=code)
+    if (wait_s := refusal.fields.get("retry_after_seconds")) is not None:
+        answer.headers["retry-after"] = str(math.ceil(wait_s))
+    return answer

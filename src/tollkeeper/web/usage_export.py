@@ -12,6 +12,7 @@ from tollkeeper.control.usage_lines import LinePage, Question, UsageLine, list_l
 from tollkeeper.domain.money import format_usd
 from tollkeeper.kit.spreadsheets import as_text
 from tollkeeper.parquet.answers import FileAnswer, download_headers, to_nobody
+from tollkeeper.parquet.turns import asker_of
 from tollkeeper.parquet.writing import ClientGone
 from tollkeeper.web.breakdowns import name_of
 from tollkeeper.web.usage_question import Asked, question_of
@@ -56,12 +57,13 @@ async def show_parquet(visitor: Visitor) -> Response:
     Raises:
         InvalidRequest: there are more lines than a file may have.
         NotInstalled: the library that writes such files is missing.
-        TooManyAttempts: others are being written.
+        TooManyAttempts: others are being written, or another one for this person.
     """
     asked = question_of(visitor)
     head, rows = await open_table(_look(visitor), _chosen(visitor, asked), organization_id=visitor.organization.id)
     try:
-        file = await visitor.parquet.write(head, rows, is_gone=visitor.request.is_disconnected)
+        asker = asker_of(visitor.principal)
+        file = await visitor.parquet.write(head, rows, asker=asker, is_gone=visitor.request.is_disconnected)
     except ClientGone:
         return to_nobody()
     return FileAnswer(file, _name(asked, "parquet"))
