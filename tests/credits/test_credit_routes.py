@@ -85,6 +85,8 @@ async def test_a_repeated_request_grants_once_and_with_another_body_is_refused(c
         ({"amount_usd": 1, "kind": "gift"}, "kind"),
         ({"amount_usd": 1, "kind": "trial", "priority": 101}, "priority"),
         ({"amount_usd": 1, "kind": "trial", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"amount_usd": 1, "kind": "trial", "expires_at": "2100-01-01T00:00:00.000001Z"}, "expires_at"),
+        ({"amount_usd": 1, "kind": "trial", "expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
         ({"amount_usd": 1, "kind": "trial", "cost_basis": 1}, "cost_basis"),
     ],
 )

@@ -134,6 +134,16 @@ async def test_leases_that_ended_long_ago_are_forgotten_and_the_books_stay_right
     assert verified.leases == 2
 
 
+async def test_records_that_drew_on_a_lease_older_than_leases_are_kept_are_read_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_books(store)
+    later_us = now_us() + KEPT_US + 10 * 86_400_000_000
+    monkeypatch.setattr(verify_leases, "now_us", lambda: later_us)
+    verified = await verify(store)
+    assert (verified.differences, verified.leases) == ([], 4)
+
+
 @pytest.fixture(scope="module")
 def books(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("books") / "books.db")
