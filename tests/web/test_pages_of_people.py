@@ -184,3 +184,16 @@ async def test_another_organizations_people_and_invitations_are_not_there(worksh
     given = {"do": "give", "role": "viewer", "scope": other.id}
     assert (await browser.send(f"{path}/{workshop.viewer.member_id}", given)).status_code == 404
     assert [each.invite.email for each in await other.look(theirs, invites.list_invites)] == ["d@example.com"]
+
+
+async def test_who_has_no_role_is_not_offered_the_people_and_is_refused_them(workshop: Workshop) -> None:
+    for each in (await workshop.company.look(None, members.get_member, workshop.viewer.member_id)).roles:
+        await workshop.company.change(
+            None, members.take_role, workshop.viewer.member_id, role=each.role_id, scope_id=each.scope_id
+        )
+    browser, path = await open_as(workshop, workshop.viewer)
+    refused = await browser.open(path)
+    assert refused.status_code == 403
+    assert workshop.admin.email not in refused.text
+    assert f'href="{path}"' not in refused.text, "the menu"
+    assert (await browser.open(f"{path}/{workshop.viewer.member_id}")).status_code == 200, "one's own page"

@@ -9,12 +9,16 @@ from tollkeeper.web.visitor import Visitor
 
 
 class Entry(NamedTuple):
-    """A line of the menu; `permissions`: any of them, or none needed. `is_of_whole`: for the whole organization."""
+    """A line of the menu; `permissions`: any of them, or none needed. `is_of_whole`: for the whole organization.
+
+    `needs_role`: for whoever has any role.
+    """
 
     name: str
     title: str
     permissions: tuple[str, ...] = ()
     is_of_whole: bool = False
+    needs_role: bool = False
 
 
 ENTRIES = (
@@ -29,7 +33,7 @@ ENTRIES = (
     Entry("playground", _("Playground"), ("chat:create",)),
     Entry("reports", _("Reports"), ("analytics:full",), is_of_whole=True),
     Entry("projects", _("Teams and projects")),
-    Entry("people", _("People")),
+    Entry("people", _("People"), needs_role=True),
     Entry("roles", _("Roles")),
     Entry("audit", _("Audit"), ("audit:read",), is_of_whole=True),
     Entry("settings", _("Settings"), ("org:manage",), is_of_whole=True),
@@ -56,7 +60,8 @@ def entries_for(visitor: Visitor) -> list[Shown]:
             f"{here}/".startswith(f"{visitor.home}/{each.name}/"),
         )
         for each in ENTRIES
-        if not each.permissions or any(_may(visitor, each, name) for name in each.permissions)
+        if (visitor.principal.grants or not each.needs_role)
+        and (not each.permissions or any(_may(visitor, each, name) for name in each.permissions))
     ]
 
 

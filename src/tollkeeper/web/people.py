@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from tollkeeper.control import invites, members, roles
 from tollkeeper.control.invites import InviteState, RoleAt
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.places import choices_of, read_places
@@ -18,7 +18,9 @@ _MANAGE = "member:manage"
 
 
 async def show(visitor: Visitor) -> Response:
-    """Answer the list, with the invitations that nobody has accepted yet."""
+    """Answer the list, with the invitations that nobody has accepted yet. Raises PermissionDenied without any role."""
+    if not visitor.principal.grants:
+        raise PermissionDenied("You have no role in this organization yet; an admin can give you one.")
     at, role = visitor.query["at"], visitor.query["role"]
     seen = await read_places(visitor)
     found = await visitor.look(
