@@ -8,14 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger
+from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger, us
 from tests.web.visitors import amounts, browser_of, faces_of
 
 from tollkeeper.control.organizations import update_organization
 from tollkeeper.domain.currency import DisplayCurrency
+from tollkeeper.domain.price import PriceRow
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
+from tollkeeper.store.prices import insert_prices
 
 
 @pytest.fixture
@@ -85,6 +87,21 @@ async def test_each_step_has_a_bar_that_begins_where_the_last_one_ends(busy: Led
     assert "style=" not in page.partition("Its steps")[2]
     assert "its own time cannot be in it" in page
     assert "timed together" not in page
+
+
+async def test_a_line_says_whose_price_it_is_and_since_when(busy: Ledger) -> None:
+    store, since_us = busy.workshop.store, us("2026-11-02", busy.workshop.company.organization.timezone)
+    own = PriceRow("price_0mine", busy.id, "openai", "gpt-4o", "input", "standard", 0, 1, since_us)
+    foreign = msgspec.structs.replace(own, id="price_0theirs", organization_id="org_other")
+    await store.write(lambda c: insert_prices(c, [own, foreign]))
+    of = next(each.record for each in busy.calls if each.record.lines)
+    sources = ("price_0mine (as input)", "price_0theirs", "genai-prices 0.2.3 gpt-4o")
+    lines = tuple(msgspec.structs.replace(of.lines[0], source=each) for each in sources)
+    page = await open_timed(busy, lines=lines, amount_nanos=3 * of.lines[0].amount_nanos)
+    assert page.count("own price, since") == 1
+    assert "2026-11-02" in page.partition("own price, since")[2][:200]
+    assert 'title="price_0mine (as input)"' in page
+    assert "price list: <a href=" in page
 
 
 @pytest.mark.parametrize("latency_us", [0, 1, 5, 6, 10**15])

@@ -158,6 +158,9 @@ class CallsAnswer(Shape):
 
 class LinkedLineAnswer(ChargeLineAnswer):
     source_url: Annotated[str | None, Field(description="Where the price can be looked up; null for own prices.")]
+    own_price_from: Annotated[
+        str | None, Field(description="From when on the own price holds that it was charged by; null for list prices.")
+    ]
 
 
 class TimesAnswer(Shape):

@@ -11,7 +11,7 @@ from tollkeeper.control.usage_lines import Names
 from tollkeeper.control.usage_records import describe_record, request_id_of, usd_number
 from tollkeeper.domain.call_steps import CallStep, steps_of, times_of
 from tollkeeper.domain.usage import tokens_of
-from tollkeeper.prices.links import link_of
+from tollkeeper.prices.links import link_of, own_price_of
 
 _SUFFIX = "_nanos"
 
@@ -64,6 +64,8 @@ def describe_opened(opened: OpenedCall) -> dict[str, Any]:
     described = describe_record(record)
     for line in described["lines"]:
         line["source_url"] = link_of(line["source"], record.provider)
+        begins_us = opened.own_prices.get(own_price_of(line["source"]))
+        line["own_price_from"] = None if begins_us is None else show_time(begins_us)
     times = times_of(record)
     return {
         **described,

@@ -18,7 +18,8 @@ from tollkeeper.domain.label import check_label
 from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.kit.ids import uuid7_ms
-from tollkeeper.store import api_keys, call_search, places
+from tollkeeper.prices.links import own_price_of
+from tollkeeper.store import api_keys, call_search, places, prices
 from tollkeeper.store.call_conditions import STATUS_MAX, CallFilters
 
 __all__ = ["CallFilters", "CallPage", "CallSearch", "FoundCall", "OpenedCall"]
@@ -66,11 +67,15 @@ class CallPage(msgspec.Struct, frozen=True):
 
 
 class OpenedCall(msgspec.Struct, frozen=True):
-    """One call whole. `decision` has the limits that it was let in by; None for who may not read quotas there."""
+    """One call whole. `decision` has the limits that it was let in by; None for who may not read quotas there.
+
+    `own_prices` says from when on the own prices hold that its lines were charged by, by their ids.
+    """
 
     call: FoundCall
     names: Names
     decision: CallDecision | None
+    own_prices: dict[str, int] = {}
 
 
 async def find_calls(action: Action, search: CallSearch) -> CallPage:
@@ -109,7 +114,9 @@ async def open_call(action: Action, reference: str) -> OpenedCall:
     decision = None
     if place is not None and decide(action.caller.principal, "quota:read", place).is_allowed:
         decision = await decisions.explain_record(action, record)
-    return OpenedCall(call, await _names(action, [call]), decision)
+    ids = {own_price_of(line.source) for line in record.lines} - {""}
+    own = await prices.begins_of_prices(action.connection, action.organization_id, ids)
+    return OpenedCall(call, await _names(action, [call]), decision, own)
 
 
 def range_of(search: CallSearch) -> tuple[bytes, bytes]:

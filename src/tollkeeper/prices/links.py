@@ -9,6 +9,7 @@ import msgspec
 
 from tollkeeper.prices.catalogue import PATH, CatalogueHeader
 
+_OWN = re.compile(r"price_[0-9A-Za-z]{1,64}(?![^ ])")
 _PAGE = re.compile(r"(?:https://)?((?:[a-z0-9-]+\.)+[a-z]{2,}/[\w./#~%-]*)")
 
 
@@ -21,6 +22,12 @@ def link_of(source: str, provider: str) -> str | None:
         return None
     known = header.providers.get(provider)
     return known.pricing_urls[0] if known is not None and known.pricing_urls else header.source
+
+
+def own_price_of(source: str) -> str:
+    """Return the id of the own price that a charge's line names; "" where it names none."""
+    found = _OWN.match(source)
+    return found.group(0) if found is not None else ""
 
 
 @cache

@@ -11,7 +11,7 @@ from tollkeeper.store.revision import record_change
 from tollkeeper.store.schema import price
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,6 +37,14 @@ async def list_prices(
     if provider is not None:
         query = query.where(price.c.provider == provider)
     return [PriceRow(*row) for row in await connection.execute(query.order_by(price.c.created_at_us, price.c.id))]
+
+
+async def begins_of_prices(connection: AsyncConnection, organization_id: str, ids: Collection[str]) -> dict[str, int]:
+    """Return from when on these prices hold, of the organization's own and everybody's; unknown ones are missing."""
+    query = select(price.c.id, price.c.valid_from_us).where(
+        price.c.organization_id.in_(["", organization_id]), price.c.id.in_(ids)
+    )
+    return {row.id: row.valid_from_us for row in await connection.execute(query)} if ids else {}
 
 
 async def list_all_prices(connection: AsyncConnection) -> list[PriceRow]:

@@ -13,6 +13,7 @@ from tollkeeper.control.refused_calls import RefusalPage, find_refusals
 from tollkeeper.domain.call_steps import steps_of, times_of
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.usage import UsageRecord
+from tollkeeper.prices.links import own_price_of
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.budgets import PERIODS, UNITS
@@ -122,6 +123,7 @@ async def show_one(visitor: Visitor) -> Response:
         "call.html",
         record=record,
         described=described,
+        own_from_us={line.source: opened.own_prices.get(own_price_of(line.source)) for line in record.lines},
         steps=_shown_steps(visitor, record, described),
         limits=opened.decision.limits if opened.decision else (),
         units=UNITS,
