@@ -96,6 +96,14 @@ def test_a_price_of_the_future_waits(sqlite_url: str) -> None:
     assert answer["versions"][0]["tiers"]["standard"][0]["usd_per_million"] == "1.50"
 
 
+def test_a_price_for_a_mistyped_model_says_which_one_was_perhaps_meant(sqlite_url: str) -> None:
+    named = ("--provider", "openai", "--model", "gpt-4o-minni", "--dimension", "input", "--usd-per-million", "0.1")
+    result = call("prices", "add", *named, "--database", sqlite_url)
+    assert result.exit_code == 0
+    assert "is called 'gpt-4o-minni'" in result.stderr
+    assert "Did you mean 'gpt-4o-mini'?" in result.stderr
+
+
 def test_a_model_of_own_prices_only_is_shown_and_compared(sqlite_url: str) -> None:
     for dimension, price in (("input", "0.1"), ("output", "0.2")):
         named = ("--provider", "vllm", "--model", "llama-local", "--dimension", dimension, "--usd-per-million", price)

@@ -51,6 +51,16 @@ async def test_a_preview_is_exact_and_adds_nothing(client: httpx.AsyncClient, wo
     assert await workshop.company.look(None, list_own) == []
 
 
+async def test_a_mistyped_model_is_added_with_a_warning(client: httpx.AsyncClient) -> None:
+    mistyped = BODY | {"model": "gpt-4o-minni"}
+    previewed = read(await client.post("/v1/prices/preview", json=mistyped))
+    assert (previewed["is_known_model"], previewed["near_model"]) == (False, "gpt-4o-mini")
+    assert "Did you mean 'gpt-4o-mini'?" in read(await client.post("/v1/prices", json=mistyped))["warning"]
+    assert read(await client.post("/v1/prices", json=BODY))["warning"] is None
+    listed = read(await client.get("/v1/prices"))["data"]
+    assert [each["is_known_model"] for each in listed] == [True, False]
+
+
 async def test_a_price_is_added_once_and_listed_with_what_became_of_it(
     client: httpx.AsyncClient, workshop: Workshop
 ) -> None:

@@ -65,6 +65,24 @@ async def test_a_price_is_previewed_to_the_nano_and_nothing_is_added_by_that(wor
     assert "No provider of this name has list prices" in page
 
 
+async def test_a_mistyped_model_is_added_with_a_warning_and_what_was_meant(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    mistyped = FIELDS | {"model": "gpt-4o-minni"}
+    page = (await browser.send(path, mistyped | {"do": "preview"})).text
+    assert "No known model has this name" in page
+    assert "Did you mean gpt-4o-mini?" in page
+    added = await browser.send(path, mistyped | {"do": "add"})
+    assert added.headers["location"] == f"{path}?done=price-doubtful"
+    page = (await browser.open(added.headers["location"])).text
+    for words in ("though no known model has this name", "Did you mean gpt-4o-mini?", ">no known model<"):
+        assert words in page
+    for right in ({}, {"model": "gpt-4o-m*"}, {"provider": "local", "model": "gpt-4o-minni"}):
+        added = await browser.send(path, FIELDS | right | {"do": "add"})
+        assert added.headers["location"] == f"{path}?done=price-added", right
+    beginning = await browser.send(path, FIELDS | {"model": "gbt-4*", "do": "add"})
+    assert beginning.headers["location"] == f"{path}?done=price-doubtful"
+
+
 async def test_a_price_is_added_once_from_its_moment_on_and_logged(workshop: Workshop) -> None:
     browser, path = await open_as(workshop, workshop.admin)
     fields = FIELDS | {"do": "add", "valid_from": "2027-01-01T00:00"}

@@ -32,6 +32,7 @@ from tollkeeper.control.own_prices import (
     NOTE_LENGTH_MAX,
     OwnPrice,
     add_price,
+    doubt_about,
     list_own,
     preview_price,
     usage_of,
@@ -107,10 +108,14 @@ class PriceShape(Shape):
 
 class PriceAnswer(PriceShape):
     is_new: Annotated[bool, Field(description="False when this price was in force already and nothing was added.")]
+    warning: Annotated[str | None, Field(description="Said when no known model of the provider has this name.")]
 
 
 class ListedPrice(PriceShape):
     state: Literal["in_force", "later", "superseded"]
+    is_known_model: Annotated[
+        bool, Field(description="False when its provider has list prices, but not for this name.")
+    ]
     list_usd_per_million: Annotated[
         OptionalNumber, Field(description="Null where there is no list price, or a pattern.")
     ]
@@ -130,6 +135,10 @@ class PreviewAnswer(Shape):
     usd_per_million: Number
     before: ChargeAnswer
     after: ChargeAnswer
+    is_known_model: Annotated[
+        bool, Field(description="False when its provider has list prices, but not for this name.")
+    ]
+    near_model: Annotated[str | None, Field(description="The known model that was perhaps meant.")]
     is_known_provider: Annotated[bool, Field(description="Whether there are prices under this provider's name.")]
 
 
@@ -149,7 +158,7 @@ async def list_prices(request: Request, caller: Managing, after: After = None, l
 async def create_price(request: Request, body: PriceBody, caller: Managing) -> Response:
     """Add a price. It is never edited: a later one supersedes it. Calls that were made before keep their amounts."""
     made = await administration_of(request).change(caller, add_price, body.draft(), is_operators=_is_operators(request))
-    return answer({**_shown(made.row), "is_new": made.is_new})
+    return answer({**_shown(made.row), "is_new": made.is_new, "warning": doubt_about(made.row) or None})
 
 
 @router.post("/v1/prices/preview", response_model=PreviewAnswer, summary="Show what a price would change")
@@ -171,6 +180,8 @@ async def show_preview(request: Request, body: PreviewBody, caller: Managing) ->
             "before": _charged(found.before),
             "after": _charged(found.after),
             "is_known_provider": found.is_known_provider,
+            "is_known_model": found.is_known_model,
+            "near_model": found.near or None,
         }
     )
 
@@ -182,7 +193,12 @@ def _is_operators(request: Request) -> bool:
 
 def _listed(found: OwnPrice) -> dict[str, Any]:
     listed = None if found.list_pico is None else _per_million(found.list_pico)
-    return {**_shown(found.row), "state": found.state.value, "list_usd_per_million": listed}
+    return {
+        **_shown(found.row),
+        "state": found.state.value,
+        "is_known_model": found.is_known_model,
+        "list_usd_per_million": listed,
+    }
 
 
 def _shown(row: PriceRow) -> dict[str, Any]:

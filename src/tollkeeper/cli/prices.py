@@ -27,6 +27,7 @@ from tollkeeper.cli.price_tables import (
     summary_table,
     wide_console,
 )
+from tollkeeper.control.own_prices import doubt_about, is_listed_model
 from tollkeeper.control.prices import NO_DATABASE, PriceChange, add_prices, find_model, list_own_prices, load_book
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.price import PriceRow, price_tier
@@ -35,6 +36,8 @@ from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.drafts import PriceDraft, parse_moment, read_csv, read_json
 from tollkeeper.store.engine import Store
 
+_DOUBTS_MAX = 5
+"""So many are told one by one."""
 app = typer.Typer(help="List and show prices; add own ones over the catalogue's.", no_args_is_help=True)
 AtOption = Annotated[str | None, typer.Option("--at", help="The prices of this date or time (ISO 8601, UTC).")]
 ProviderOption = Annotated[str | None, typer.Option("--provider", help="Only this provider of the catalogue.")]
@@ -171,6 +174,11 @@ def _add(
     unknown = sorted({change.row.provider for change in changes} - set(CompiledBook.load().providers()))
     if unknown:
         typer.echo(f"Not in the catalogue: {', '.join(unknown)}. A configured provider must have this name.", err=True)
+    doubtful = [change.row for change in changes if not is_listed_model(change.row)]
+    for row in doubtful[:_DOUBTS_MAX]:
+        typer.echo(doubt_about(row), err=True)
+    if len(doubtful) > _DOUBTS_MAX:
+        typer.echo(f"{len(doubtful) - _DOUBTS_MAX} more are for models that nobody knows.", err=True)
 
 
 def _list_own(rows: list[PriceRow], provider: str | None, *, as_json: bool) -> None:

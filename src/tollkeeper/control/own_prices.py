@@ -14,6 +14,7 @@ from tollkeeper.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from tollkeeper.domain.money import format_usd_per_million
 from tollkeeper.domain.price import PriceRow, charge_for
 from tollkeeper.domain.usage import Charge, Dimension, Usage
+from tollkeeper.kit.nearest import nearest
 from tollkeeper.prices.book import CompiledBook
 from tollkeeper.prices.drafts import PriceDraft, slot_of, to_rows
 from tollkeeper.store import prices
@@ -33,11 +34,15 @@ class RowState(StrEnum):
 
 
 class OwnPrice(msgspec.Struct, frozen=True):
-    """A price with what became of it, and the list price in its place; None for a pattern or when there is none."""
+    """A price with what became of it, and the list price in its place; None for a pattern or when there is none.
+
+    `is_known_model` is false where the provider has list prices, but none for a model of this name: a slip, perhaps.
+    """
 
     row: PriceRow
     state: RowState
     list_pico: int | None
+    is_known_model: bool
 
 
 class PricePreview(msgspec.Struct, frozen=True):
@@ -49,6 +54,9 @@ class PricePreview(msgspec.Struct, frozen=True):
     before: Charge
     after: Charge
     is_known_provider: bool
+    is_known_model: bool
+    near: str
+    """The model that was probably meant by one that is not known; "" for none."""
 
 
 async def list_own(action: Action) -> list[OwnPrice]:
@@ -60,7 +68,7 @@ async def list_own(action: Action) -> list[OwnPrice]:
     action.require(MANAGE, action.organization)
     rows = await prices.list_prices(action.connection, action.organization_id)
     states, book = _states(rows, action.now_us), _list_prices()
-    return [OwnPrice(row, states[row.id], price_before(book, row)) for row in reversed(rows)]
+    return [OwnPrice(row, states[row.id], price_before(book, row), is_known_model(book, row)) for row in reversed(rows)]
 
 
 async def preview_price(action: Action, draft: PriceDraft, usage: Usage, *, is_operators: bool) -> PricePreview:
@@ -78,8 +86,16 @@ async def preview_price(action: Action, draft: PriceDraft, usage: Usage, *, is_o
     def charge(prices_: CompiledBook) -> Charge:
         return charge_for(prices_.find(row.provider, model), usage, at_us=at_us, tier=row.tier)
 
-    is_known = row.provider in book.providers()
-    return PricePreview(change_of(book, existing, row), model, at_us, charge(book), charge(then), is_known)
+    return PricePreview(
+        change_of(book, existing, row),
+        model,
+        at_us,
+        charge(book),
+        charge(then),
+        row.provider in book.providers(),
+        is_known_model(book, row),
+        near_model(book, row),
+    )
 
 
 async def add_price(action: Action, draft: PriceDraft, *, is_operators: bool) -> PriceChange:
@@ -101,6 +117,42 @@ async def add_price(action: Action, draft: PriceDraft, *, is_operators: bool) ->
         await prices.insert_prices(action.connection, [row])
         action.record("price.add", Target("price", row.id, f"{row.provider}/{row.model_pattern}"), after=_shown(row))
     return change
+
+
+def is_known_model(book: CompiledBook, row: PriceRow) -> bool:
+    """Tell whether a price is for a model that its provider has; for one without list prices nobody can know."""
+    if book.model(row.provider, row.model_pattern) is not None or not book.catalogue_models(row.provider):
+        return True
+    if not row.model_pattern.endswith("*"):
+        return False
+    beginning = row.model_pattern[:-1].lower()
+    return any(each.lower().startswith(beginning) for each in book.models(row.provider))
+
+
+def near_model(book: CompiledBook, row: PriceRow) -> str:
+    """Return the model that was probably meant by one that is not known; "" for none."""
+    if is_known_model(book, row):
+        return ""
+    return nearest(row.model_pattern.removesuffix("*"), book.models(row.provider))
+
+
+def is_listed_model(row: PriceRow) -> bool:
+    """Return `is_known_model` by the list prices."""
+    return is_known_model(_list_prices(), row)
+
+
+def near_listed(row: PriceRow) -> str:
+    """Return `near_model` by the list prices."""
+    return near_model(_list_prices(), row)
+
+
+def doubt_about(row: PriceRow) -> str:
+    """Say that a price may be for a mistyped model; "" when it is for a known one."""
+    if is_listed_model(row):
+        return ""
+    near = near_listed(row)
+    meant = f" Did you mean '{near}'?" if near else ""
+    return f"No known model of '{row.provider}' is called '{row.model_pattern}'; the price holds for calls that name it so.{meant}"
 
 
 async def _checked(action: Action, draft: PriceDraft, *, is_operators: bool) -> tuple[PriceRow, list[PriceRow]]:

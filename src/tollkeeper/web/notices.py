@@ -38,6 +38,7 @@ NOTICES: dict[str, str] = {
     "credit-required": _("Calls need credit from now on."),
     "credit-not-required": _("Calls go on without credit."),
     "price-added": _("The price is added. Every server follows within a second."),
+    "price-doubtful": _("The price is added, though no known model has this name. Look whether it is written right."),
     "price-there": _("This price is in force already; nothing was added."),
 }
 

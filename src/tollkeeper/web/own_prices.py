@@ -11,7 +11,9 @@ from tollkeeper.control.own_prices import (
     PricePreview,
     RowState,
     add_price,
+    doubt_about,
     list_own,
+    near_listed,
     preview_price,
     usage_of,
 )
@@ -52,7 +54,8 @@ async def act(visitor: Visitor) -> Response:
             return await _page(visitor, await visitor.look(preview_price, draft, usage, is_operators=is_operators))
         case "add":
             made = await visitor.change(add_price, draft, is_operators=is_operators)
-            return go(f"{visitor.home}/models/prices", notice="price-added" if made.is_new else "price-there")
+            notice = "price-there" if not made.is_new else "price-doubtful" if doubt_about(made.row) else "price-added"
+            return go(f"{visitor.home}/models/prices", notice=notice)
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
 
@@ -66,6 +69,7 @@ async def _page(visitor: Visitor, preview: PricePreview | None) -> Response:
         found=found[:_PRICES_MAX],
         is_cut=len(found) > _PRICES_MAX,
         preview=preview,
+        near=near_listed(found[0].row) if found and visitor.query["done"] == "price-doubtful" else "",
         states=STATES,
         sent=sent,
         call={name: sent[name] or str(usual) for name, usual in _CALL.items()},
