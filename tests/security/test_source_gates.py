@@ -46,7 +46,7 @@ SQL_PIECES_MAY = frozenset({"store/columns.py", "store/migrations/versions/0002_
 SQL_MAKERS = frozenset(
     {
         "store/usage_postgres.py _upsert",
-        "store/usage_postgres.py _make_partitions",
+        "store/usage_partitions.py _make",
         "store/usage_sqlite.py _insert_of",
         "store/usage_sqlite.py _update_of",
     }
