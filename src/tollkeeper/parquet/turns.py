@@ -52,7 +52,7 @@ class Turns:
         self._taken[asker] -= 1
         self._taken = +self._taken
         for waiting in list(self._waiting):
-            if not self._fault(waiting[0]):
+            if not waiting[1].done() and not self._fault(waiting[0]):  # done: given up, and about to take itself away
                 self._waiting.remove(waiting)
                 self._taken[waiting[0]] += 1
                 waiting[1].set_result(None)
