@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 from tests.live.pages_house import PASSWORD, PagesHouse, make_key, until
@@ -25,7 +26,7 @@ def menu_of(page: Page) -> list[str]:
 def content_links(page: Page) -> set[str]:
     """Return where the links of a page's content lead, within this installation."""
     links = page.eval_on_selector_all("main a[href]", "all => all.map((each) => each.getAttribute('href'))")
-    here = page.url.partition("?")[0]
+    here = urlsplit(page.url).path
     return {f"{here}{each}" if each.startswith("?") else each for each in links if each.startswith(("/", "?"))}
 
 
