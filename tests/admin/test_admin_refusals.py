@@ -166,7 +166,9 @@ async def test_a_bug_is_answered_without_its_trace_and_logged_with_the_request_i
 
 
 @ONLY_SQLITE
-async def test_a_store_out_of_reach_is_503_to_be_tried_again(acme: Acme, tmp_path) -> None:
+async def test_a_store_out_of_reach_is_503_to_be_tried_again_and_logged(
+    acme: Acme, tmp_path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/no/such/folder/t.db")
     app = make_app(
         administration=Administration(store, Secrets.of(b"p" * 32)),
@@ -176,6 +178,9 @@ async def test_a_store_out_of_reach_is_503_to_be_tried_again(acme: Acme, tmp_pat
         answer = await client.get(COSTS, params={"start_time": START_S})
     await store.aclose()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "directory_unavailable")
+    assert [each.levelname for each in caplog.records if answer.headers["x-request-id"] in each.getMessage()] == [
+        "WARNING"
+    ]
     assert answer.headers["retry-after"] == "1"
 
 

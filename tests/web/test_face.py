@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 from tests.keys.workshop import Workshop, open_workshop
@@ -13,6 +16,7 @@ from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.domain.account import SESSION_PREFIX
 from tollkeeper.parquet.turns import Asker, Turns
 from tollkeeper.parquet.writing import ParquetWriter
+from tollkeeper.ports.open_answers import ENDS_AT_STOP
 from tollkeeper.store.engine import Store
 from tollkeeper.web.assets import addresses
 from tollkeeper.web.live import PERSONS_LISTENERS_MAX
@@ -168,7 +172,32 @@ async def test_a_form_that_cannot_be_one_is_refused(workshop: Workshop, body: by
     assert answer.status_code in {400, 413}
 
 
-async def test_one_person_cannot_have_all_the_servers_listeners(workshop: Workshop) -> None:
+async def test_a_page_that_listens_is_marked_as_one_that_a_stopping_server_need_not_wait_for(
+    workshop: Workshop,
+) -> None:
+    faces = faces_of(workshop.store)
+    browser = await browser_of(faces, workshop.company, workshop.admin)
+    asked = browser.client.build_request("GET", f"/{workshop.company.id}/live?known=none")
+    scope: dict[str, Any] = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": asked.url.path, "query_string": b"known=none",
+        "headers": [(name.lower(), value) for name, value in asked.headers.raw], "client": ("127.0.0.1", 1), "server": ("t", 80),
+    }  # fmt: skip
+    begun = asyncio.Event()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            begun.set()
+
+    answering = asyncio.ensure_future(faces(scope, asyncio.Event().wait, send))
+    async with asyncio.timeout(10):
+        await begun.wait()
+    answering.cancel()
+    assert scope["state"][ENDS_AT_STOP] is True
+
+
+async def test_one_person_cannot_have_all_the_servers_listeners(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
     faces = faces_of(workshop.store)
     assert faces.pages is not None
     listening = faces.pages.house.listening
@@ -176,6 +205,7 @@ async def test_one_person_cannot_have_all_the_servers_listeners(workshop: Worksh
     headers, path = {"accept": "text/event-stream"}, f"/{workshop.company.id}/live"
     refused = await (await browser_of(faces, workshop.company, workshop.admin)).open(path, headers=headers)
     assert refused.status_code == 503
+    assert any(refused.headers["x-request-id"] in each.getMessage() for each in caplog.records), "told to operators too"
     assert listening == {workshop.admin.account_id: PERSONS_LISTENERS_MAX}
 
 

@@ -48,7 +48,7 @@ from tollkeeper.admin import (
 from tollkeeper.admin.callers import Authenticator, CallerFinder
 from tollkeeper.admin.credits import router as credits_router
 from tollkeeper.admin.document import DESCRIPTION, describe
-from tollkeeper.admin.envelope import Envelope
+from tollkeeper.admin.envelope import Envelope, told
 from tollkeeper.admin.framework_faults import from_http, from_validation
 from tollkeeper.admin.permissions import declared
 from tollkeeper.admin.probes import Probes
@@ -58,7 +58,7 @@ from tollkeeper.control.people import People
 from tollkeeper.domain.errors import TollkeeperError
 from tollkeeper.kit.networks import Networks
 from tollkeeper.parquet.writing import ParquetWriter
-from tollkeeper.refusals import error_body, error_headers
+from tollkeeper.refusals import error_headers
 
 _ROUTERS = (
     accounts.router,
@@ -151,7 +151,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     else:
         assert isinstance(error, TollkeeperError)
         refusal = error
-    status, body = error_body(refusal, request.state.request_id)
+    status, body = told(refusal, request.state.request_id)
     headers = {name.decode(): value.decode() for name, value in error_headers(refusal, status)}
     if isinstance(error, HTTPException) and error.headers:
         headers |= error.headers

@@ -50,12 +50,18 @@ class Envelope:
             if not isinstance(error, TollkeeperError):
                 _log.exception("request %s failed", request_id)
                 error = InternalError()
-            status, body = error_body(error, request_id)
-            if status > 500:
-                _log.warning("request %s was refused: %s", request_id, error)
+            status, body = told(error, request_id)
             headers = [*error_headers(error, status), (b"content-length", b"%d" % len(body))]
             await send_with_id({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+
+
+def told(error: TollkeeperError, request_id: str) -> tuple[int, bytes]:
+    """Return the status and body that tell of an error; what is not the caller's to mend is logged as well."""
+    status, body = error_body(error, request_id)
+    if status > 500:  # a bug has been logged with its trace
+        _log.warning("request %s was refused: %s", request_id, error)
+    return status, body
 
 
 class _Body:
