@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
@@ -51,21 +52,51 @@ _COLUMNS = {
 }
 
 
-class CallQuery(Shape):
-    """GET /v1/usage/calls: a call must have all that is stated, and of several values of one thing one of them."""
+class Lookup(Shape):
+    """What calls are looked for by, whether they went out or were refused."""
 
-    from_: Annotated[Time | None, Field(alias="from", description="Without it, from the first call on.")] = None
+    from_: Annotated[Time | None, Field(alias="from", description="Without it, from the oldest that is kept.")] = None
     to: Annotated[Time | None, Field(description="Exclusive; without it, up to the newest call.")] = None
     request_id: Annotated[
         str | None, Field(min_length=1, max_length=64, pattern=PLAIN, description="What x-request-id said: req_….")
-    ] = None
-    labels: Annotated[
-        list[_Label] | None, Field(max_length=16, description="A name, or name=value; a call must have all of them.")
     ] = None
     team_ids: Words = None
     project_ids: Words = None
     api_key_ids: Words = None
     member_ids: Words = None
+    models: Words = None
+    statuses: Annotated[list[Status] | None, Field(max_length=20)] = None
+    after: Annotated[
+        str | None, Field(max_length=64, description="`last_id` of the page before, with the same query.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=calls.PAGE_MAX)] = 50
+
+    def search(self) -> CallSearch:
+        """Return what is looked for.
+
+        Raises:
+            InvalidRequest: a status or cursor that is none.
+        """
+        given = {column: getattr(self, name, None) for name, column in _COLUMNS.items()}
+        return CallSearch(
+            filters=CallFilters(
+                columns={column: tuple(wanted) for column, wanted in given.items() if wanted is not None},
+                statuses=calls.parse_statuses(self.statuses or ()),
+            ),
+            from_us=0 if self.from_ is None else time_us(self.from_),
+            to_us=TIME_US_MAX if self.to is None else time_us(self.to),
+            request_id=self.request_id or "",
+            after=calls.parse_cursor(self.after),
+            limit=self.limit,
+        )
+
+
+class CallQuery(Lookup):
+    """GET /v1/usage/calls: a call must have all that is stated, and of several values of one thing one of them."""
+
+    labels: Annotated[
+        list[_Label] | None, Field(max_length=16, description="A name, or name=value; a call must have all of them.")
+    ] = None
     models: Annotated[Words, Field(description="As the provider names what served.")] = None
     models_asked: Annotated[Words, Field(description="As the call named it.")] = None
     providers: Words = None
@@ -79,10 +110,6 @@ class CallQuery(Shape):
     end_users: Words = None
     cost_from_usd: Annotated[Usd | None, Field(description="Calls without a known price have no cost.")] = None
     cost_to_usd: Annotated[Usd | None, Field(description="Inclusive, as cost_from_usd is.")] = None
-    after: Annotated[
-        str | None, Field(max_length=64, description="`last_id` of the page before, with the same query.")
-    ] = None
-    limit: Annotated[int, Field(ge=1, le=calls.PAGE_MAX)] = 50
 
     def search(self) -> CallSearch:
         """Return what is looked for.
@@ -90,22 +117,15 @@ class CallQuery(Shape):
         Raises:
             InvalidRequest: a label, status or cursor that is none.
         """
-        given = {column: getattr(self, name) for name, column in _COLUMNS.items()}
+        search = super().search()
         low, high = self.cost_from_usd, self.cost_to_usd
-        return CallSearch(
-            filters=CallFilters(
-                columns={column: tuple(wanted) for column, wanted in given.items() if wanted is not None},
-                labels=calls.parse_labels(self.labels or ()),
-                statuses=calls.parse_statuses(self.statuses or ()),
-                cost_from_nanos=None if low is None else nanos_of(low),
-                cost_to_nanos=None if high is None else nanos_of(high),
-            ),
-            from_us=0 if self.from_ is None else time_us(self.from_),
-            to_us=TIME_US_MAX if self.to is None else time_us(self.to),
-            request_id=self.request_id or "",
-            after=calls.parse_cursor(self.after),
-            limit=self.limit,
+        filters = msgspec.structs.replace(
+            search.filters,
+            labels=calls.parse_labels(self.labels or ()),
+            cost_from_nanos=None if low is None else nanos_of(low),
+            cost_to_nanos=None if high is None else nanos_of(high),
         )
+        return msgspec.structs.replace(search, filters=filters)
 
 
 class _CallShape(Shape):

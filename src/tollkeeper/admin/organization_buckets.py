@@ -17,6 +17,7 @@ import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import format_usd
+from tollkeeper.domain.timezone import zone_of
 from tollkeeper.kit.clock import TIME_US_MAX, now_us, utc
 
 Width = Literal["hour", "day"]
@@ -58,7 +59,7 @@ def page_of(
     Raises:
         InvalidRequest: no such timezone, an end before the start, or a cursor that was not given out.
     """
-    zone = _zone(timezone)
+    zone = zone_of(timezone)
     if end_time is not None and end_time <= start_time:
         raise InvalidRequest("'end_time' must be after 'start_time'.", param="end_time")
     end = end_time if end_time is not None else now_us() // 1_000_000 + 1
@@ -94,14 +95,6 @@ def render(page: Page, rows: Iterable[R], results: Callable[[list[R]], list[dict
 def exact_usd(amount_nanos: int) -> msgspec.Raw:
     """Return an amount as a JSON number of dollars with all its digits; a float would lose some."""
     return msgspec.Raw(format_usd(amount_nanos).encode())
-
-
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        message = f"There is no timezone '{timezone}'; use an IANA name such as Asia/Seoul."
-        raise InvalidRequest(message, param="timezone") from None
 
 
 def _floor(at_s: int, width: Width, zone: ZoneInfo) -> int:

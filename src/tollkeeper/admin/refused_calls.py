@@ -7,61 +7,20 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from tollkeeper.admin.calls import Asking, Status, Words
+from tollkeeper.admin.calls import Asking, Lookup, Status, Words
 from tollkeeper.admin.decisions import LimitShape
-from tollkeeper.admin.shapes import PLAIN, Shape, Time, administration_of, answer, time_us
-from tollkeeper.control import calls
-from tollkeeper.control.calls import CallFilters, CallSearch
-from tollkeeper.control.refused_calls import describe_refusals, find_refusals
-from tollkeeper.kit.clock import TIME_US_MAX
+from tollkeeper.admin.shapes import Shape, administration_of, answer
+from tollkeeper.control.call_views import describe_refusals
+from tollkeeper.control.refused_calls import find_refusals
 
 router = APIRouter(tags=["usage"])
-_COLUMNS = {
-    "team_ids": "team_id",
-    "project_ids": "project_id",
-    "api_key_ids": "api_key_id",
-    "member_ids": "member_id",
-    "models": "model",
-}
 
 
-class RefusalQuery(Shape):
+class RefusalQuery(Lookup):
     """GET /v1/usage/refusals: a call must have all that is stated, and of several values of one thing one of them."""
 
-    from_: Annotated[Time | None, Field(alias="from", description="Without it, from the oldest that is kept.")] = None
-    to: Annotated[Time | None, Field(description="Exclusive; without it, up to the newest.")] = None
-    request_id: Annotated[
-        str | None, Field(min_length=1, max_length=64, pattern=PLAIN, description="What x-request-id said: req_….")
-    ] = None
-    team_ids: Words = None
-    project_ids: Words = None
-    api_key_ids: Words = None
-    member_ids: Words = None
     models: Annotated[Words, Field(description="As the call named it.")] = None
     statuses: Annotated[list[Status] | None, Field(max_length=20, description="429, 4xx, 5xx.")] = None
-    after: Annotated[
-        str | None, Field(max_length=64, description="`last_id` of the page before, with the same query.")
-    ] = None
-    limit: Annotated[int, Field(ge=1, le=calls.PAGE_MAX)] = 50
-
-    def search(self) -> CallSearch:
-        """Return what is looked for.
-
-        Raises:
-            InvalidRequest: a status or cursor that is none.
-        """
-        given = {column: getattr(self, name) for name, column in _COLUMNS.items()}
-        return CallSearch(
-            filters=CallFilters(
-                columns={column: tuple(wanted) for column, wanted in given.items() if wanted is not None},
-                statuses=calls.parse_statuses(self.statuses or ()),
-            ),
-            from_us=0 if self.from_ is None else time_us(self.from_),
-            to_us=TIME_US_MAX if self.to is None else time_us(self.to),
-            request_id=self.request_id or "",
-            after=calls.parse_cursor(self.after),
-            limit=self.limit,
-        )
 
 
 class RefusalAnswer(Shape):

@@ -20,7 +20,7 @@ from tollkeeper.cli.usage_question import FromOption, ToOption, midnight_us, par
 from tollkeeper.config import Configuration
 from tollkeeper.control.administration import Action
 from tollkeeper.control.api_keys import choose_key
-from tollkeeper.control.call_views import describe_opened, describe_page
+from tollkeeper.control.call_views import describe_opened, describe_page, describe_refusals
 from tollkeeper.control.calls import (
     PAGE_MAX,
     CallFilters,
@@ -33,7 +33,7 @@ from tollkeeper.control.calls import (
     parse_labels,
     parse_statuses,
 )
-from tollkeeper.control.refused_calls import RefusalPage, describe_refusals, find_refusals
+from tollkeeper.control.refused_calls import RefusalPage, find_refusals
 from tollkeeper.domain.errors import NotFound
 from tollkeeper.kit.clock import TIME_US_MAX
 

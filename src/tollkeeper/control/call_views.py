@@ -6,11 +6,13 @@ from typing import Any
 
 from tollkeeper.control.blueprint.forms import show_time
 from tollkeeper.control.calls import CallPage, FoundCall, OpenedCall
-from tollkeeper.control.decisions import describe_decision
+from tollkeeper.control.decisions import describe_decision, describe_limit
+from tollkeeper.control.refused_calls import FoundRefusal, RefusalPage
 from tollkeeper.control.usage_lines import Names
 from tollkeeper.control.usage_records import describe_record, request_id_of, usd_number
+from tollkeeper.domain.call_decision import CallDecision
 from tollkeeper.domain.call_steps import CallStep, steps_of, times_of
-from tollkeeper.domain.usage import tokens_of
+from tollkeeper.domain.usage import UsageRecord, tokens_of
 from tollkeeper.prices.links import link_of, own_price_of
 
 _SUFFIX = "_nanos"
@@ -18,15 +20,40 @@ _SUFFIX = "_nanos"
 
 def describe_page(page: CallPage) -> dict[str, Any]:
     """Return a page: `last_id` is where the next one goes on, also when this one has no calls."""
-    calls = page.calls
-    last = page.end if page.end is not None else calls[-1].record.call_id if calls else None
+    ids = [each.record.call_id for each in page.calls]
+    return _page(page, ids, [describe_call(each, page.names) for each in page.calls])
+
+
+def describe_refusals(page: RefusalPage) -> dict[str, Any]:
+    """Return a page of refused calls, likewise."""
+    ids = [each.decision.call_id for each in page.refused]
+    return _page(page, ids, [_described_refusal(each, page.names) for each in page.refused])
+
+
+def _page(page: CallPage | RefusalPage, ids: list[bytes], data: list[dict[str, Any]]) -> dict[str, Any]:
+    last = page.end if page.end is not None else ids[-1] if ids else None
     return {
         "object": "list",
-        "data": [describe_call(each, page.names) for each in calls],
+        "data": data,
         "has_more": page.end is not None,
-        "first_id": calls[0].record.call_id.hex() if calls else None,
+        "first_id": ids[0].hex() if ids else None,
         "last_id": None if last is None else last.hex(),
         "searched_to": None if page.searched_to_us is None else show_time(page.searched_to_us),
+    }
+
+
+def _described_refusal(found: FoundRefusal, names: Names) -> dict[str, Any]:
+    decision = found.decision
+    return {
+        "object": "usage.refusal",
+        "request_id": f"req_{decision.call_id.hex()}",
+        "at": show_time(decision.at_us),
+        **_places(found, decision, names),
+        "model": decision.model or None,
+        "status": decision.status,
+        "code": decision.code,
+        "message": decision.message or None,
+        "limit": None if found.limit is None else describe_limit(found.limit),
     }
 
 
@@ -38,7 +65,7 @@ def describe_call(found: FoundCall, names: Names) -> dict[str, Any]:
         "object": "usage.call",
         "request_id": request_id_of(record),
         "started_at": show_time(record.started_at_us),
-        **_places(found, names),
+        **_places(found, record, names),
         "operation": record.operation,
         "model_asked": record.model_asked,
         "model_served": record.model_served,
@@ -71,7 +98,7 @@ def describe_opened(opened: OpenedCall) -> dict[str, Any]:
         **described,
         "object": "usage.call",
         "started_at": show_time(record.started_at_us),
-        **_places(opened.call, opened.names),
+        **_places(opened.call, record, opened.names),
         "times": {
             "total_us": times.total_us,
             "own_us": times.own_us,
@@ -84,14 +111,8 @@ def describe_opened(opened: OpenedCall) -> dict[str, Any]:
     }
 
 
-def _places(found: FoundCall, names: Names) -> dict[str, Any]:
-    record = found.record
-    ids = {
-        "project": record.project_id,
-        "team": found.team_id,
-        "api_key": record.api_key_id,
-        "member": found.member_id,
-    }
+def _places(found: FoundCall | FoundRefusal, of: UsageRecord | CallDecision, names: Names) -> dict[str, Any]:
+    ids = {"project": of.project_id, "team": found.team_id, "api_key": of.api_key_id, "member": found.member_id}
     shown: dict[str, Any] = {}
     for kind, id_ in ids.items():
         shown[f"{kind}_id"] = id_ or None

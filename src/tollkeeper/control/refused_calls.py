@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tollkeeper.control.administration import Action
-from tollkeeper.control.blueprint.forms import show_time
 from tollkeeper.control.calls import CallSearch, range_of
-from tollkeeper.control.decisions import decision_of, describe_limit
+from tollkeeper.control.decisions import decision_of
 from tollkeeper.control.usage import parse_request_id
 from tollkeeper.control.usage_access import FULL, owner_of, scopes_of
 from tollkeeper.control.usage_lines import Names, names_of
@@ -90,45 +87,6 @@ async def open_refusal(action: Action, reference: str) -> tuple[FoundRefusal, Na
         if place is not None and (decide(action.caller.principal, FULL, place).is_allowed or _is_own(action, seen)):
             return seen, await _names(action, [seen])
     raise NotFound(f"Nothing is known of the call {reference}. Of refused calls the latest 30 days are kept.")
-
-
-def describe_refusals(page: RefusalPage) -> dict[str, Any]:
-    """Return a page as programs get it: `last_id` is where the next one goes on, also when this one has no calls."""
-    ids = [each.decision.call_id for each in page.refused]
-    last = page.end if page.end is not None else ids[-1] if ids else None
-    return {
-        "object": "list",
-        "data": [_described(each, page.names) for each in page.refused],
-        "has_more": page.end is not None,
-        "first_id": ids[0].hex() if ids else None,
-        "last_id": None if last is None else last.hex(),
-        "searched_to": None if page.searched_to_us is None else show_time(page.searched_to_us),
-    }
-
-
-def _described(found: FoundRefusal, names: Names) -> dict[str, Any]:
-    decision = found.decision
-    ids = {
-        "project": decision.project_id,
-        "team": found.team_id,
-        "api_key": decision.api_key_id,
-        "member": found.member_id,
-    }
-    shown: dict[str, Any] = {
-        "object": "usage.refusal",
-        "request_id": f"req_{decision.call_id.hex()}",
-        "at": show_time(decision.at_us),
-    }
-    for kind, id_ in ids.items():
-        shown[f"{kind}_id"] = id_ or None
-        shown[f"{kind}_name"] = names[f"{kind}_id"].get(id_)
-    return shown | {
-        "model": decision.model or None,
-        "status": decision.status,
-        "code": decision.code,
-        "message": decision.message or None,
-        "limit": None if found.limit is None else describe_limit(found.limit),
-    }
 
 
 async def _as_seen(action: Action, refused: list[RefusedCall]) -> list[FoundRefusal]:

@@ -13,6 +13,7 @@ import msgspec
 from tollkeeper.control.usage_lines import LABEL_LINES_MAX, TIME_FORMATS, Grouping, LinePage, Names, Question, UsageLine
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import format_usd
+from tollkeeper.domain.timezone import zone_of
 from tollkeeper.kit.clock import utc
 from tollkeeper.kit.spreadsheets import as_text
 from tollkeeper.parquet.table import Column, Head, Row
@@ -42,11 +43,7 @@ def head_of(grouping: Grouping, *, timezone: str, organization_id: str) -> Head:
     Raises:
         InvalidRequest: no such timezone.
     """
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        message = f"There is no timezone '{timezone}'; use an IANA name such as Asia/Seoul."
-        raise InvalidRequest(message, param="timezone") from error
+    zone_of(timezone)
     columns = [Column("start_time", "moment"), Column("end_time", "moment")]
     if grouping.bucket == "day":
         columns.append(Column("day", "day"))

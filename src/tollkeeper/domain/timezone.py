@@ -18,10 +18,22 @@ def check_timezone(name: str) -> None:
     Raises:
         InvalidRequest: it has not.
     """
+    if name in _MACHINES or name.startswith(_COPIES):
+        raise _unknown(name)
+    zone_of(name)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone of a name, also one that only this machine understands: an organization may have it from before.
+
+    Raises:
+        InvalidRequest: this machine knows none.
+    """
     try:
-        if name in _MACHINES or name.startswith(_COPIES):
-            raise ValueError(name)
-        ZoneInfo(name)
+        return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        message = f"There is no timezone '{name}'; use an IANA name such as Asia/Seoul."
-        raise InvalidRequest(message, param="timezone") from error
+        raise _unknown(name) from error
+
+
+def _unknown(name: str) -> InvalidRequest:
+    return InvalidRequest(f"There is no timezone '{name}'; use an IANA name such as Asia/Seoul.", param="timezone")
