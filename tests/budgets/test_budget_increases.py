@@ -136,6 +136,8 @@ async def test_a_developer_asks_and_a_lead_approves(company: Company) -> None:
         (dev.email, "[Tollkeeper] Your request for more budget was approved"),
         (lead.email, "[Tollkeeper] dev@example.\u200bcom asks for more budget"),
     ]
+    page = f"/{company.id}/budgets/requests/{asked.id}\n"
+    assert all(page in message.text for _, message in await letters(company)), "each leads to the page of the request"
     names = [each.action for each in await company.events()]
     assert names[-3:] == ["budget.ask", "budget.set", "budget.approve"]
 

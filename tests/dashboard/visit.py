@@ -10,7 +10,18 @@ from urllib.parse import urlencode, urlsplit
 
 from tollkeeper.web.table import ORGANIZATION_PAGES
 
-_NOT_SINGLE = ("/new", "/prices", "/providers", "/targets", "/preview", "/send", "/card", "/estimate", "/cost")
+_NOT_SINGLE = (
+    "/new",
+    "/requests",
+    "/prices",
+    "/providers",
+    "/targets",
+    "/preview",
+    "/send",
+    "/card",
+    "/estimate",
+    "/cost",
+)
 _STREAM = "/live"
 _NEEDS_QUERY = ("models/card", "playground/estimate", "playground/cost", "reports/send")
 _SINGLE_OF = re.compile(r"\{(\w+)\}$")

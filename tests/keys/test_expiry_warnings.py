@@ -60,7 +60,8 @@ async def test_a_members_key_is_its_members_concern_and_in_their_language(worksh
     assert await warn(workshop) == 1
     ((recipient, message),) = await told(workshop)
     assert recipient == workshop.developer.email
-    for expected in ("노트북", made.record.id, "search", URL, "(KST)"):
+    page = f"{URL}/{workshop.company.id}/keys/{made.record.id}\n"
+    for expected in ("노트북", made.record.id, "search", page, "(KST)"):
         assert expected in message.text
 
 

@@ -123,6 +123,7 @@ class House:
             "budget": troubles.budget_id,
             "stopped-budget": troubles.stopped_id,
             "report": troubles.report_id,
+            "request": troubles.request_id,
             "call": f"req_{tried.call_id.hex()}",
             "refused-call": f"req_{next(each for each in newest if each.status >= 400).call_id.hex()}",
             "stopped-call": f"req_{(await _limited(office))[0].decision.call_id.hex()}",

@@ -10,15 +10,16 @@ from tests.keys.workshop import DAY_US
 from tests.screenshots.office import Office
 from tests.screenshots.past import ZONE
 
-from tollkeeper.control import alert_targets, alerts, budgets, invites, reports
+from tollkeeper.control import alert_targets, alerts, budget_requests, budgets, invites, reports
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.alert_targets import MadeTarget, TargetChanges
+from tollkeeper.control.budget_requests import Grant, Wish
 from tollkeeper.control.budgets import Terms
 from tollkeeper.control.credits import GrantTerms, grant_credit, void_grant
 from tollkeeper.control.invites import RoleAt
 from tollkeeper.control.prices import add_prices
 from tollkeeper.control.provider_credentials import NewProvider, create_provider
-from tollkeeper.domain.budget import Budget, Enforcement
+from tollkeeper.domain.budget import Budget, BudgetKey, Enforcement
 from tollkeeper.domain.credit import GrantKind
 from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
@@ -34,6 +35,7 @@ class Troubles:
     budget_id: str
     stopped_id: str
     report_id: str
+    request_id: str
 
 
 async def make_troubles(office: Office, rules: AccountRules, *, hooks_url: str) -> Troubles:
@@ -50,7 +52,7 @@ async def make_troubles(office: Office, rules: AccountRules, *, hooks_url: str) 
         ("audit@accounting.example", office.role_id, office.company.id),
     ):
         await office.company.change(admin, invites.create_invite, rules, email=email, offered=[RoleAt(role, scope)])
-    return Troubles(near.id, stopped.id, await _send_reports(office, rules))
+    return Troubles(near.id, stopped.id, await _send_reports(office, rules), await _ask_for_more(office, rules, near))
 
 
 async def _set_budgets(office: Office) -> tuple[Budget, Budget]:
@@ -83,6 +85,26 @@ async def _set_budgets(office: Office) -> tuple[Budget, Budget]:
     await set_(office.people["haeun"].member_id, 25 * USD, period="weekly")
     stopping = Enforcement(auto_disable_on_exceed=True)
     return near, await set_(projects["야간 배치"].id, 100, unit="requests", period="total", enforcement=stopping)
+
+
+async def _ask_for_more(office: Office, rules: AccountRules, near: Budget) -> str:
+    """Ask for more of three budgets: one request is denied, one granted, the last one waits."""
+    company, lead, admin = office.company, office.people["seojun"], office.people["en"]
+
+    async def ask(who: str, wish: Wish) -> str:
+        return (  # type: ignore[no-any-return]
+            await company.change(office.people[who], budget_requests.ask_for_budget, wish=wish, rules=rules)
+        ).id
+
+    search, batch = BudgetKey(office.projects["search"].id, "daily", "usd", "gpt-5.4"), office.projects["api-server"].id
+    denied = await ask("haeun", Wish(search, 400 * USD, "주말 동안 전체 문서를 다시 색인합니다."))
+    await company.change(
+        lead, budget_requests.deny_request, denied, answer="배치 API로 절반 값에 해 주세요.", rules=rules
+    )
+    more = Wish(BudgetKey(batch, "monthly", "requests"), 90_000, "New partner goes live on Monday.")
+    grant = Grant(until_us=now_us() + 20 * DAY_US, answer="Until the launch is over.")
+    await company.change(admin, budget_requests.approve_request, await ask("alex", more), grant=grant, rules=rules)
+    return await ask("seojun", Wish(near.key, near.amount + 50 * USD, "검색 품질 평가가 월말까지 이어집니다."))
 
 
 async def _add_targets(office: Office, hooks_url: str) -> None:

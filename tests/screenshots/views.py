@@ -56,7 +56,7 @@ def list_views(house: House) -> list[View]:
     """Return the pages of the organization as a whole, and those of a person."""
     home = f"/{house.id}"
     names = (
-        "overview", "usage", "calls", "budgets", "budgets/new", "alerts", "alerts/targets", "credits", "keys", "keys/new",
+        "overview", "usage", "calls", "budgets", "budgets/new", "budgets/requests", "alerts", "alerts/targets", "credits", "keys", "keys/new",
         "models", "models/prices", "models/providers", "playground", "reports", "projects", "people", "roles",
         "roles/new", "audit", "settings",
     )  # fmt: skip
@@ -77,6 +77,7 @@ def single_views(house: House) -> list[View]:
         View("key-disabled", f"{home}/keys/{ids['disabled-key']}"),
         View("budget", f"{home}/budgets/{ids['budget']}"),
         View("budget-stopped", f"{home}/budgets/{ids['stopped-budget']}"),
+        View("budget-request", f"{home}/budgets/requests/{ids['request']}"),
         View("call", f"{home}/calls/{ids['call']}"),
         View("call-refused", f"{home}/calls/{ids['refused-call']}"),
         View("call-stopped", f"{home}/calls/{ids['stopped-call']}"),
@@ -94,7 +95,18 @@ def single_views(house: House) -> list[View]:
 
 def empty_views(house: House) -> list[View]:
     """Return the pages of an organization in which nothing has happened yet, and of what is not there."""
-    names = ("overview", "usage", "calls", "budgets", "alerts", "alerts/targets", "credits", "reports", "models/prices")
+    names = (
+        "overview",
+        "usage",
+        "calls",
+        "budgets",
+        "budgets/requests",
+        "alerts",
+        "alerts/targets",
+        "credits",
+        "reports",
+        "models/prices",
+    )
     names += ("models/providers", "projects", "people", "keys", "audit")
     return [
         *(View(f"empty-{each.replace('/', '-')}", f"/{house.empty_id}/{each}") for each in names),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollkeeper.control.account_rules import AccountRules
 from tollkeeper.control.administration import Action
-from tollkeeper.control.budget_scopes import Scope
+from tollkeeper.control.budget_scopes import Scope, name_scope
 from tollkeeper.control.outbox import post_letter
 from tollkeeper.domain.account import AccountStatus
 from tollkeeper.domain.budget import BudgetRequest
@@ -13,10 +13,7 @@ from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.tenancy import Language, Organization
 from tollkeeper.notify.budget_messages import Asked, Decided, budget_asked, budget_decided
 from tollkeeper.notify.reader import Reader
-from tollkeeper.store import accounts, alert_targets, api_keys, budgets, members, organizations, projects, teams
-
-PATH = "/"
-"""Where the links lead: there is no page for requests yet."""
+from tollkeeper.store import accounts, alert_targets, budgets, members, organizations
 
 
 async def post_question(action: Action, request: BudgetRequest, *, scope: Scope, rules: AccountRules) -> None:
@@ -24,11 +21,12 @@ async def post_question(action: Action, request: BudgetRequest, *, scope: Scope,
     if not rules.sends_email:
         return
     organization, asked = await _asked(action, request)
+    path = _page_of(request)
     own = await members.get_member(action.connection, action.organization_id, request.asked_by)
     for each in await alert_targets.list_managers(action.connection, scope.managed_at[0]):
         if own is None or each.email != own.email:
             reader = Reader(each.language, organization.timezone, rules.public_url)
-            await post_letter(action, budget_asked(reader, asked, path=PATH), kind="budget_asked", recipient=each.email)
+            await post_letter(action, budget_asked(reader, asked, path=path), kind="budget_asked", recipient=each.email)
 
 
 async def post_answer(action: Action, decided: BudgetRequest, *, until_us: int | None, rules: AccountRules) -> None:
@@ -47,9 +45,12 @@ async def post_answer(action: Action, decided: BudgetRequest, *, until_us: int |
         until_us=until_us,
     )
     reader = Reader(language, organization.timezone, rules.public_url)
-    await post_letter(
-        action, budget_decided(reader, asked, outcome, path=PATH), kind="budget_decided", recipient=found.email
-    )
+    message = budget_decided(reader, asked, outcome, path=_page_of(decided))
+    await post_letter(action, message, kind="budget_decided", recipient=found.email)
+
+
+def _page_of(request: BudgetRequest) -> str:
+    return f"/{request.organization_id}/budgets/requests/{request.id}"
 
 
 async def _language_of(action: Action, email: str) -> Language | None:
@@ -69,7 +70,7 @@ async def _asked(action: Action, request: BudgetRequest) -> tuple[Organization, 
         asker=(asker.name or asker.email) if asker else action.caller.principal.name,
         organization=organization.name,
         scope_kind=request.scope_kind,
-        scope=await _name_of(action, request, organization),
+        scope=await name_scope(action, request.scope_kind, request.key.scope_id),
         unit=key.unit,
         period=key.period,
         model=key.model,
@@ -79,26 +80,6 @@ async def _asked(action: Action, request: BudgetRequest) -> tuple[Organization, 
         request_id=request.id,
     )
     return organization, asked
-
-
-async def _name_of(action: Action, request: BudgetRequest, organization: Organization) -> str:
-    connection, organization_id, scope_id = action.connection, action.organization_id, request.key.scope_id
-    found: str | None = None
-    if request.scope_kind == "organization":
-        found = organization.name
-    elif request.scope_kind == "team":
-        team = await teams.get_team(connection, organization_id, scope_id)
-        found = team.name if team else None
-    elif request.scope_kind == "project":
-        project = await projects.get_project(connection, organization_id, scope_id)
-        found = project.name if project else None
-    elif request.scope_kind == "member":
-        member = await members.get_member(connection, organization_id, scope_id)
-        found = member.email if member else None
-    else:
-        key = await api_keys.get_api_key(connection, organization_id, scope_id)
-        found = key.name if key else None
-    return found or scope_id
 
 
 def _written(unit: Unit, amount: int) -> str:

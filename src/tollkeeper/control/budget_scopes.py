@@ -16,7 +16,7 @@ from tollkeeper.domain.api_key import KeyKind
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import LimitScope
 from tollkeeper.domain.tenancy import Place
-from tollkeeper.store import members
+from tollkeeper.store import api_keys, members, organizations, projects, teams
 from tollkeeper.store.budgets import BudgetReach
 
 MANAGE, READ = "quota:manage", "quota:read"
@@ -70,6 +70,28 @@ async def find_budget_scope(action: Action, scope_id: str) -> Scope:
     if scope_id.startswith("key_"):
         return await _key(action, scope_id)
     return scope_of(await find_scope(action, scope_id))
+
+
+async def name_scope(action: Action, kind: LimitScope, scope_id: str) -> str:
+    """Return what a scope of the organization is called, a member by the e-mail address; its id when it is gone."""
+    connection, organization_id = action.connection, action.organization_id
+    found: str | None = None
+    if kind == "organization":
+        organization = await organizations.get_organization(connection, organization_id)
+        found = organization.name if organization else None
+    elif kind == "team":
+        team = await teams.get_team(connection, organization_id, scope_id)
+        found = team.name if team else None
+    elif kind == "project":
+        project = await projects.get_project(connection, organization_id, scope_id)
+        found = project.name if project else None
+    elif kind == "member":
+        member = await members.get_member(connection, organization_id, scope_id)
+        found = member.email if member else None
+    else:
+        key = await api_keys.get_api_key(connection, organization_id, scope_id)
+        found = key.name if key else None
+    return found or scope_id
 
 
 def scope_of(place: Place) -> Scope:

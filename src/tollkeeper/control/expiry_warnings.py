@@ -13,8 +13,6 @@ from tollkeeper.store import key_expiry
 from tollkeeper.store.engine import Connection, Store
 from tollkeeper.store.key_expiry import EndingKey
 
-KEYS_PATH = "/"
-"""The page on which keys are managed."""
 _PAGE = 200
 
 
@@ -70,7 +68,8 @@ async def _warn(store: Store, vault: Vault, ending: EndingKey, *, days: int, pub
         for recipient in recipients:
             reader = Reader(recipient.language, ending.timezone, public_url)
             assert key.expires_at_us is not None, "a key that ends has an end"
-            message = messages.api_key_expires(reader, named, expires_at_us=key.expires_at_us, path=KEYS_PATH)
+            path = f"/{key.organization_id}/keys/{key.id}"
+            message = messages.api_key_expires(reader, named, expires_at_us=key.expires_at_us, path=path)
             await outbox.post(
                 connection,
                 vault,

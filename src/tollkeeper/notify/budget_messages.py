@@ -136,7 +136,7 @@ def _decided_in_english(asked: Asked, decided: Decided, until: str) -> Letter:
 
 def _decided_in_korean(asked: Asked, decided: Decided, until: str) -> Letter:
     is_granted = decided.decision == "approved"
-    word = "승인되었습니다" if is_granted else "거절되었습니다"
+    word = "승인되었습니다" if is_granted else "거부되었습니다"
     facts = [*_facts_in_korean(asked), ("처리한 사람", shown(decided.decided_by))]
     facts += [("기한", until)] if until else []
     facts += [("답변", shown(decided.answer))] if decided.answer else []

@@ -10,7 +10,7 @@ from tollkeeper.control import alert_targets, alerts
 from tollkeeper.control.budget_status import Branch, StandingBudget, read_status
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.budgets import ACTIONS, PERIODS, UNITS
+from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNITS
 from tollkeeper.web.fields import chosen, permille
 from tollkeeper.web.visitor import Sent, Visitor
 

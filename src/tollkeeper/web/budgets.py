@@ -9,36 +9,16 @@ from tollkeeper.control import alert_targets, alerts, api_keys, budgets, members
 from tollkeeper.control.budget_status import BUDGETS_MAX, Branch, StandingBudget, read_status
 from tollkeeper.control.budgets import Terms, terms_of
 from tollkeeper.domain.api_key import ApiKey, KeyKind
-from tollkeeper.domain.budget import AlertAction, Budget, Enforcement, Period
+from tollkeeper.domain.budget import AlertAction, Budget, Enforcement
 from tollkeeper.domain.errors import InvalidRequest, NotFound
-from tollkeeper.domain.limit import Unit
+from tollkeeper.web import budget_requests
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.catalogues import mark as _
-from tollkeeper.web.fields import chosen, dollars, permille, whole_number
+from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNITS, amount_in
+from tollkeeper.web.fields import chosen, permille
 from tollkeeper.web.visitor import Sent, Visitor
 
 _ALERTS_MAX = 20
 _SCOPES_MAX = 1000
-
-
-PERIODS: dict[Period, str] = {
-    "daily": _("per day"),
-    "weekly": _("per week"),
-    "monthly": _("per month"),
-    "total": _("in all"),
-}
-UNITS: dict[Unit, str] = {
-    "usd": _("US dollars"),
-    "requests": _("requests"),
-    "tokens": _("tokens"),
-    "concurrent": _("calls at once"),
-}
-ACTIONS: dict[AlertAction, str] = {
-    "email": _("an e-mail"),
-    "slack": _("a Slack message"),
-    "webhook": _("a webhook"),
-    "disable": _("stop the calls"),
-}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -54,7 +34,13 @@ async def show(visitor: Visitor) -> Response:
     status = await visitor.look(read_status)
     rows = _rows(status.root, 0) if status.root else []
     return await page(
-        visitor, "budgets.html", rows=rows, periods=PERIODS, units=UNITS, may_set=visitor.may("quota:manage")
+        visitor,
+        "budgets.html",
+        rows=rows,
+        waiting=await budget_requests.waiting_for(visitor),
+        periods=PERIODS,
+        units=UNITS,
+        may_set=visitor.may("quota:manage"),
     )
 
 
@@ -111,7 +97,7 @@ async def make(visitor: Visitor) -> Response:
     sent = visitor.form
     unit = chosen(sent, "unit", UNITS)
     terms = Terms(
-        _amount(sent, unit),
+        amount_in(sent, unit),
         chosen(sent, "period", PERIODS) if unit != "concurrent" else "total",
         bool(sent["carryover"]),
         _enforcement(sent),
@@ -148,6 +134,7 @@ async def show_one(visitor: Visitor) -> Response:
         units=UNITS,
         actions=ACTIONS,
         may_set=visitor.may("quota:manage"),
+        may_set_all=_manages_all(visitor),
     )
 
 
@@ -160,23 +147,16 @@ async def change_one(visitor: Visitor) -> Response:
             before = await visitor.look(budgets.get_budget, budget_id)
             terms = msgspec.structs.replace(
                 terms_of(before),
-                amount=_amount(sent, before.unit),
+                amount=amount_in(sent, before.unit),
                 is_carried_over=bool(sent["carryover"]),
                 enforcement=_enforcement(sent),
             )
             made = await visitor.change(budgets.set_budget, before.scope_id, terms=terms)
             return go(here, notice=await _how_set(visitor, made))
-        case "add-alert":
-            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
-            return go(here, notice="alert-added")
-        case "change-alert":
-            threshold = permille(sent, "percent")
-            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=threshold, does=_action(sent))
-            return go(here, notice="saved")
-        case "remove-alert":
-            await visitor.change(alerts.delete_rule, sent["rule"])
-            return go(here, notice="alert-removed")
+        case "add-alert" | "change-alert" | "remove-alert":
+            return go(here, notice=await _change_alerts(visitor, budget_id))
+        case "ask":
+            return await budget_requests.ask(visitor, await visitor.look(budgets.get_budget, budget_id))
         case "resume":
             await visitor.change(alerts.resume_budget, budget_id)
             return go(here, notice="resumed")
@@ -185,6 +165,23 @@ async def change_one(visitor: Visitor) -> Response:
             return go(f"{visitor.home}/budgets", notice="budget-deleted")
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
+
+
+async def _change_alerts(visitor: Visitor, budget_id: str) -> str:
+    """Add, change or remove what happens at a part of the budget; returns what to say."""
+    sent = visitor.form
+    match sent["do"]:
+        case "add-alert":
+            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
+            await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
+            return "alert-added"
+        case "change-alert":
+            threshold = permille(sent, "percent")
+            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=threshold, does=_action(sent))
+            return "saved"
+        case _:
+            await visitor.change(alerts.delete_rule, sent["rule"])
+            return "alert-removed"
 
 
 async def _how_set(visitor: Visitor, made: Budget) -> str:
@@ -202,15 +199,6 @@ def _rows(branch: Branch, depth: int) -> list[Row]:
     below = [row for each in branch.branches for row in _rows(each, depth + 1)]
     assert len(own) + len(below) <= BUDGETS_MAX
     return own + below
-
-
-def _amount(sent: Sent, unit: Unit) -> int:
-    if unit == "usd":
-        return dollars(sent, "amount")
-    amount = whole_number(sent, "amount")
-    if amount is None:
-        raise InvalidRequest("Say how much.", param="amount")
-    return amount
 
 
 def _action(sent: Sent) -> AlertAction | None:

@@ -16,7 +16,7 @@ from tollkeeper.domain.usage import UsageRecord
 from tollkeeper.prices.links import own_price_of
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
-from tollkeeper.web.budgets import PERIODS, UNITS
+from tollkeeper.web.budget_words import PERIODS, UNITS
 from tollkeeper.web.call_question import TITLES, read_search
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.chips import chips_of

@@ -18,6 +18,12 @@ NOTICES: dict[str, str] = {
         "The budget is set, below what is used already: its calls are refused until it begins anew or is raised."
     ),
     "budget-deleted": _("The budget is removed."),
+    "asked": _(
+        "Asked. Whoever manages this budget decides; you are told here, and by e-mail where the server sends any."
+    ),
+    "approved": _("Granted. Every server lets calls in by it within a second."),
+    "denied": _("Denied."),
+    "withdrawn": _("The request is taken back."),
     "alert-added": _("The alert is set."),
     "alert-removed": _("The alert is removed."),
     "project-moved": _("The project is in another team now."),

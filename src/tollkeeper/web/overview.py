@@ -17,6 +17,7 @@ from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import Line, lines_of
+from tollkeeper.web.budget_requests import waiting_for
 from tollkeeper.web.charts import Series, bar_chart
 from tollkeeper.web.live import newest_of
 from tollkeeper.web.visitor import Visitor
@@ -64,6 +65,7 @@ async def show(visitor: Visitor) -> Response:
         month_budget=_month_budget(status),
         at_risk=_at_risk(status),
         stopping=_stopping(status),
+        waiting=await waiting_for(visitor),
         sees_all_budgets=status is not None and visitor.may_at("quota:read", visitor.whole),
         made=lambda: {
             "chart_data": _chart(visitor, seen) if seen else None,

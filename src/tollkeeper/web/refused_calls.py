@@ -9,7 +9,7 @@ from tollkeeper.control.refused_calls import RefusalPage, find_refusals, open_re
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
-from tollkeeper.web.budgets import PERIODS, UNITS
+from tollkeeper.web.budget_words import PERIODS, UNITS
 from tollkeeper.web.call_question import PAGE, TITLES
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.chips import chips_of

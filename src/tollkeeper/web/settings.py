@@ -14,7 +14,7 @@ from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.tenancy import KeyPolicy, Language
 from tollkeeper.kit.clock import now_us
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.budgets import PERIODS
+from tollkeeper.web.budget_words import PERIODS
 from tollkeeper.web.calendar_changes import WindowChange, window_changes
 from tollkeeper.web.fields import lines_in, ungrouped, whole_number
 from tollkeeper.web.timezones import TIMEZONES
