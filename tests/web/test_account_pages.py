@@ -22,14 +22,15 @@ from tollkeeper.web.account_pages import ACCOUNT_PAGES
 from tollkeeper.web.languages import LANGUAGES
 from tollkeeper.web.page import STYLE
 from tollkeeper.web.pages import make_pages
+from tollkeeper.web.refusal_texts import LENGTH_MAX
 
 TOKEN = "mail-tk-" + "a" * 43
 PATHS = [f"/{name}" for name in ACCOUNT_PAGES]
 
 
-async def _get(path: str, **headers: str) -> httpx.Response:
+async def _get(path: str, *, said: str | None = None, **headers: str) -> httpx.Response:
     async with client_of(page_app()) as client:
-        return await client.get(path, headers=headers)
+        return await client.get(path, headers=headers, params=None if said is None else {"said": said})
 
 
 def _digest(text: str) -> str:
@@ -42,6 +43,18 @@ async def test_the_links_of_e_mails_lead_to_pages(page: Page) -> None:
     assert link == f"http://tollkeeper.test{path_of(page, TOKEN)}"
     assert (await _get(link)).status_code == 200
     assert (await _get(FORGOT_PASSWORD_PATH)).status_code == 200
+
+
+async def test_what_the_api_refuses_is_told_in_the_readers_language_as_plain_text() -> None:
+    said = "The e-mail address or the password is not right."
+    korean = await _get("/refusal", said=said, **{"accept-language": "ko-KR,en;q=0.5"})
+    assert korean.text == "이메일 주소나 비밀번호가 맞지 않습니다."
+    assert (await _get("/refusal", said=said)).text == said
+    for nobody_knows in ("<script>alert(1)</script>", "%(x)s", "", "가" * 5000):
+        answer = await _get("/refusal", said=nobody_knows, **{"accept-language": "ko"})
+        assert answer.text == nobody_knows[:LENGTH_MAX]
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_every_page_is_public_and_nothing_else_is_named_a_page() -> None:

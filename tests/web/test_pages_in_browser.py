@@ -116,8 +116,8 @@ async def test_a_forgotten_password_is_set_anew_in_korean(browser: Browser, town
     await town.resident(KIM, language="ko")
     tab = await browser.open_tab(language="ko-KR", width=320, is_dark=True)
     await sign_in(tab, town, KIM, "not the password")
-    shown = await tab.wait("이메일 주소와 비밀번호를 확인해 주세요.")
-    assert "The e-mail address or the password is not right." in shown
+    await tab.wait("이메일 주소나 비밀번호가 맞지 않습니다.")
+    assert await tab.run("document.querySelector('#fault [lang]')") is None, "nothing of it is English"
     await tab.click("비밀번호를 잊으셨나요?")
     await tab.wait_path("/forgot-password")
     await tab.wait("링크 보내기")
@@ -130,7 +130,7 @@ async def test_a_forgotten_password_is_set_anew_in_korean(browser: Browser, town
     await tab.wait("비밀번호 설정")
     await tab.fill(password="1234567890")
     await tab.click("비밀번호 설정")
-    await tab.wait("사용할 수 없는 비밀번호입니다.")
+    await tab.wait("가장 흔한 비밀번호 중 하나입니다.")
     assert await tab.run("document.activeElement.getAttribute('aria-invalid')") == "true"
     await tab.ask("Page.reload")  # the link is still known although the address does not hold it
     await tab.wait("비밀번호 설정")
@@ -270,7 +270,7 @@ async def test_nobody_can_sign_up_where_it_is_closed_and_is_told_so(browser: Bro
         await tab.wait("비밀번호 표시")
         await tab.fill(name="Kim", email=KIM, password=PASSWORD)
         await tab.click("계정 만들기")
-        await tab.wait("지금은 가입할 수 없습니다.")
+        await tab.wait("운영자가 가입을 막아 두어 여기서는 가입할 수 없습니다.")
 
 
 @pytest.mark.parametrize("next_", ["//[", "/%5C%5C[", "//evil.example/"])

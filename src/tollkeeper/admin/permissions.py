@@ -19,6 +19,7 @@ __all__ = ["PAGES", "PUBLIC", "Authenticator", "Requires", "declared", "is_publi
 
 PAGES = frozenset(
     {"/", "/sign-in", "/sign-up", "/forgot-password", "/reset-password", "/verify-email", "/accept-invitation"}
+    | {"/refusal"}
 )
 PUBLIC = PAGES | {"/healthz", "/readyz", "/openapi.json"}
 """Routes that anybody may call: they tell nothing about any organization."""

@@ -84,15 +84,29 @@
     if (shown.hasAttribute("tabindex")) shown.focus();
   }
 
-  function showFault(refusal) {
+  // What the API says, in the reader's language; null when nobody has translated it.
+  async function translated(message) {
+    if (document.documentElement.lang === "en") return message;
+    try {
+      const answer = await fetch(`refusal?said=${encodeURIComponent(message)}`);
+      const said = answer.ok ? await answer.text() : message;
+      return said === message ? null : said;
+    } catch {
+      return null;
+    }
+  }
+
+  async function showFault(refusal) {
     if (!(refusal instanceof Refusal)) throw refusal; // a bug: for the console
-    const text = texts.errors[`${refusal.code}.${refusal.param}`] ?? texts.errors[refusal.code] ?? texts.errors.unknown;
+    let text = texts.errors[`${refusal.code}.${refusal.param}`] ?? texts.errors[refusal.code] ?? texts.errors.unknown;
+    const message = text.includes("{message}") ? await translated(refusal.message) : "";
+    if (message === null && text === "{message}") text = texts.errors.unknown;
     const [own, theirs] = text.split("{message}");
     faultBox.textContent = filled(own, refusal);
     if (theirs !== undefined) {
       const said = document.createElement("span");
-      said.lang = "en";
-      said.textContent = refusal.message;
+      if (message === null) said.lang = "en";
+      said.textContent = message ?? refusal.message;
       faultBox.append(said, theirs);
     }
     faultBox.hidden = false;
@@ -115,13 +129,13 @@
   }
 
   // Why a provider's login was refused comes once, in a cookie of this page's.
-  function takeRefusal() {
+  async function takeRefusal() {
     const found = document.cookie.split("; ").find((each) => each.startsWith("tollkeeper_refused="));
     if (!found) return;
     document.cookie = "tollkeeper_refused=; path=/sign-in; max-age=0";
     let message = "";
     try { message = decodeURIComponent(found.slice(found.indexOf("=") + 1)); } catch { /* somebody else's */ }
-    if (message) showFault(new Refusal({ code: "unknown", message }));
+    if (message) await showFault(new Refusal({ code: "unknown", message }));
   }
 
   function showPerson(person) {
@@ -175,7 +189,7 @@
         const person = await findPerson();
         if (!person) {
           show("form");
-          takeRefusal();
+          await takeRefusal();
           await offerProviders();
         } else if (kept(INVITATION) || kept(NEXT)) {
           goOn(); // a provider has let them in, or they were asked to sign in and have done so elsewhere
@@ -272,7 +286,7 @@
         keep(page === "sign-up" ? INVITATION : LINK, null);
         if (find('[data-state="broken"]')) show("broken");
       }
-      showFault(refusal);
+      await showFault(refusal);
     }
   }
 

@@ -9,12 +9,13 @@ from string import Template
 from typing import Literal, get_args
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.web.account_texts import ERRORS, PAGES, PROVIDERS, SCRIPT, SHARED
 from tollkeeper.web.languages import Language, choose_language
 from tollkeeper.web.page import LOGO, STYLE, page_headers, read_part
+from tollkeeper.web.refusal_texts import LENGTH_MAX, told
 
 AccountPage = Literal["sign-in", "sign-up", "forgot-password", "reset-password", "verify-email", "accept-invitation"]
 ACCOUNT_PAGES: tuple[AccountPage, ...] = get_args(AccountPage)
@@ -32,6 +33,16 @@ def account_page(request: Request, *, name: AccountPage) -> Response:
     headers |= {"cross-origin-opener-policy": "same-origin", "vary": "accept-language, cookie"}
     body = _render(name, language, has_session=SESSION_COOKIE in request.cookies)
     return Response(body, headers=headers, media_type="text/html")
+
+
+def refusal_text(request: Request) -> Response:
+    """Answer what the API said (`?said=`) in the reader's language, as plain text; as it is when nobody has translated it.
+
+    The script asks: the API itself speaks English to everybody.
+    """
+    language = choose_language(request.headers.get("accept-language", ""))
+    headers = {"cache-control": "no-store", "vary": "accept-language", "x-content-type-options": "nosniff"}
+    return PlainTextResponse(told(language, request.query_params.get("said", "")[:LENGTH_MAX]), headers=headers)
 
 
 @cache

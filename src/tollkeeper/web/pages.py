@@ -8,7 +8,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper.web.account_pages import ACCOUNT_PAGES, account_page
+from tollkeeper.web.account_pages import ACCOUNT_PAGES, account_page, refusal_text
 from tollkeeper.web.home import home_page
 
 Page = Callable[[Request], Response]
@@ -19,4 +19,5 @@ def make_pages(*, has_accounts: bool) -> dict[str, Page]:
     pages: dict[str, Page] = {"/": partial(home_page, has_accounts=has_accounts)}
     if has_accounts:
         pages |= {f"/{name}": partial(account_page, name=name) for name in ACCOUNT_PAGES}
+        pages["/refusal"] = refusal_text
     return pages
