@@ -23,6 +23,10 @@ _IN_CELLS = re.compile(
     r'<(?:td class="number"|p class="big")><data class="usd" value="(-?\d+)"[^>]*>[^<]*</data>(?: <span class="shown">≈ ([^<]*)</span>)?'
 )
 
+_ANYWHERE = re.compile(
+    r'<data class="usd" value="(-?\d+)"[^>]*>[^<]*</data>(?: <span class="(shown|beside)">\(?≈ ([^<)]*)\)?</span>)?'
+)
+
 
 @pytest.fixture
 async def busy(store: Store) -> Ledger:
@@ -64,8 +68,25 @@ async def test_every_amount_in_a_table_or_tile_stands_in_the_other_currency_too_
             assert shown == show_amount(int(nanos), WON, "en").text, path
         assert page.count(RATE) == 1, path
         assert RATE in page[page.rindex('class="shown"') :], f"{path}: at the foot"
-    for path in ("people", "roles", "projects", "settings"):
+    for path in ("people", "roles", "settings"):
         assert RATE not in (await browser.open(f"/{busy.id}/{path}")).text, f"{path} has no such amount"
+
+
+async def test_amounts_in_sentences_and_beside_bars_stand_in_the_other_currency_too(busy: Ledger) -> None:
+    workshop = busy.workshop
+    await workshop.company.budget(busy.id, 1_000)
+    await workshop.company.change(workshop.admin, update_organization, busy.id, display_currency=WON)
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    sentences = 0
+    for path in ("overview", "credits", "projects", f"projects/{workshop.search.id}", "reports/preview?kind=monthly"):
+        page = content_of((await browser.open(f"/{busy.id}/{path}")).text)
+        found = _ANYWHERE.findall(page)
+        assert found, path
+        for nanos, kind, shown in found:
+            assert shown == show_amount(int(nanos), WON, "en").text, path
+            sentences += kind == "beside"
+        assert page.count(RATE) == 1, path
+    assert sentences > 4
 
 
 async def test_a_budgets_own_page_says_what_is_left_in_the_other_currency(busy: Ledger) -> None:

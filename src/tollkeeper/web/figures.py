@@ -48,6 +48,11 @@ class Figures:
         text = self.shown(nanos)
         return self.usd(nanos) + (Markup(' <span class="shown">{}</span>').format(text) if text else Markup())
 
+    def both(self, nanos: int | None) -> Markup:
+        """Return an amount for a sentence: with what it is in the organization's other currency in brackets behind it."""
+        text = self.shown(nanos)
+        return self.usd(nanos) + (Markup(' <span class="beside">({})</span>').format(text) if text else Markup())
+
     def shown(self, nanos: int | None) -> str:
         """Return an amount in the currency that the organization shows beside dollars; "" without one."""
         if self.currency is None or nanos is None:
