@@ -124,7 +124,12 @@ def test_the_rules_watch_what_operators_asked_for_and_say_what_to_do() -> None:
 
 
 def test_values_of_labels_in_the_rules_are_values_that_there_are() -> None:
-    values = {(name, value) for _, expression in expressions() for name, value in _LABEL.findall(expression)}
+    values = {
+        (name, value)
+        for _, expression in expressions()
+        for name, pattern in _LABEL.findall(expression)
+        for value in pattern.split("|")
+    }
     assert {value for name, value in values if name == "outcome"} <= {each.value for each in Outcome}
     assert {value for name, value in values if name == "result"} <= {"exported", "failed", "dropped"}
 
