@@ -19,6 +19,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 BOARD = json.loads((DEPLOY / "grafana" / "tollkeeper.json").read_text(encoding="utf-8"))
 RULES = yaml.safe_load((DEPLOY / "prometheus" / "tollkeeper-alerts.yml").read_text(encoding="utf-8"))
 SCRAPE = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+A_SECOND = frozenset({"reqps", "recps", "cps"})
+"""Grafana's units of what is counted each second."""
 PROMETHEUS_OWN = frozenset({"job", "instance", "le", WORKER})
 _SERIES = re.compile(r"\b((?:tollkeeper|process)_[a-z_]+)\b(\{[^}]*\})?")
 _LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"([^\"]*)\"")
@@ -102,6 +104,43 @@ def test_the_board_is_one_that_grafana_takes() -> None:
         assert place["x"] + place["w"] <= 24
         assert panel["type"] in {"row", "stat", "timeseries"}
         assert panel["type"] == "row" or panel["datasource"]["uid"] == "${datasource}"
+
+
+def test_the_board_has_every_option_that_grafanas_schema_asks_for() -> None:
+    """The types `StatOptions`, `VizLegendOptions` and `VariableOption` of npm's @grafana/schema 13.2.3, read 2026-11-23."""
+    for panel in BOARD["panels"]:
+        if panel["type"] == "stat":
+            assert {"justifyMode", "orientation", "percentChangeColorMode"} <= set(panel["options"])
+            assert {"showPercentChange", "textMode", "wideLayout"} <= set(panel["options"])
+        if panel["type"] == "timeseries":
+            assert panel["options"]["legend"]["showLegend"] is True, panel["title"]
+            assert {"calcs", "displayMode", "placement"} <= set(panel["options"]["legend"])
+    assert all({"text", "value"} <= set(variable["current"]) for variable in BOARD["templating"]["list"])
+
+
+def test_what_is_counted_each_second_is_shown_as_such() -> None:
+    for panel in BOARD["panels"]:
+        queries = [target["expr"] for target in panel.get("targets", ())]
+        unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit")
+        if any("rate(" in query and "quantile" not in query for query in queries):
+            is_share_or_money = unit in {"percentunit", "currencyUSD"}
+            assert (
+                unit in A_SECOND or is_share_or_money or panel["title"].endswith((" a second", " a second by class"))
+            ), panel["title"]
+        if any("increase(" in query for query in queries):
+            assert panel["title"].endswith(" in an hour")
+            assert unit == "none"
+        if any("* 3600" in query for query in queries):
+            assert "an hour" in panel["title"]
+
+
+def test_figures_of_processes_are_those_of_tollkeeper_whatever_its_job_is_called() -> None:
+    """Every program that Prometheus' clients are in has figures of these names."""
+    queries = [target["expr"] for panel in BOARD["panels"] for target in panel.get("targets", ())]
+    of_processes = [query for query in queries if "process_" in query]
+    assert len(of_processes) == 3
+    assert all(query.endswith(" and on (job, instance, worker) tollkeeper_build_info") for query in of_processes)
+    assert not [query for query in queries if 'job="' in query]
 
 
 def test_the_rules_watch_what_operators_asked_for_and_say_what_to_do() -> None:

@@ -157,6 +157,13 @@ def promtool(*arguments: str | Path, stdin: bytes = b"") -> str:
     return said
 
 
+def filled(query: str) -> str:
+    """Return a query of the board with values in the place of Grafana's variables."""
+    found = query.replace("$__rate_interval", "1m").replace("$instance", ".*").replace("$provider", "(openai|claude)")
+    assert "$" not in found
+    return found
+
+
 def rule_of(alert: str) -> dict[str, Any]:
     (rule,) = [rule for group in RULES["groups"] for rule in group["rules"] if rule["alert"] == alert]
     return dict(rule)
@@ -203,12 +210,7 @@ def test_what_the_scrape_offers_in_comments_is_valid_too(tmp_path: Path) -> None
 
 def test_every_query_of_the_board_is_one(tmp_path: Path) -> None:
     queries = [target["expr"] for panel in BOARD["panels"] for target in panel.get("targets", ())]
-    filled = [
-        query.replace("$__rate_interval", "1m").replace("$instance", ".*").replace("$provider", "(openai|claude)")
-        for query in queries
-    ]
-    assert not [query for query in filled if "$" in query]
-    rules = [{"record": f"board:{number}", "expr": query} for number, query in enumerate(filled)]
+    rules = [{"record": f"board:{number}", "expr": filled(query)} for number, query in enumerate(queries)]
     (tmp_path / "board.yml").write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}), encoding="utf-8")
     assert f"{len(queries)} rules found" in promtool("check", "rules", tmp_path / "board.yml")
 
@@ -219,6 +221,30 @@ def test_every_query_of_the_board_is_one(tmp_path: Path) -> None:
 def test_an_alert_fires_when_it_should_and_says_it_well(case: Case, tmp_path: Path) -> None:
     shutil.copy(ALERTS, tmp_path)
     test = {"rule_files": [ALERTS.name], "evaluation_interval": "15s", "tests": [as_test(case)]}
+    (tmp_path / "case.yml").write_text(json.dumps(test), encoding="utf-8")
+    promtool("test", "rules", tmp_path / "case.yml")
+
+
+@pytest.mark.parametrize(
+    ("ended", "percent"),
+    [
+        ({"complete": 3, "provider_error": 1}, 75),
+        ({"complete": 3, "broken": 1, "client_gone": 9}, 75),
+        ({"provider_error": 1}, 0),
+        ({"complete": 1}, 100),
+    ],
+    ids=["some are refused", "some break off", "nothing is well", "all is well"],
+)
+def test_the_board_tells_which_part_of_the_calls_is_answered_well(
+    ended: dict[str, int], percent: int, tmp_path: Path
+) -> None:
+    (panel,) = [panel for panel in BOARD["panels"] if panel["title"] == "Answered well"]
+    query = f"round(100 * ({filled(panel['targets'][0]['expr'])}))"
+    series = [
+        {"series": f'{CALLS}outcome="{outcome}"}}', "values": f"0+{count}x40"} for outcome, count in ended.items()
+    ]
+    expected = {"expr": query, "eval_time": "5m", "exp_samples": [{"labels": "{}", "value": percent}]}
+    test = {"tests": [{"interval": "15s", "input_series": series, "promql_expr_test": [expected]}]}
     (tmp_path / "case.yml").write_text(json.dumps(test), encoding="utf-8")
     promtool("test", "rules", tmp_path / "case.yml")
 
