@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.fakes.gateway import (
@@ -27,6 +28,17 @@ from tollkeeper.observability.call_trace import CallTrace
 from tollkeeper.observability.otlp import OPERATIONS, PROVIDERS, Otlp
 
 SPOKEN = "one two three"
+OF_THE_CONVENTIONS = {
+    "operation.name", "provider.name", "request.model", "request.stream", "response.model", "response.time_to_first_chunk",
+    "usage.input_tokens", "usage.output_tokens", "usage.cache_read.input_tokens", "usage.cache_write.input_tokens",
+    "usage.audio.input_tokens", "usage.audio.cache_read.input_tokens", "usage.audio.output_tokens",
+    "usage.image.input_tokens", "usage.image.cache_read.input_tokens", "usage.image.output_tokens",
+    "usage.reasoning.output_tokens",
+}  # fmt: skip
+"""Those of the attributes `gen_ai.*` in docs/gen-ai/client-inference.md that a gateway knows without reading what is said:
+github.com/open-telemetry/semantic-conventions-genai, read 2026-11-23."""
+OPERATIONS_OF_THE_CONVENTIONS = {"chat", "embeddings", "generate_content", "text_completion"}
+PROVIDERS_OF_THE_CONVENTIONS = {"anthropic", "deepseek", "gcp.gemini", "openai", "x_ai"}
 
 
 async def traces_of(gateway: FakeGateway, traces: list[CallTrace], **options: object) -> list[CallTrace]:
@@ -87,7 +99,56 @@ async def test_a_stream_tells_when_its_first_byte_came() -> None:
     _, served = otlp().spans_of(traces[0])
     assert served.attributes is not None
     assert served.attributes["gen_ai.request.stream"] is True
-    assert served.attributes["gen_ai.response.time_to_first_chunk"] == gateway.ledger.only.first_byte_us / 1_000_000
+    assert 0 < served.attributes["gen_ai.response.time_to_first_chunk"] < gateway.ledger.only.latency_us / 1_000_000
+
+
+async def test_a_streams_first_chunk_is_timed_from_its_own_try() -> None:
+    gateway, traces = traced(
+        routes=(Route(MODEL, (Deployment(OPENAI, "gpt-first"), Deployment(OPENAI, "gpt-second"))),)
+    )
+    gateway.will_answer({"error": {"message": "no"}}, 503)
+    gateway.will_stream(chunk("four"), USAGE_CHUNK, DONE)
+    await gateway.call(chat(stream=True), key=UNLIMITED_KEY)
+    (trace,) = traces
+    _, lost, served = otlp().spans_of(trace)
+    assert lost.attributes is not None
+    assert served.attributes is not None
+    assert "gen_ai.response.time_to_first_chunk" not in lost.attributes
+    first_chunk_ns = round(served.attributes["gen_ai.response.time_to_first_chunk"] * 1_000_000_000)
+    assert 0 < first_chunk_ns < served.end_time - served.start_time
+    assert trace.tries[1].started_ns + first_chunk_ns == trace.started_ns + gateway.ledger.only.first_byte_us * 1_000
+
+
+async def test_tokens_of_each_kind_are_told_and_add_up() -> None:
+    gateway, traces = traced()
+    gateway.will_answer(answer())
+    await gateway.call()
+    (tried,) = traces[0].tries
+    assert tried.record is not None
+    quantities = {
+        "input": 1, "cache_read": 2, "cache_write_5m": 4, "cache_write_1h": 8, "input_audio": 16, "cache_read_audio": 32,
+        "input_image": 64, "cache_read_image": 128, "output": 3, "output_audio": 5, "output_image": 7, "web_search": 9,
+    }  # fmt: skip
+    tried.record = msgspec.structs.replace(tried.record, quantities=quantities, reasoning_tokens=2)
+    _, served = otlp().spans_of(traces[0])
+    assert served.attributes is not None
+    prefix = "gen_ai.usage."
+    assert {name.removeprefix(prefix): n for name, n in served.attributes.items() if name.startswith(prefix)} == {
+        "input_tokens": 255,
+        "cache_read.input_tokens": 162,
+        "cache_write.input_tokens": 12,
+        "audio.input_tokens": 48,
+        "audio.cache_read.input_tokens": 32,
+        "image.input_tokens": 192,
+        "image.cache_read.input_tokens": 128,
+        "output_tokens": 15,
+        "audio.output_tokens": 5,
+        "image.output_tokens": 7,
+        "reasoning.output_tokens": 2,
+    }
+    told = {name.removeprefix("gen_ai.") for name in served.attributes if name.startswith("gen_ai.")}
+    only_of_streams = {"request.stream", "response.time_to_first_chunk"}
+    assert told == OF_THE_CONVENTIONS - only_of_streams
 
 
 async def test_an_unknown_cost_is_no_attribute() -> None:
@@ -147,3 +208,8 @@ async def test_a_collector_that_refuses_is_told_as_such(status: int) -> None:
 def test_every_operation_and_kind_of_provider_has_its_word() -> None:
     assert set(OPERATIONS) <= set(PERMISSIONS)
     assert set(PROVIDERS) == set(ProviderKind.__args__)  # type: ignore[attr-defined]
+
+
+def test_words_are_those_of_the_conventions() -> None:
+    assert set(OPERATIONS.values()) == OPERATIONS_OF_THE_CONVENTIONS
+    assert set(PROVIDERS.values()) == PROVIDERS_OF_THE_CONVENTIONS | {"openai_compatible"}

@@ -46,6 +46,8 @@ _PARTS: dict[str, Callable[[str], bool]] = {
     "input_tokens": lambda dimension: dimension in INPUT_DIMENSIONS,
     "output_tokens": lambda dimension: dimension in OUTPUT_DIMENSIONS,
     "cache_read.input_tokens": lambda dimension: dimension.startswith("cache_read"),
+    "audio.cache_read.input_tokens": lambda dimension: dimension == "cache_read_audio",
+    "image.cache_read.input_tokens": lambda dimension: dimension == "cache_read_image",
     "cache_write.input_tokens": lambda dimension: dimension.startswith("cache_write"),
     "audio.input_tokens": lambda dimension: dimension in {"input_audio", "cache_read_audio"},
     "audio.output_tokens": lambda dimension: dimension == "output_audio",
@@ -197,10 +199,10 @@ def _try_attributes(trace: CallTrace, tried: TryTrace) -> Attributes:
         found["http.response.status_code"] = tried.status
     if tried.error or tried.status >= 400:
         found["error.type"] = tried.error or str(tried.status)
-    return found | _settled_attributes(tried.record) if tried.record is not None else found
+    return found | _settled_attributes(trace, tried, tried.record) if tried.record is not None else found
 
 
-def _settled_attributes(record: UsageRecord) -> Attributes:
+def _settled_attributes(trace: CallTrace, tried: TryTrace, record: UsageRecord) -> Attributes:
     found: Attributes = {
         "gen_ai.response.model": record.model_served,
         "tollkeeper.outcome": record.outcome.value,
@@ -210,7 +212,8 @@ def _settled_attributes(record: UsageRecord) -> Attributes:
     if record.amount_nanos is not None:  # unknown is not zero
         found["tollkeeper.cost_nanos"] = record.amount_nanos
     if record.is_stream and record.first_byte_us:
-        found["gen_ai.response.time_to_first_chunk"] = record.first_byte_us / 1_000_000
+        before_ns = tried.started_ns - trace.started_ns  # the record's time is the call's, lost tries included
+        found["gen_ai.response.time_to_first_chunk"] = max(0, record.first_byte_us * 1_000 - before_ns) / 1_000_000_000
     for name, is_part in _PARTS.items():
         stated = [quantity for dimension, quantity in record.quantities.items() if is_part(dimension)]
         if stated:
