@@ -26,6 +26,13 @@ def test_commands_in_the_text_use_what_there_is(page):
     assert [fault for line in page.code() if (fault := _fault(line))] == []
 
 
+def test_alerts_tell_operators_commands_that_there_are():
+    text = (ROOT / "deploy" / "prometheus" / "tollkeeper-alerts.yml").read_text(encoding="utf-8")
+    told = [line for line in re.findall(r"`([^`]+)`", text) if line.startswith("tollkeeper ")]
+    assert "tollkeeper providers status" in told
+    assert [fault for line in told if (fault := _fault(line))] == []
+
+
 @pytest.mark.parametrize(
     "line",
     [
