@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import asyncpg
 import msgspec
 import pytest
 from sqlalchemy import func, select, text
@@ -16,6 +17,7 @@ from tollkeeper.domain.usage import CostState, Outcome
 from tollkeeper.store import api_keys, overruns
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema import label_rollup, usage_record, usage_rollup
+from tollkeeper.store.usage_partitions import UsagePartitions
 from tollkeeper.store.usage_rows import from_row, to_row
 
 if TYPE_CHECKING:
@@ -204,6 +206,44 @@ async def test_replicas_that_make_the_same_days_at_once_lose_nothing(postgres_ur
     assert await _count(replicas[0]) == 80
     for each in replicas:
         await each.aclose()
+
+
+async def test_a_day_ahead_that_cannot_be_made_yet_delays_no_record(postgres_url: str) -> None:
+    store = Store.open(postgres_url)
+    connection = await asyncpg.connect(postgres_url)
+    await store.insert_usage([make_record(20_500 * 24 * HOUR_US)], slot="a")
+    await connection.execute(
+        "CREATE TABLE usage_record_d20700 PARTITION OF usage_record FOR VALUES FROM (20700) TO (20701)"
+    )
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE usage_record IN SHARE UPDATE EXCLUSIVE MODE")
+        async with asyncio.timeout(2):  # a lock that is needed is waited for up to five seconds
+            for _ in range(5):
+                await store.insert_usage([make_record(20_700 * 24 * HOUR_US)], slot="a")
+        assert await connection.fetchval("SELECT to_regclass('usage_record_d20701')") is None
+    partitions = UsagePartitions(again_after_s=0)
+    await connection.execute("CREATE TYPE usage_record_d20701 AS ENUM ('in the way')")
+    for _ in range(2):
+        await partitions.make(connection, {20_700})
+    await connection.execute("DROP TYPE usage_record_d20701")
+    await partitions.make(connection, {20_700})
+    assert await connection.fetchval("SELECT to_regclass('usage_record_d20701')") is not None, "it was tried again"
+    await connection.close()
+    await store.aclose()
+
+
+async def test_a_day_that_cannot_be_made_is_no_records_fault(postgres_url: str) -> None:
+    store = Store.open(postgres_url)
+    connection = await asyncpg.connect(postgres_url)
+    record = make_record(20_800 * 24 * HOUR_US)
+    # PostgreSQL says the same when another replica makes the day at that very moment: SQLSTATE 42710.
+    await connection.execute("CREATE TYPE usage_record_d20800 AS ENUM ('in the way')")
+    with pytest.raises(StoreUnavailable, match="day 20800"):
+        await store.insert_usage([record], slot="a")
+    await connection.execute("DROP TYPE usage_record_d20800")
+    assert await store.insert_usage([record], slot="a") == 1
+    await connection.close()
+    await store.aclose()
 
 
 async def test_connections_that_the_server_ended_are_the_worlds_fault_and_are_made_again(postgres_url: str) -> None:
