@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -189,19 +190,39 @@ async def test_sending_is_in_the_audit_log_and_bounded(asking: Asking) -> None:
     sent = (await asking.ask("POST", "/send", {"kind": "monthly"})).json()
     event = (await asking.realm.company.events("report.send"))[-1]
     assert (event.target_id, event.actor_kind) == (sent["id"], "account")
+    await sent_before(asking, sent["id"], count=LETTERS_PER_HOUR_MAX, at_us=event.at_us)
+    answer = await asking.ask("POST", "/send", {"kind": "monthly"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
+
+
+async def test_no_more_letters_go_out_when_many_send_at_once(asking: Asking) -> None:
+    sent = (await asking.ask("POST", "/send", {"kind": "monthly"})).json()
+    event = (await asking.realm.company.events("report.send"))[-1]
+    letters, of_one = await letters_of(asking), len(sent["letters"])
+    await sent_before(asking, sent["id"], count=LETTERS_PER_HOUR_MAX - letters - 3 * of_one, at_us=event.at_us)
+    answers = await asyncio.gather(*(asking.ask("POST", "/send", {"kind": "monthly"}) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 5
+    assert await letters_of(asking) == LETTERS_PER_HOUR_MAX
+
+
+async def letters_of(asking: Asking) -> int:
+    mine = select(func.count()).where(report_letter.c.organization_id == asking.realm.id)
+    return int(await asking.store.read(lambda c: c.scalar(mine)) or 0)
+
+
+async def sent_before(asking: Asking, report_id: str, *, count: int, at_us: int) -> None:
+    """Write down letters of a report that went out."""
     rows = [
         {
             "organization_id": asking.realm.id,
             "mail_id": f"mail_{number}",
-            "report_id": sent["id"],
+            "report_id": report_id,
             "member_id": "mem_1",
             "recipient": "x@example.com",
             "status": "delivered",
             "failure": "",
-            "created_at_us": event.at_us,
+            "created_at_us": at_us,
         }
-        for number in range(LETTERS_PER_HOUR_MAX)
+        for number in range(count)
     ]
     await asking.store.write(lambda c: c.execute(report_letter.insert(), rows))
-    answer = await asking.ask("POST", "/send", {"kind": "monthly"})
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")

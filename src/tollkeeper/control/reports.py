@@ -116,6 +116,9 @@ async def send_report(
         TooManyAttempts: the organization has sent as many letters as it may within an hour.
     """
     require_send(action)
+    await organizations.lock_organization(
+        action.connection, action.organization_id
+    )  # so that no two count the same letters
     if not rules.sends_email:
         raise Conflict("No mail server is set (email.host), so nothing can be sent; read the report instead.")
     if to is not None:
