@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import re
 from html import unescape
-from urllib.parse import parse_qsl
+from itertools import product
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from tests.analytics.ledger import DAY_US, Ledger, open_ledger
@@ -52,6 +53,19 @@ async def test_filters_are_chosen_on_the_page_out_of_what_the_days_calls_have(bu
         assert not any(name.startswith(("key_", "proj_", "team_", "mem_")) for name in offered.values()), word
     page = (await browser.open(f"{path}?choose=1&from=2020-01-01&to=2020-01-02")).text
     assert options_of(page, "model") == {"": "any"}, "in those days there was nothing"
+
+
+async def test_a_page_of_very_many_filters_is_no_larger_than_they_are(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    for (count, length), page in product(((490, 100), (25, 2_000), (31, 4)), ("usage", "calls", "calls?shown=refused")):
+        wanted = [("provider", f"{number}".ljust(length, "p")) for number in range(count)]
+        address = urlencode(wanted)
+        answer = await browser.open(f"/{busy.id}/{page}{'&' if '?' in page else '?'}{address}")
+        assert len(answer.text) < 100_000 + 12 * len(address), (page, count)
+        assert "Without any filter</a>" in answer.text
+        assert _CHIP.findall(answer.text) == [], "none is taken away alone"
+        assert {*hidden_in(answer.text)} >= {*wanted} or page != "usage", "the form takes them along"
+        assert ("and 460 more" in answer.text) == (count == 490)
 
 
 async def test_a_filter_that_holds_stands_there_by_its_name_and_is_taken_away_alone(busy: Ledger) -> None:

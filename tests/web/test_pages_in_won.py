@@ -24,7 +24,7 @@ _IN_CELLS = re.compile(
 )
 
 _ANYWHERE = re.compile(
-    r'<data class="usd" value="(-?\d+)"[^>]*>[^<]*</data>(?: <span class="(shown|beside)">\(?≈ ([^<)]*)\)?</span>)?'
+    r'<data class="usd" value="(-?\d+)"[^>]*>[^<]*</data>(?: <span class="(shown|also)">\(?≈ ([^<)]*)\)?</span>)?'
 )
 
 
@@ -84,7 +84,7 @@ async def test_amounts_in_sentences_and_beside_bars_stand_in_the_other_currency_
         assert found, path
         for nanos, kind, shown in found:
             assert shown == show_amount(int(nanos), WON, "en").text, path
-            sentences += kind == "beside"
+            sentences += kind == "also"
         assert page.count(RATE) == 1, path
     assert sentences > 4
 

@@ -11,12 +11,14 @@ from tollkeeper.control import api_keys, members, projects, teams
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.web.visitor import Visitor
 
-_NAMED_MAX = 30
-"""A filter of more values says their ids: each name is looked up by itself."""
+SHOWN_MAX = 30
+"""Filters that a page shows, and looks the names up of: each name is looked up by itself."""
+_ADDRESS_MAX = 4096
+"""Of a longer address no filter is taken away alone: each of their links is nearly as long as the address."""
 
 
 class Chip(msgspec.Struct, frozen=True):
-    """A filter that holds; `without` is the address of the page without it."""
+    """A filter that holds; `without` is the address of the page without it, "" where there are too many for that."""
 
     word: str
     value: str
@@ -30,13 +32,15 @@ async def chips_of(visitor: Visitor, titles: Mapping[str, str], *, leaves: Itera
     found = [(word, value) for word in titles for value in dict.fromkeys(visitor.query.all(word))]
     left = set(leaves)
     kept = [(name, value) for name, value in visitor.query.fields if value and name not in left]
+    are_few = len(found) <= SHOWN_MAX
+    has_links = are_few and len(visitor.request.scope["query_string"]) <= _ADDRESS_MAX
     return [
         Chip(
             word,
             value,
             visitor._(titles[word]),
-            await _name_of(visitor, word, value) if len(found) <= _NAMED_MAX else value,
-            f"?{urlencode([each for each in kept if each != (word, value)])}",
+            await _name_of(visitor, word, value) if are_few else value,
+            f"?{urlencode([each for each in kept if each != (word, value)])}" if has_links else "",
         )
         for word, value in found
     ]

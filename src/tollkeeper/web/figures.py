@@ -51,7 +51,7 @@ class Figures:
     def both(self, nanos: int | None) -> Markup:
         """Return an amount for a sentence: with what it is in the organization's other currency in brackets behind it."""
         text = self.shown(nanos)
-        return self.usd(nanos) + (Markup(' <span class="beside">({})</span>').format(text) if text else Markup())
+        return self.usd(nanos) + (Markup(' <span class="also">({})</span>').format(text) if text else Markup())
 
     def shown(self, nanos: int | None) -> str:
         """Return an amount in the currency that the organization shows beside dollars; "" without one."""
