@@ -83,6 +83,13 @@ async def test_a_mistyped_model_is_added_with_a_warning_and_what_was_meant(works
     assert beginning.headers["location"] == f"{path}?done=price-doubtful"
 
 
+async def test_a_moment_with_its_distance_from_utc_is_that_moment(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    await browser.send(path, FIELDS | {"do": "add", "valid_from": "2027-01-01T00:00Z"})
+    (row,) = await rows_of(workshop)
+    assert row.valid_from_us == us("2027-01-01", "UTC")
+
+
 async def test_a_price_is_added_once_from_its_moment_on_and_logged(workshop: Workshop) -> None:
     browser, path = await open_as(workshop, workshop.admin)
     fields = FIELDS | {"do": "add", "valid_from": "2027-01-01T00:00"}

@@ -23,12 +23,14 @@ async def workshop(store: Store) -> Workshop:
     return await open_workshop(store)
 
 
-async def refuse(workshop: Workshop, project_id: str, count: int = 1, model: str = "gpt-4o") -> list[str]:
+async def refuse(
+    workshop: Workshop, project_id: str, count: int = 1, model: str = "gpt-4o", code: str = "insufficient_quota"
+) -> list[str]:
     """Add refused calls of a project; returns their ids, newest first."""
     made = await workshop.service(name=f"{model} {count}", project_id=project_id)
     found = [
         RefusedCall(uuid7(at_us), workshop.company.id, project_id, made.record.id, model, at_us, 429,
-                    "insufficient_quota", "Monthly budget of $5 exceeded.", (BUDGET,))
+                    code, "Monthly budget of $5 exceeded.", (BUDGET,))
         for at_us in (now_us() - number * 1_000_000 for number in range(count))
     ]  # fmt: skip
     await RefusedCalls(workshop.store).insert_refusals(found)
@@ -90,3 +92,10 @@ async def test_names_from_outside_stay_text(workshop: Workshop) -> None:
         page = content_of((await browser.open(f"/{home}/{path}")).text)
         assert "&lt;script&gt;alert" in page
         assert "<script>alert" not in page
+
+
+async def test_a_reason_that_a_newer_server_wrote_down_stays_text(workshop: Workshop) -> None:
+    (reference,) = await refuse(workshop, workshop.search.id, code="<b>unheard_of</b>")
+    browser, home = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin), workshop.company.id
+    for path in ("calls?shown=refused", f"calls/{reference}"):
+        assert "&lt;b&gt;unheard_of&lt;/b&gt;" in content_of((await browser.open(f"/{home}/{path}")).text)

@@ -97,12 +97,15 @@ def _draft(visitor: Visitor) -> PriceDraft:
 
 
 def _moment(visitor: Visitor) -> str:
-    """Return when a price begins, with its distance from UTC; "" is now. The form speaks of the organization's clocks."""
+    """Return when a price begins, with its distance from UTC; "" is now. A browser's field states none: it speaks of the
+    organization's clocks.
+    """
     text = visitor.form["valid_from"].strip()
     if not text:
         return ""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=visitor.figures.zone).isoformat()
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=visitor.figures.zone)).isoformat()
     except (ValueError, OverflowError):
         raise InvalidRequest("A moment is written like 2026-12-01T00:00.", param="valid_from") from None
 
