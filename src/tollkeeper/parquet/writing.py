@@ -208,9 +208,11 @@ def _stdout_of(child: Process) -> asyncio.StreamReader:
 
 async def _see_off(child: Process) -> None:
     """Wait for a killed child's end, and close our ends of its pipes."""
-    async with asyncio.timeout(_END_S):
-        await child.wait()
-    child._transport.close()  # type: ignore[attr-defined]  # else what it left unread keeps the pipes open
+    try:
+        async with asyncio.timeout(_END_S):
+            await child.wait()
+    finally:
+        child._transport.close()  # type: ignore[attr-defined]  # else what it left unread keeps the pipes open
 
 
 async def _tell_failure(child: Process) -> NoReturn:
