@@ -108,7 +108,7 @@ def make_call(dice: random.Random, at_us: int, key: ApiKey) -> UsageRecord:
     is_unpriced = model == UNPRICED
     # odd amounts: sums of them have digits that a float does not
     lines = tuple(ChargeLine(name, count, 1, dice.randrange(1, 10**12), "x") for name, count in quantities.items())
-    return UsageRecord(
+    made = UsageRecord(
         call_id=(at_us // 1000).to_bytes(6, "big") + uuid7()[6:],
         organization_id=key.organization_id,
         project_id=key.project_id,
@@ -133,6 +133,9 @@ def make_call(dice: random.Random, at_us: int, key: ApiKey) -> UsageRecord:
         cost_state=CostState.UNPRICED if is_unpriced else CostState.COMPUTED,
         labels={"feature": dice.choice(["search", "chat"])} if dice.random() < 0.6 else {},
     )
+    if is_unpriced and made.status >= 400:  # beside calls without a price stand some that are not billed
+        return msgspec.structs.replace(made, amount_nanos=0, cost_state=CostState.UNBILLED)
+    return made
 
 
 Sums = tuple[int, ...]

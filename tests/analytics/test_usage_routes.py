@@ -139,7 +139,7 @@ async def test_without_groups_there_is_one_line(client: httpx.AsyncClient, busy:
     assert line["avg_latency_ms"] == Decimal((2 * sums[6] + sums[0]) // (2 * sums[0])) / 1000
     (line,) = (await ask(client, "/v1/usage", models=UNPRICED))["data"]
     assert line["cost_usd"] is None
-    assert line["unpriced_requests"] == line["requests"]
+    assert 0 < line["unpriced_requests"] < line["requests"], "the others were not billed"
 
 
 async def test_filters_let_only_their_calls_in(client: httpx.AsyncClient, busy: Ledger) -> None:

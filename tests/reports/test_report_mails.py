@@ -160,6 +160,18 @@ def test_what_is_new_unknown_or_nothing_is_said_and_not_reckoned(language):
 
 
 @pytest.mark.parametrize("language", READERS)
+def test_a_model_whose_only_priced_calls_failed_unbilled_has_no_amount(language):
+    won = DisplayCurrency("KRW", 1_400_000_000, "2026-11-06", "test")
+    beside = Beside(won, lambda nanos: f"₩{convert(nanos, won.rate_micros, 0):,}")
+    part = Breakdown((line("gpt-4o", sums(10**10)), line("house-llm", sums(0, 5, unpriced=3))))
+    content = a_content("Blue", models=part, risen=(), fallen=())
+    message = report_email(READERS[language], content, report_id="rep_4fG7", path="/", beside=beside)
+    row = next(each for each in message.text.splitlines() if each.endswith("house-llm"))
+    assert row.split()[:-1] == (["no", "price", "new"] if language == "en" else ["가격", "없음", "신규"])
+    assert "$0.00" not in message.html
+
+
+@pytest.mark.parametrize("language", READERS)
 def test_no_name_becomes_markup_a_link_or_a_header(language):
     expected = Page(write(a_content("Blue"), language).html)
 

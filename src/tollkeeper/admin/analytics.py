@@ -148,7 +148,7 @@ def _shown(found: Analytics, period: str) -> dict[str, Any]:
         "timezone": found.timezone,
         "total_requests": total.requests,
         "total_errors": total.errors,
-        "total_cost_usd": shown_usd(total.amount_nanos, total.requests, total.unpriced_requests),
+        "total_cost_usd": shown_usd(total.amount_nanos, unpriced=total.unpriced_requests),
         "total_tokens": total.input_tokens_total + total.output_tokens_total,
         "unpriced_requests": total.unpriced_requests,
         "avg_latency_ms": mean_ms(total.latency_us_total, total.requests),
@@ -174,7 +174,7 @@ def _sums(sums: Any) -> dict[str, Any]:
         "tokens": sums.input_tokens_total + sums.output_tokens_total,
         "input_tokens": sums.input_tokens_total,
         "output_tokens": sums.output_tokens_total,
-        "cost_usd": shown_usd(sums.amount_nanos, sums.requests, sums.unpriced_requests),
+        "cost_usd": shown_usd(sums.amount_nanos, unpriced=sums.unpriced_requests),
         "unpriced_requests": sums.unpriced_requests,
         "avg_latency_ms": mean_ms(sums.latency_us_total, sums.requests),
     }

@@ -37,7 +37,7 @@ class DisplayAnswer(Shape):
 
 class ForecastDayAnswer(Shape):
     date: str
-    cost_usd: Number
+    cost_usd: OptionalNumber
 
 
 class ForecastAnswer(Shape):
@@ -53,7 +53,7 @@ class ForecastAnswer(Shape):
     to: str | None
     at: str
     timezone: str
-    cost_usd: Annotated[Number, Field(description="Of the month so far.")]
+    cost_usd: Annotated[OptionalNumber, Field(description="Of the month so far; null when it is not known.")]
     requests: int
     unpriced_requests: Annotated[int, Field(description="Calls that no amount here covers: no price is known.")]
     basis: Annotated[

@@ -18,6 +18,7 @@ from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import administration_of
 from tollkeeper.control.administration import Caller
 from tollkeeper.control.usage import CostRow, Report, UsageRow, read_bill, read_calls
+from tollkeeper.domain.money import known_amount
 
 router = APIRouter(tags=["organization"])
 _STORED = {"project_id": "project_id", "api_key_id": "api_key_id", "user_id": "member_id"}
@@ -95,7 +96,7 @@ class _Sum:
             return
         self.unpriced_requests += row.unpriced_requests
         if not is_billed:  # beside lines of the bill a call only says that it has none
-            self.has_amount |= row.requests > row.unpriced_requests
+            self.has_amount |= known_amount(row.amount_nanos, unpriced=row.unpriced_requests) is not None
             self.amount_nanos += row.amount_nanos
 
 

@@ -252,7 +252,7 @@ def _shown(line: UsageLine, page: LinePage, question: Question) -> dict[str, Any
         "errors": line.errors,
         "input_tokens": line.input_tokens,
         "output_tokens": line.output_tokens,
-        "cost_usd": shown_usd(line.amount_nanos or 0, line.requests, line.unpriced_requests),
+        "cost_usd": shown_usd(line.amount_nanos or 0, unpriced=line.unpriced_requests),
         "unpriced_requests": line.unpriced_requests,
         "avg_latency_ms": mean_ms(line.latency_us_total, line.requests),
     }

@@ -8,17 +8,21 @@ from typing import Annotated
 from pydantic import Field
 
 from tollkeeper.admin.shapes import OptionalNumber, usd_of
+from tollkeeper.domain.money import known_amount
 
 SummedUsd = Annotated[
     OptionalNumber,
-    Field(description="Dollars, exact to the nano; null when there are calls and none of them has a known price."),
+    Field(
+        description="Dollars, exact to the nano; null when calls have no known price and the others among them cost nothing."
+    ),
 ]
 Milliseconds = Annotated[OptionalNumber, Field(description="Null when there are no calls, or nobody counts it.")]
 
 
-def shown_usd(amount_nanos: int, requests: int, unpriced_requests: int) -> Decimal | None:
-    """Return the cost of calls in dollars; None when there are some and none is priced. No calls cost nothing."""
-    return usd_of(amount_nanos) if requests > unpriced_requests or not requests else None
+def shown_usd(amount_nanos: int, *, unpriced: int) -> Decimal | None:
+    """Return the cost of calls in dollars; None when it is not known. No calls cost nothing."""
+    known = known_amount(amount_nanos, unpriced=unpriced)
+    return None if known is None else usd_of(known)
 
 
 def mean_ms(latency_us_total: int | None, requests: int) -> Decimal | None:

@@ -17,7 +17,6 @@ from tollkeeper.control.report_settings import SettingsChanges, SettingsState
 from tollkeeper.control.report_views import shown_entry, shown_report, shown_settings, shown_state, status_of
 from tollkeeper.control.reports import FullReport, ReportState
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.domain.report import Sums
 from tollkeeper.domain.report_calendar import REPORT_KINDS, WEEKDAYS, ReportKind, Weekday
 from tollkeeper.kit.nearest import did_you_mean
 
@@ -188,7 +187,6 @@ def _print_settings(state: SettingsState, operator: Operator) -> None:
 
 def _row(each: ReportState, operator: Operator) -> tuple[str, str, str, str, str]:
     entry = each.entry
-    cost = Sums(entry.requests, 0, 0, 0, entry.amount_nanos, entry.unpriced_requests).cost_nanos
     status = status_of(each).replace("_", " ")
     told = (
         f"{status} ({entry.unsent_because.replace('_', ' ')})" if not each.letters and entry.unsent_because else status
@@ -197,7 +195,7 @@ def _row(each: ReportState, operator: Operator) -> tuple[str, str, str, str, str
         f"{entry.id}\n{entry.kind}, made {operator.moment(entry.made_at_us)}",
         f"{entry.first_day} to {entry.last_day}",
         f"{entry.requests:,}",
-        dollars(cost),
+        dollars(entry.cost_nanos),
         "\n".join([told, *(f"{letter.recipient}: {letter.status.value}" for letter in each.letters)]),
     )
 

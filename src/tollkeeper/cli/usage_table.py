@@ -18,7 +18,7 @@ from tollkeeper.cli.usage_question import Answer
 from tollkeeper.control.display_currency import describe_amount
 from tollkeeper.control.usage_lines import COLUMNS, TIME_FORMATS, UsageLine
 from tollkeeper.control.usage_records import usd_number
-from tollkeeper.domain.money import NANOS_PER_USD, format_usd
+from tollkeeper.domain.money import NANOS_PER_USD, format_usd, known_amount
 from tollkeeper.kit.clock import utc
 
 Kind = Literal["usage", "costs"]
@@ -70,16 +70,16 @@ def show_json(answer: Answer, kind: Kind) -> None:
 
 
 def total_of(lines: list[UsageLine]) -> UsageLine:
-    """Add lines up; the amount is None when none has one."""
-    amounts = [line.amount_nanos for line in lines if line.amount_nanos is not None]
+    """Add lines up; the amount is None when it is not known."""
+    unpriced = sum(line.unpriced_requests for line in lines)
     errors = [line.errors for line in lines if line.errors is not None]
     return UsageLine(
         min((line.from_us for line in lines), default=0),
         max((line.to_us for line in lines), default=0),
         {},
         sum(line.requests for line in lines),
-        sum(line.unpriced_requests for line in lines),
-        sum(amounts) if amounts or not lines else None,
+        unpriced,
+        known_amount(sum(line.amount_nanos or 0 for line in lines), unpriced=unpriced),
         sum(line.input_tokens for line in lines),
         sum(line.output_tokens for line in lines),
         sum(errors) if len(errors) == len(lines) else None,

@@ -17,7 +17,7 @@ from tollkeeper.control.usage_access import Level, level_at, owner_of
 from tollkeeper.domain import forecast
 from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.forecast import DAYS_MAX, Forecast, MonthSoFar
-from tollkeeper.domain.money import NANOS_PER_USD
+from tollkeeper.domain.money import NANOS_PER_USD, known_amount
 from tollkeeper.domain.tenancy import Language, Organization, Place, ScopeKind
 from tollkeeper.domain.window import Window, window_at
 from tollkeeper.kit.clock import utc
@@ -33,11 +33,11 @@ class MonthForecast(msgspec.Struct, frozen=True):
     window: Window
     at_us: int
     timezone: str
-    used_nanos: int
+    used_nanos: int | None
     requests: int
     unpriced_requests: int
     forecast: Forecast
-    days: list[tuple[str, int]]
+    days: list[tuple[str, int | None]]
     currency: DisplayCurrency | None
     language: Language
 
@@ -59,17 +59,21 @@ async def forecast_month(action: Action, kind: ScopeKind, place_id: str) -> Mont
     rows = await _read_days(action, place, level, organization, min(window.start_us, _look_back(today)))
     month = [row for row in rows if row.from_us >= window.start_us]
     used = sum(row.amount_nanos for row in month)
+    unpriced = sum(row.unpriced_requests for row in month)
     return MonthForecast(
         place,
         level,
         window,
         at_us,
         zone,
-        used,
+        known_amount(used, unpriced=unpriced),
         sum(row.requests for row in month),
-        sum(row.unpriced_requests for row in month),
+        unpriced,
         forecast.forecast_month(_month_so_far(rows, used, window, today, zone=zone, at_us=at_us)),
-        [(_date(row.from_us, zone).isoformat(), row.amount_nanos) for row in month],
+        [
+            (_date(row.from_us, zone).isoformat(), known_amount(row.amount_nanos, unpriced=row.unpriced_requests))
+            for row in month
+        ],
         organization.display_currency,
         organization.language,
     )

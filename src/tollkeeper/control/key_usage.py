@@ -11,13 +11,14 @@ from tollkeeper.control.administration import Action
 from tollkeeper.control.key_rights import find_key, is_own, places_of
 from tollkeeper.domain.access import decide
 from tollkeeper.domain.api_key import ApiKey
+from tollkeeper.domain.money import known_amount
 from tollkeeper.kit.clock import utc
 from tollkeeper.store import organizations, usage_reports
 from tollkeeper.store.usage_reports import Report, UsageRow
 
 
 class ModelUse(msgspec.Struct, frozen=True):
-    """The calls of one model. `cost_nanos` covers the priced ones and is None when there is none."""
+    """The calls of one model. `cost_nanos` covers the priced ones and is None when it is not known."""
 
     requests: int
     errors: int
@@ -66,20 +67,15 @@ async def read_key_use(action: Action, key_id: str, *, days: int) -> KeyUse:
         requests=requests,
         errors=sum(row.errors for row in rows),
         unpriced_requests=unpriced,
-        cost_nanos=_known(sum(row.amount_nanos for row in rows), requests, unpriced),
+        cost_nanos=known_amount(sum(row.amount_nanos for row in rows), unpriced=unpriced),
         mean_latency_us=sum(row.latency_us_total for row in rows) // requests if requests else None,
         by_model={row.group["model"]: _of_model(row) for row in sorted(rows, key=_most_first)},
     )
 
 
 def _of_model(row: UsageRow) -> ModelUse:
-    cost_nanos = _known(row.amount_nanos, row.requests, row.unpriced_requests)
+    cost_nanos = known_amount(row.amount_nanos, unpriced=row.unpriced_requests)
     return ModelUse(row.requests, row.errors, row.unpriced_requests, cost_nanos)
-
-
-def _known(nanos: int, requests: int, unpriced_requests: int) -> int | None:
-    """Return an amount that is known at least in part; nothing cost nothing."""
-    return None if requests and requests == unpriced_requests else nanos
 
 
 def _most_first(row: UsageRow) -> tuple[int, str]:

@@ -47,12 +47,11 @@ def shown_state(state: ReportState) -> dict[str, Any]:
 def shown_entry(state: ReportState) -> dict[str, Any]:
     """Return a report as it stands in a list: with what its calls came to."""
     entry = state.entry
-    sums = Sums(requests=entry.requests, amount_nanos=entry.amount_nanos, unpriced_requests=entry.unpriced_requests)
     return {
         **shown_state(state),
         "total_requests": entry.requests,
         "unpriced_requests": entry.unpriced_requests,
-        "total_cost_usd": _usd(sums.cost_nanos),
+        "total_cost_usd": _usd(entry.cost_nanos),
     }
 
 

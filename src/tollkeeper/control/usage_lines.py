@@ -10,6 +10,7 @@ import msgspec
 from tollkeeper.control.administration import Action
 from tollkeeper.control.usage_access import DETAILS, scopes_of
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.money import known_amount
 from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.store import organizations, usage_reports
 from tollkeeper.store.engine import Connection
@@ -62,7 +63,7 @@ class Grouping(msgspec.Struct, frozen=True):
 class UsageLine(msgspec.Struct, frozen=True):
     """The calls of one group in one bucket. `group["label_value"]` is None for calls without the label.
 
-    `amount_nanos` covers the priced calls and is None when there is none; `errors` and `latency_us_total` are None
+    `amount_nanos` covers the priced calls and is None when it is not known; `errors` and `latency_us_total` are None
     where nobody counts them.
     """
 
@@ -222,7 +223,7 @@ def line_of(row: UsageRow | LabelRow) -> UsageLine:
         {**row.group},
         row.requests,
         row.unpriced_requests,
-        row.amount_nanos if row.requests > row.unpriced_requests else None,
+        known_amount(row.amount_nanos, unpriced=row.unpriced_requests),
         row.input_tokens_total,
         row.output_tokens_total,
         counted.errors if counted else None,
@@ -291,7 +292,7 @@ def _without_label(calls: list[UsageRow], labelled: list[LabelRow]) -> list[Usag
         )
         assert requests >= 0, "more calls have a label than there are calls"
         if requests:
-            known = amount if requests > unpriced else None
+            known = known_amount(amount, unpriced=unpriced)
             group_ = {**call.group, "label_value": None}
             rest.append(UsageLine(call.from_us, call.to_us, group_, requests, unpriced, known, inputs, outputs, None))
     return rest

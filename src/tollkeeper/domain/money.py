@@ -33,6 +33,14 @@ def amount_nanos(quantity: int, price_pico: int) -> int:
     return nanos
 
 
+def known_amount(nanos: int, *, unpriced: int) -> int | None:
+    """Return what calls cost as far as it is known: None when some have no price and all the others come to nothing.
+
+    Calls that their provider does not bill are such others: beside them an unknown amount would read as zero.
+    """
+    return nanos if nanos or not unpriced else None
+
+
 def parse_usd(text: str, *, unit_per_usd: int = NANOS_PER_USD) -> int:
     """Read a decimal amount of dollars exactly, in nano-USD (or `unit_per_usd` parts of a dollar).
 

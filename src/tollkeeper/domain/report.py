@@ -9,6 +9,7 @@ import msgspec
 
 from tollkeeper.domain.budget import Period
 from tollkeeper.domain.limit import LimitScope, Unit
+from tollkeeper.domain.money import known_amount
 from tollkeeper.domain.report_calendar import ReportKind
 
 By = Literal["model", "team", "project"]
@@ -31,8 +32,8 @@ class Sums(msgspec.Struct, frozen=True):
 
     @property
     def cost_nanos(self) -> int | None:
-        """What the calls cost: None when there are some and none has a price. No calls cost nothing."""
-        return self.amount_nanos if self.requests > self.unpriced_requests or not self.requests else None
+        """What the calls cost; None when it is not known, as `known_amount` says. No calls cost nothing."""
+        return known_amount(self.amount_nanos, unpriced=self.unpriced_requests)
 
     @property
     def tokens(self) -> int:

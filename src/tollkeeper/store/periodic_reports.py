@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tollkeeper.domain.money import known_amount
 from tollkeeper.domain.report import ReportContent
 from tollkeeper.domain.report_calendar import ReportKind
 from tollkeeper.store.many_keys import ByKeys
@@ -38,6 +39,11 @@ class ReportEntry(msgspec.Struct, frozen=True):
     amount_nanos: int
     scheduled_at_us: int | None = None
     unsent_because: Unsent = ""
+
+    @property
+    def cost_nanos(self) -> int | None:
+        """What the calls cost; None when it is not known. No calls cost nothing."""
+        return known_amount(self.amount_nanos, unpriced=self.unpriced_requests)
 
 
 class KeptReport(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from sqlalchemy import Select, Text, and_, cast, func, literal, literal_column, select, union_all
 
+from tollkeeper.domain.money import known_amount
 from tollkeeper.store.report_buckets import days_of
 from tollkeeper.store.report_queries import conditions_of
 from tollkeeper.store.schema_tenancy import api_key
@@ -37,6 +38,11 @@ class CallSums(NamedTuple):
     amount_nanos: int = 0
     unpriced_requests: int = 0
     latency_us_total: int = 0
+
+    @property
+    def cost_nanos(self) -> int | None:
+        """What the calls cost; None when it is not known. No calls cost nothing."""
+        return known_amount(self.amount_nanos, unpriced=self.unpriced_requests)
 
     @classmethod
     def total(cls, parts: Iterable[Self]) -> Self:

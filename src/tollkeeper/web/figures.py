@@ -93,15 +93,15 @@ class Figures:
         """Return a whole number with its groups of digits."""
         return DASH if number is None else format_decimal(number, locale=self.language)
 
-    def share(self, part: int, whole: int) -> str:
-        """Return a part of a whole in percent; a dash of nothing."""
-        if not whole:
+    def share(self, part: int | None, whole: int) -> str:
+        """Return a part of a whole in percent; a dash of nothing, or when the part is not known."""
+        if part is None or not whole:
             return DASH
         return format_percent(Decimal(part) / Decimal(whole), "#,##0.#%", locale=self.language)
 
-    def change(self, now: int, before: int) -> str:
-        """Return by how much something changed, in percent with its sign; a dash when there was nothing."""
-        if not before:
+    def change(self, now: int | None, before: int | None) -> str:
+        """Return by how much something changed, in percent with its sign; a dash when there was nothing, or nobody knows."""
+        if now is None or not before:
             return DASH
         by = Decimal(now - before) / Decimal(before)
         return f"{'+' if by > 0 else ''}{format_percent(by, '#,##0.#%', locale=self.language)}"

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from tollkeeper.control.usage_lines import LABEL_LINES_MAX, LinePage, Question, UsageLine, list_lines, parse_grouping
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.money import known_amount
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
@@ -91,6 +92,11 @@ class Total(msgspec.Struct):
     amount_nanos: int = 0
     unpriced_requests: int = 0
     latency_us_total: int = 0
+
+    @property
+    def cost_nanos(self) -> int | None:
+        """What the calls cost; None when it is not known. No calls cost nothing."""
+        return known_amount(self.amount_nanos, unpriced=self.unpriced_requests)
 
 
 def _sum(lines: Iterable[UsageLine]) -> Total:

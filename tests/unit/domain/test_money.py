@@ -15,6 +15,7 @@ from tollkeeper.domain.money import (
     amount_nanos,
     format_usd,
     format_usd_per_million,
+    known_amount,
     parse_usd,
 )
 
@@ -126,3 +127,8 @@ def test_amounts_print_exactly(nanos: int, text: str) -> None:
 
 def test_no_places_are_printed_when_none_are_asked_for() -> None:
     assert format_usd(2 * NANOS_PER_USD, places_min=0) == "2"
+
+
+@pytest.mark.parametrize(("nanos", "unpriced", "known"), [(0, 0, 0), (7, 0, 7), (7, 3, 7), (0, 3, None)])
+def test_an_unknown_amount_is_never_zero(nanos: int, unpriced: int, known: int | None) -> None:
+    assert known_amount(nanos, unpriced=unpriced) == known
