@@ -80,6 +80,15 @@ def test_members_are_invited_with_a_link_when_no_email_is_sent() -> None:
     assert "link" not in data("members", "invite", "other@example.com", "--role", "viewer")
 
 
+def test_print_link_makes_another_link_of_an_open_invitation() -> None:
+    made = data("members", "invite", "dev@example.com", "--role", "viewer")
+    assert isinstance(refusal("members", "invite", "dev@example.com", "--role", "viewer"), Conflict)
+    links = [data("members", "invite", "Dev@example.com", "--role", "viewer", "--print-link") for _ in range(2)]
+    assert [each["id"] for each in links] == [made["id"]] * 2
+    assert links[0]["link"] != links[1]["link"]
+    assert data("members", "invite", "dev@example.com", "--role", "developer", "--print-link")["id"] != made["id"]
+
+
 def test_roles_of_own_permissions() -> None:
     made = data("roles", "create", "analyst", "--permission", "analytics:full", "--description", "Looks.")
     changed = data("roles", "update", "analyst", "--add", "quota:read", "--remove", "analytics:full")

@@ -62,7 +62,13 @@ async def test_somebody_is_invited_once_reminded_and_the_invitation_withdrawn(wo
 
 async def test_without_a_mail_server_the_page_says_how_an_invitation_arrives(workshop: Workshop) -> None:
     browser, path = await open_as(workshop, workshop.admin)
-    assert "tollkeeper members invite" in (await browser.open(path)).text
+    fields = {"do": "invite", "email": "Mina@Example.com", "role": "developer", "scope": workshop.search.id}
+    await browser.send(path, fields)
+    page = (await browser.open(path)).text
+    at = f"--project {workshop.search.id} --print-link --org {workshop.company.id}"
+    assert f"tollkeeper members invite mina@example.com --role developer {at}" in page
+    assert "Send again" not in page
+    assert "mail-tk-" not in page, "who holds a link proves that they read the mailbox"
     browser, path = await open_as(workshop, workshop.admin, rules=AccountRules(sends_email=True))
     assert "tollkeeper members invite" not in (await browser.open(path)).text
 

@@ -82,21 +82,26 @@ def invite(
     team: TeamOption = None,
     project: ProjectOption = None,
     print_link: Annotated[
-        bool, typer.Option("--print-link", help="Print the link too, for an installation that sends no e-mail.")
+        bool,
+        typer.Option(
+            "--print-link",
+            help="Print the link, for an installation that sends no e-mail; of an open invitation a new one.",
+        ),
     ] = False,
     org: OrganizationOption = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Invite somebody into the organization by e-mail."""
+    """Invite somebody into the organization by e-mail; with --print-link, print the link of an open invitation anew."""
     configuration = load(config, database)
     rules = rules_of(configuration)
 
     async def work(operator: Operator) -> tuple[NewInvite, Operator]:
         wanted = await operator.look(_assigned, role, team, project)
         offered = [RoleAt(wanted.role_id, wanted.scope_id)]
-        return await operator.change(invites.create_invite, rules, email=email, offered=offered), operator
+        step = invites.invite_anew if print_link else invites.create_invite
+        return await operator.change(step, rules, email=email, offered=offered), operator
 
     made, operator = as_operator(configuration, org, work)
     link = rules.link("accept-invitation", made.token) if print_link else None

@@ -80,9 +80,7 @@ async def create_invite(action: Action, rules: AccountRules, *, email: str, offe
     member = await members.find_member_by_email(action.connection, action.organization_id, email=email)
     if member is not None and member.status == members.ACTIVE:
         raise Conflict(f"'{email}' is a member of this organization already; give the role to the member.")
-    if await invites.has_same_invite(
-        action.connection, action.organization_id, email=email, assignments=assignments, now_us=action.now_us
-    ):
+    if await _find_same(action, email, assignments, open_at_us=action.now_us) is not None:
         raise Conflict(f"'{email}' is invited to this already; send that invitation again, or withdraw it.")
     organization = await organizations.get_organization(action.connection, action.organization_id)
     assert organization is not None, "its caller belongs to it"
@@ -102,6 +100,20 @@ async def create_invite(action: Action, rules: AccountRules, *, email: str, offe
     (state,) = await _states(action, [made])
     action.record("invite.create", _target(made), after=_shown(state))
     return NewInvite(state, token)
+
+
+async def invite_anew(action: Action, rules: AccountRules, *, email: str, offered: Sequence[RoleAt]) -> NewInvite:
+    """Invite an address, or send the invitation to the same again that nobody accepted: what an operator prints a link by.
+
+    Raises:
+        InvalidRequest, NotFound, PermissionDenied: as `create_invite` and `resend_invite`.
+        Conflict: the person is a member.
+    """
+    assignments = await _assignable(action, offered)
+    invite_id = await _find_same(action, normalise_email(email), assignments, open_at_us=0)
+    if invite_id is not None:
+        return await resend_invite(action, rules, invite_id)
+    return await create_invite(action, rules, email=email, offered=offered)
 
 
 async def list_invites(action: Action, *, after: str | None = None, limit: int = 100) -> list[InviteState]:
@@ -279,6 +291,14 @@ async def _assignable(action: Action, offered: Sequence[RoleAt]) -> tuple[Assign
         await roles.hold_role(action.connection, action.organization_id, each.role.id)
     unique = {(each.assignment.scope_id, each.assignment.role_id): each.assignment for each in found}
     return tuple(unique[key] for key in sorted(unique))
+
+
+async def _find_same(
+    action: Action, email: str, assignments: Sequence[Assignment], *, open_at_us: int
+) -> InviteId | None:
+    return await invites.find_same_invite(
+        action.connection, action.organization_id, email=email, assignments=assignments, open_at_us=open_at_us
+    )
 
 
 async def _states(action: Action, found: Sequence[Invite], *, is_all: bool = False) -> list[InviteState]:

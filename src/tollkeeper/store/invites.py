@@ -73,18 +73,22 @@ async def has_open_invite(connection: AsyncConnection, email: str, *, now_us: in
     return bool(await connection.scalar(select(exists().where(invite.c.email == email, *_open(now_us)))))
 
 
-async def has_same_invite(
+async def find_same_invite(
     connection: AsyncConnection,
     organization_id: str,
     *,
     email: str,
     assignments: Sequence[Assignment],
-    now_us: int,
-) -> bool:
-    """Tell whether an organization has an open invitation of this address to just these roles."""
+    open_at_us: int,
+) -> InviteId | None:
+    """Return the id of an organization's pending invitation of this address to just these roles; None without one.
+
+    Only those count that are good beyond a time; 0 counts those that are too old as well.
+    """
     mine = (invite.c.organization_id == organization_id, invite.c.email == email)
-    same = exists().where(*mine, invite.c.assignments == _encoded(assignments), *_open(now_us))
-    return bool(await connection.scalar(select(same)))
+    same = select(invite.c.id).where(*mine, invite.c.assignments == _encoded(assignments), *_open(open_at_us))
+    found = await connection.scalar(same.order_by(invite.c.expires_at_us.desc(), invite.c.id).limit(1))
+    return InviteId(found) if found else None
 
 
 async def list_invites(

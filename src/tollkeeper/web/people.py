@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from starlette.responses import Response
 
 from tollkeeper.control import invites, members, roles
@@ -23,6 +25,7 @@ async def show(visitor: Visitor) -> Response:
         raise PermissionDenied("You have no role in this organization yet; an admin can give you one.")
     at, role = visitor.query["at"], visitor.query["role"]
     seen = await read_places(visitor)
+    open_invites = await _open_invites(visitor)
     found = await visitor.look(
         members.list_members,
         team_id=at if at.startswith("team_") else None,
@@ -42,7 +45,8 @@ async def show(visitor: Visitor) -> Response:
         places=choices_of(visitor, seen, _MANAGE),
         place_names=seen.names(visitor.organization),
         roles=await visitor.look(roles.list_roles, limit=_ROLES_MAX),
-        open_invites=await _open_invites(visitor),
+        open_invites=open_invites,
+        commands=_commands(visitor, open_invites or []),
         now_us=now_us(),
         sends_email=visitor.people.rules.sends_email,
         sent=visitor.form,
@@ -112,6 +116,24 @@ async def change_one(visitor: Visitor) -> Response:
 async def _open_invites(visitor: Visitor) -> list[InviteState] | None:
     """Return the open invitations; None for who manages no members."""
     return await visitor.look_if(invites.list_invites, limit=_ROLES_MAX)
+
+
+def _commands(visitor: Visitor, found: list[InviteState]) -> dict[str, str]:
+    """Return by which command the operator prints the link of each invitation that no e-mail brings.
+
+    The page itself never has the link: who holds it proves that they read the mailbox (`invites.NewInvite`).
+    """
+    if visitor.people.rules.sends_email:
+        return {}
+    return {each.invite.id: _command(each) for each in found if len(each.roles) == len(each.invite.assignments) == 1}
+
+
+def _command(state: InviteState) -> str:
+    (given,) = state.roles
+    words = ["tollkeeper", "members", "invite", state.invite.email, "--role", given.role_name]
+    if given.scope_kind != "organization":
+        words += [f"--{given.scope_kind}", given.scope_id]
+    return shlex.join([*words, "--print-link", "--org", state.invite.organization_id])
 
 
 def _wanted(sent: Sent) -> RoleAt:
