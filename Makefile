@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 
 .PHONY: run test check install install-dev fix bench bench-dashboard chaos every-call failing simulate-long bounds crowd fuzz screenshots docs lock clean
 
-run: install ## start the gateway, send real traffic through it, keep serving
-	@$(BIN)/tollkeeper demo
+run: install ## start the gateway, send real traffic through it, keep serving; PORT=8090 moves it
+	@$(BIN)/tollkeeper demo $(if $(filter command,$(origin PORT)),--port $(PORT))
 
 test: install-dev ## the whole suite, a real PostgreSQL included
 	@$(BIN)/python -m pytest

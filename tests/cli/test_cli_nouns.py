@@ -89,6 +89,14 @@ def test_print_link_makes_another_link_of_an_open_invitation() -> None:
     assert data("members", "invite", "dev@example.com", "--role", "developer", "--print-link")["id"] != made["id"]
 
 
+def test_the_first_accounts_link_leads_to_where_the_server_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data("first-run")["link"].startswith("http://127.0.0.1:8080/first-run?token=")
+    moved = data("first-run", "--host", "0.0.0.0", "--port", "8099")
+    assert moved["link"].startswith("http://127.0.0.1:8099/first-run?token=")
+    monkeypatch.setenv("TOLLKEEPER_SERVER__PUBLIC_URL", "https://ai.example.com")
+    assert data("first-run", "--port", "8099")["link"].startswith("https://ai.example.com/first-run?token=")
+
+
 def test_roles_of_own_permissions() -> None:
     made = data("roles", "create", "analyst", "--permission", "analytics:full", "--description", "Looks.")
     changed = data("roles", "update", "analyst", "--add", "quota:read", "--remove", "analytics:full")

@@ -61,4 +61,6 @@ def init(
     console.print("Two keys, shown this once; keep them somewhere safe:")
     console.print(f"  administration key  {keys['admin_key']}")
     console.print(f"  project key         {keys['project_key']}\n")
-    console.print("Next: tollkeeper serve")
+    console.print(
+        "Next: tollkeeper serve, and beside it: tollkeeper first-run (the pages' first account; see its --port)"
+    )
