@@ -126,6 +126,19 @@ async def test_the_health_of_deployments_tells_nothing_of_other_organizations(wo
         assert secret not in page
 
 
+async def test_where_there_is_one_organization_the_operators_deployments_are_counted(workshop: Workshop) -> None:
+    told = [HealthReport("", "openai", "gpt-4o-mini", 7_654_321, 1_234, 0, now_us(), 503)]
+    await StoreHealthReports(workshop.store).exchange("replica", told)
+    browser, path = await open_as(workshop, workshop.developer)
+    page = (await browser.open(f"{path}?name=nothing")).text
+    assert "7,654,321" in page
+    assert "1,234" in page
+    await found_company(workshop.store, "Elsewhere")
+    page = (await browser.open(f"{path}?name=nothing")).text
+    assert "7,654,321" not in page
+    assert "what others call is not told" in page
+
+
 async def test_a_provider_of_another_organization_is_not_there(workshop: Workshop) -> None:
     other = await found_company(workshop.store, "Elsewhere")
     made = await other.change(None, provider_credentials.create_provider, NewProvider("theirs", "openai", SECRET))

@@ -85,6 +85,8 @@ async def _answer(visitor: Visitor) -> Response:
 
 
 class Total(msgspec.Struct):
+    """The calls of all lines, added up."""
+
     requests: int = 0
     errors: int = 0
     input_tokens: int = 0
