@@ -7,12 +7,13 @@ import re
 import msgspec
 import pytest
 from tests.keys.workshop import Workshop, open_workshop
-from tests.web.visitors import browser_of, faces_of
+from tests.web.visitors import browser_of, faces_of, tables_of, tables_without_providers
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import budget_status
 from tollkeeper.control.budgets import Terms, list_budgets, set_budget
 from tollkeeper.domain.budget import Enforcement
+from tollkeeper.domain.deployment import Provider
 from tollkeeper.store.engine import Store
 from tollkeeper.web.figures import Figures
 
@@ -48,6 +49,37 @@ async def test_nothing_is_said_to_stop_calls_only_where_no_budget_does(workshop:
     assert "None is set for everything; 1 other budget stops calls." in page
     await set_of(workshop, workshop.team.id, Enforcement(hard_limit=False, auto_disable_on_exceed=True))
     assert "2 other budgets stop calls." in await overview(workshop)
+
+
+async def test_without_a_provider_the_first_steps_begin_with_one(workshop: Workshop) -> None:
+    faces = faces_of(workshop.store, models=tables_without_providers())
+    home, add = f"/{workshop.company.id}", f"/{workshop.company.id}/models/providers"
+    for person in (workshop.admin, workshop.developer):
+        browser = await browser_of(faces, workshop.company, person)
+        for path in ("/overview", "/keys/new"):
+            page = (await browser.open(home + path)).text
+            assert "No provider is set up" in page
+            assert (add in page) == (person is workshop.admin)
+    browser = await browser_of(faces, workshop.company, workshop.admin)
+    fields = {"name": "first", "project": workshop.search.id, "kind": "service"}
+    made = (await browser.send(f"{home}/keys/new", fields)).text
+    assert "No provider is set up" in made
+    assert "curl" not in made
+
+
+async def test_the_first_call_that_is_shown_is_one_that_a_provider_here_answers(workshop: Workshop) -> None:
+    home, fields = f"/{workshop.company.id}", {"name": "first", "project": workshop.search.id, "kind": "service"}
+    anthropic = Provider("anthropic", "anthropic", "https://api.anthropic.com/v1", catalogue="anthropic")
+    local = Provider("local", "openai_compatible", "https://local.example.com/v1")
+    for models, named in (
+        (tables_of(), "gpt-4o-mini"),
+        (tables_of(anthropic), "claude-haiku-4-5"),
+        (tables_of(local), "local/MODEL"),
+    ):
+        browser = await browser_of(faces_of(workshop.store, models=models), workshop.company, workshop.admin)
+        assert "No provider is set up" not in (await browser.open(f"{home}/overview")).text
+        made = (await browser.send(f"{home}/keys/new", fields)).text
+        assert f'"model": "{named}"' in made
 
 
 async def test_who_sees_not_every_budget_is_not_told_that_there_is_none(workshop: Workshop) -> None:

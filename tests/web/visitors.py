@@ -47,10 +47,17 @@ class OnePriceBook:
 
 def tables_of(*providers: Provider) -> ModelTables:
     """Return the models of these providers, else of OpenAI, at list prices."""
-    book = CompiledBook.load()
     openai = Provider("openai", "openai", "https://api.openai.com/v1", catalogue="openai")
-    routes = RouteTable([], list(providers) or [openai], book)
-    return ModelTables(routes, OnePriceBook(), CatalogueModels(book), ByBytes())
+    return _tables(list(providers) or [openai])
+
+
+def tables_without_providers() -> ModelTables:
+    return _tables([])
+
+
+def _tables(providers: list[Provider]) -> ModelTables:
+    book = CompiledBook.load()
+    return ModelTables(RouteTable([], providers, book), OnePriceBook(), CatalogueModels(book), ByBytes())
 
 
 def faces_of(store: Store, *, rules: AccountRules | None = None, models: ModelTables | None = None) -> Faces:

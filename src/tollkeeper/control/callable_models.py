@@ -5,6 +5,7 @@ Nothing here asks the database: routes and prices are in memory, so that there i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -25,6 +26,7 @@ SEE, CALL = "models:list", "chat:create"
 TOKENS_PER_MESSAGE = 3
 """What the chat format adds to each message and to the answer (OpenAI cookbook, as in `cli.request_file`)."""
 NAME_LENGTH_MAX = 256
+_WELL_KNOWN = ("gpt-4o-mini", "claude-haiku-4-5", "gemini-2.5-flash-lite", "deepseek-chat", "grok-4-fast")
 Card = dict[str, Any]
 
 
@@ -120,12 +122,22 @@ def places_of(tables: ModelTables, organization_id: str) -> frozenset[Place]:
 def chat_models(tables: ModelTables, principal: Principal) -> list[str]:
     """Return the names of the models that answer in text, or of which nobody says what they answer in."""
     require_somewhere(principal, CALL)
-    found: list[str] = []
-    for route in routes_of(tables, principal.organization_id):
-        outputs = [tables.known.known(each.provider.catalogue, each.model).facts.outputs for each in route.deployments]
-        if all(each is None or "text" in each for each in outputs):
-            found.append(route.name)
-    return found
+    return [route.name for route in _answering_in_text(tables, principal.organization_id)]
+
+
+def first_model(tables: ModelTables, organization_id: str) -> str | None:
+    """Return a model to make a first call with: a small one that everybody knows, else any that answers in text.
+
+    None when no provider is set up, so that no call can be answered. Whose models have no names here stands before MODEL.
+    """
+    table = tables.routes.of(organization_id)
+    provider = next(iter(table.providers), None)
+    if provider is None:
+        return None
+    known = next((each for each in _WELL_KNOWN if table.resolve(each) is not None), None)
+    return known or next(
+        (route.name for route in _answering_in_text(tables, organization_id)), f"{provider.name}/MODEL"
+    )
 
 
 def limit_name(tables: ModelTables, organization_id: str, model: str) -> str:
@@ -160,6 +172,13 @@ async def estimate_call(tables: ModelTables, principal: Principal, asked: CallAs
         reason=together.reason or "",
         fits=None if window is None else counted + asked.output_tokens_max <= window,
     )
+
+
+def _answering_in_text(tables: ModelTables, organization_id: str) -> Iterator[Route]:
+    for route in routes_of(tables, organization_id):
+        outputs = [tables.known.known(each.provider.catalogue, each.model).facts.outputs for each in route.deployments]
+        if all(each is None or "text" in each for each in outputs):
+            yield route
 
 
 def _route(tables: ModelTables, organization_id: str, name: str) -> Route:

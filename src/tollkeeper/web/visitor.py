@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 
 from tollkeeper.control.administration import Action, Administration, Caller, Repetition
-from tollkeeper.control.callable_models import ModelTables
+from tollkeeper.control.callable_models import ModelTables, first_model
 from tollkeeper.control.people import People, Visit
 from tollkeeper.control.usage_news import UsageNews
 from tollkeeper.control.visits import PersonVisit
@@ -144,6 +144,11 @@ class Visitor:
         if self._models is None:
             raise NotFound("Nothing is known of models here.")
         return self._models
+
+    @property
+    def first_model(self) -> str | None:
+        """A model to make a first call with; None while no provider is set up."""
+        return None if self._models is None else first_model(self._models, self.organization.id)
 
     @property
     def home(self) -> str:
