@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,10 +15,13 @@ from tests.web.visitors import amounts, browser_of, faces_of
 from tollkeeper.control.organizations import update_organization
 from tollkeeper.domain.currency import DisplayCurrency
 from tollkeeper.domain.price import PriceRow
+from tollkeeper.domain.usage import ChargeLine, CostState
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
 from tollkeeper.store.prices import insert_prices
+
+LINES = (("input", 150_000, 1_650), ("output", 600_000, 14_500))
 
 
 @pytest.fixture
@@ -65,6 +69,15 @@ async def test_a_call_is_opened_with_its_cost_to_the_nano(busy: Ledger) -> None:
             assert amounts(page.text)[0] == call.record.amount_nanos
         assert len(re.findall(r'<th scope="row">\d\. ', page.text)) == 8
         assert "object at" not in page.text
+
+
+async def test_the_lines_of_a_call_add_up_as_they_stand_there(busy: Ledger) -> None:
+    lines = tuple(ChargeLine(name, 1, price, amount, "x") for name, price, amount in LINES)
+    page = await open_timed(busy, lines=lines, amount_nanos=16_150, cost_state=CostState.COMPUTED)
+    (table,) = re.findall(r"What it cost, line by line.*?</table>", page, re.DOTALL)
+    shown = [Decimal(each) for each in re.findall(r'<data class="usd"[^>]*>\$([0-9.]+)</data>', table)]
+    assert shown == [Decimal("0.00000165"), Decimal("0.0000145"), Decimal("0.00001615")]
+    assert '<span class="tag"><data class="usd" value="16150">$0.00001615</data>' in page
 
 
 async def open_timed(busy: Ledger, **times: Any) -> str:

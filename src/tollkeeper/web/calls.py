@@ -155,7 +155,7 @@ def _facts(visitor: Visitor, facts: dict[str, Any], described: dict[str, Any]) -
         if value is None or value == "":
             continue
         if name.endswith("_nanos"):
-            text = figures.usd(value)
+            text = figures.exact(value)
         elif name.endswith("_us"):
             text = figures.duration(value)
         elif isinstance(value, bool):

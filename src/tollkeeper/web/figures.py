@@ -43,6 +43,17 @@ class Figures:
             nanos, format_usd(nanos), Markup(" data-long") if len(text) > _USUAL_LENGTH else "", text
         )
 
+    def exact(self, nanos: int | None) -> Markup:
+        """Return an amount to the nano, for lines that are to add up before the reader's eyes; below it as `money`."""
+        if nanos is None:
+            return self.usd(nanos)
+        whole, _, part = format_usd(abs(nanos)).partition(".")
+        digits = f"{'-' if nanos < 0 else ''}${format_decimal(int(whole), locale=self.language)}.{part}"
+        text = self.shown(nanos)
+        return Markup('<data class="usd" value="{}">{}</data>').format(nanos, digits) + (
+            Markup(' <span class="shown">{}</span>').format(text) if text else Markup()
+        )
+
     def money(self, nanos: int | None) -> Markup:
         """Return an amount with what it is in the organization's other currency below it; in dollars alone without one."""
         text = self.shown(nanos)
