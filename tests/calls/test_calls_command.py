@@ -164,10 +164,14 @@ def test_costs_have_the_display_currency_beside_with_its_rate(busy: Ledger, url:
     assert found["display"]["amount"] == round(found["total"]["cost_usd"] * Decimal("1385.25"))
 
 
-async def _refuse(busy: Ledger, url: str) -> str:
+RATE = {"kind": "rate", "rate_limit_id": "rate_1", "scope_kind": "project", "scope_name": "검색", "unit": "requests",
+        "period": "minute", "limit": 60, "is_decisive": True}  # fmt: skip
+FULL = {"kind": "budget", "budget_id": "bud_1", "scope_kind": "project", "scope_name": "검색", "unit": "usd", "period": "daily",
+        "limit": 40 * 10**9, "used": 12 * 10**9, "reserved": 0, "needed": 30 * 10**9, "is_decisive": True}  # fmt: skip
+
+
+async def _refuse(busy: Ledger, url: str, limit: dict[str, object] = RATE) -> str:
     store, key = Store.open(url), next(iter(busy.keys.values()))
-    limit = {"kind": "rate", "rate_limit_id": "rate_1", "scope_kind": "project", "scope_name": "검색", "unit": "requests",
-             "period": "minute", "limit": 60, "is_decisive": True}  # fmt: skip
     call_id = uuid7()
     refused = RefusedCall(
         call_id, busy.id, key.project_id, key.id, "o3", now_us(), 429, "rate_limit_exceeded", "Too fast.", (limit,)
@@ -177,11 +181,18 @@ async def _refuse(busy: Ledger, url: str) -> str:
     return f"req_{call_id.hex()}"
 
 
+def test_the_limit_of_a_refused_call_says_how_much_was_used_and_needed(busy: Ledger, url: str) -> None:
+    asyncio.run(_refuse(busy, url, FULL))
+    words = " ".join(shown(url, "calls", "--refused").split())
+    for part in ("$40.00", "per day,", "$12.00", "used,", "$30.00", "needed"):
+        assert part in words
+
+
 def test_refused_calls_are_listed_with_the_limit_that_refused_them(busy: Ledger, url: str) -> None:
     assert "No such refused call" in shown(url, "calls", "--refused")
     reference = asyncio.run(_refuse(busy, url))
     text = shown(url, "calls", "--refused")
-    for word in (reference, "rate_limit_exceeded", "project 검색: minute rate of requests", "explain"):
+    for word in (reference, "rate_limit_exceeded", "project 검색: 60 requests per minute", "explain"):
         assert word in text
     (found,) = read(url, "calls", "--refused", "--model", "o3")["data"]
     assert (found["request_id"], found["limit"]["id"]) == (reference, "rate_1")

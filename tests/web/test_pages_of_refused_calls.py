@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from tests.calls.test_refused_calls import BUDGET
@@ -10,12 +11,13 @@ from tests.keys.workshop import Workshop, open_workshop
 from tests.tenancy.company import found_company
 from tests.web.visitors import browser_of, content_of, faces_of
 
+from tollkeeper.control.budgets import Terms, set_budget
 from tollkeeper.domain.call_decision import RefusedCall
 from tollkeeper.kit.clock import now_us
 from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
 from tollkeeper.store.refused_calls import RefusedCalls
-from tollkeeper.web.refused_calls import REASONS
+from tollkeeper.web.refused_calls import FULL, REASONS
 
 
 @pytest.fixture
@@ -24,13 +26,19 @@ async def workshop(store: Store) -> Workshop:
 
 
 async def refuse(
-    workshop: Workshop, project_id: str, count: int = 1, model: str = "gpt-4o", code: str = "insufficient_quota"
+    workshop: Workshop,
+    project_id: str,
+    count: int = 1,
+    model: str = "gpt-4o",
+    limit: Any = BUDGET,
+    code: str = "insufficient_quota",
 ) -> list[str]:
     """Add refused calls of a project; returns their ids, newest first."""
     made = await workshop.service(name=f"{model} {count}", project_id=project_id)
     found = [
         RefusedCall(uuid7(at_us), workshop.company.id, project_id, made.record.id, model, at_us, 429,
-                    code, "Monthly budget of $5 exceeded.", (BUDGET,))
+                    code, "Monthly budget of $5 exceeded.",
+                    limit if isinstance(limit, tuple) else (limit,))
         for at_us in (now_us() - number * 1_000_000 for number in range(count))
     ]  # fmt: skip
     await RefusedCalls(workshop.store).insert_refusals(found)
@@ -46,7 +54,7 @@ async def test_refused_calls_are_listed_with_reason_and_limit_page_by_page(works
     browser, home = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin), workshop.company.id
     assert 'href="/' + home + '/calls?shown=refused"' in (await browser.open(f"/{home}/calls")).text
     first = (await browser.open(f"/{home}/calls?shown=refused")).text
-    assert REASONS["insufficient_quota"] in first
+    assert "it does not fit into this budget: $0.000000026 needed, $0.00 left" in first
     assert "검색" in first
     further = re.search(r'href="\?([^"]*after=[^"]+)"', first)
     assert further is not None
@@ -65,10 +73,49 @@ async def test_the_id_alone_finds_and_opens_a_refused_call(workshop: Workshop) -
     assert ids_on((await browser.open(f"/{home}/calls?text={reference}")).text) == [reference]
     opened = await browser.open(f"/{home}/calls/{reference}")
     assert opened.status_code == 200
-    for words in ("Monthly budget of $5 exceeded.", "refused it", "never sent", REASONS["insufficient_quota"], "$5"):
+    for words in (
+        "Monthly budget of $5 exceeded.",
+        "refused it",
+        "never sent",
+        f"{FULL['budget']}: $0.000000026 needed",
+        "$5",
+    ):
         assert words in opened.text, words
     nothing = (await browser.open(f"/{home}/calls?text=req_{'0' * 32}")).text
     assert "No calls found" in nothing
+
+
+def a_limit(**changed: object) -> dict[str, object]:
+    return {**BUDGET, **changed}
+
+
+async def test_the_reason_tells_budget_quota_and_credit_apart_and_what_was_missing(workshop: Workshop) -> None:
+    browser, home = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin), workshop.company.id
+    for limit, told in (
+        (a_limit(limit=40 * 10**9, used=12 * 10**9, left=None, reserved=10**9, needed=30 * 10**9),
+         f"{FULL['budget']}: $30.00 needed, $27.00 left"),
+        (a_limit(unit="tokens", limit=5000, used=4000, left=1000, needed=1200), f"{FULL['quota']}: 1,200 needed, 1,000 left"),
+        (a_limit(scope_kind="credit", period="total", left=None, used=None, limit=None), FULL["credit"]),
+        (a_limit(is_decisive=False), REASONS["insufficient_quota"]),
+    ):  # fmt: skip
+        (reference,) = await refuse(workshop, workshop.search.id, limit=limit)
+        assert f"<dd>{told}</dd>" in (await browser.open(f"/{home}/calls/{reference}")).text
+
+
+async def test_a_limit_leads_to_its_budget_for_who_may_open_it(workshop: Workshop) -> None:
+    terms = Terms(10**9, "monthly", is_carried_over=False)
+    own = await workshop.company.change(workshop.admin, set_budget, workshop.search.id, terms=terms)
+    whole = await workshop.company.change(workshop.admin, set_budget, workshop.company.id, terms=terms)
+    limits = (a_limit(budget_id=own.id), a_limit(budget_id=whole.id, is_decisive=False), a_limit(budget_id="bud_gone"))
+    (reference,) = await refuse(workshop, workshop.search.id, limit=limits)
+    faces, home = faces_of(workshop.store), workshop.company.id
+    for person in (workshop.admin, workshop.lead):
+        browser = await browser_of(faces, workshop.company, person)
+        page = (await browser.open(f"/{home}/calls/{reference}")).text
+        for budget_id in (own.id, whole.id, "bud_gone"):
+            opened = (await browser.open(f"/{home}/budgets/{budget_id}")).status_code == 200
+            assert (f'href="/{home}/budgets/{budget_id}"' in page) == opened, (person.email, budget_id)
+        assert f"/budgets/{own.id}" in page
 
 
 async def test_nobody_sees_refused_calls_that_are_not_theirs(workshop: Workshop) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from tollkeeper.cli.listing import print_table
+from tollkeeper.cli.listing import counted, print_table
 from tollkeeper.cli.operator import Operator
 from tollkeeper.cli.usage_records import show_record
 from tollkeeper.cli.usage_table import dollars, places_of, plain
@@ -22,6 +22,13 @@ from tollkeeper.domain.usage import tokens_of
 
 _TITLES = ("time", "request", "status", "model", "project", "key", "input", "output", "cost")
 _REFUSED_TITLES = ("time", "request", "status", "reason", "model", "project", "key", "limit")
+_PERIODS = {
+    "minute": "per minute",
+    "daily": "per day",
+    "weekly": "per week",
+    "monthly": "per month",
+    "total": "in all",
+}
 _NUMBERS = ("status", "input", "output", "cost")
 
 
@@ -108,10 +115,20 @@ def _refused_row(found: FoundRefusal, page: RefusalPage, operator: Operator) -> 
 
 
 def _refuser(limit: LookedAt) -> str:
-    """Say which limit it is."""
-    terms = f"{limit.period} {limit.kind} of {limit.unit}".strip()
+    """Say which limit it is: how much of what, what is used of it, and what the call would have needed."""
     whose = f"{limit.scope_kind.replace('_', ' ')} {limit.scope_name or limit.scope_id or limit.id}".strip()
-    return f"{whose}: {terms}{f', {limit.model}' if limit.model else ''}"
+    terms = f"{limit.period} {limit.kind} of {limit.unit}" if limit.limit is None else _amount(limit, limit.limit)
+    period = f" {_PERIODS.get(limit.period, limit.period)}" if limit.limit is not None and limit.period else ""
+    figures = [
+        f"{_amount(limit, amount)} {name}"
+        for name, amount in (("used", limit.used), ("reserved", limit.reserved), ("needed", limit.needed))
+        if amount is not None and (amount or name != "reserved")
+    ]
+    return ", ".join([f"{whose}: {terms.strip()}{period}", *([limit.model] if limit.model else []), *figures])
+
+
+def _amount(limit: LookedAt, amount: int) -> str:
+    return dollars(amount) if limit.unit == "usd" else counted(amount, limit.unit)
 
 
 def _fact(name: str, value: Any) -> str:

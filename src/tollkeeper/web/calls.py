@@ -20,7 +20,7 @@ from tollkeeper.web.budget_words import PERIODS, UNITS
 from tollkeeper.web.call_question import TITLES, read_search
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.chips import chips_of
-from tollkeeper.web.refused_calls import REFUSED, find_by_id, show_one_refused, show_refused
+from tollkeeper.web.refused_calls import REFUSED, budgets_among, find_by_id, show_one_refused, show_refused
 from tollkeeper.web.visitor import Visitor
 
 STEPS = {
@@ -118,6 +118,7 @@ async def show_one(visitor: Visitor) -> Response:
         return await show_one_refused(visitor)
     described: dict[str, Any] = describe_opened(opened)
     record = opened.call.record
+    limits = opened.decision.limits if opened.decision else ()
     return await page(
         visitor,
         "call.html",
@@ -125,7 +126,8 @@ async def show_one(visitor: Visitor) -> Response:
         described=described,
         own_from_us={line.source: opened.own_prices.get(own_price_of(line.source)) for line in record.lines},
         steps=_shown_steps(visitor, record, described),
-        limits=opened.decision.limits if opened.decision else (),
+        limits=limits,
+        budget_ids=await budgets_among(visitor, limits),
         units=UNITS,
         periods=PERIODS,
     )

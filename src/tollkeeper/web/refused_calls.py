@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.responses import Response
 
+from tollkeeper.control import budgets
 from tollkeeper.control.calls import CallSearch
-from tollkeeper.control.refused_calls import RefusalPage, find_refusals, open_refusal
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.control.refused_calls import FoundRefusal, RefusalPage, find_refusals, open_refusal
+from tollkeeper.domain.call_decision import LookedAt
+from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.budget_words import PERIODS, UNITS
@@ -18,7 +22,7 @@ from tollkeeper.web.visitor import Visitor
 REFUSED = "refused"
 """The word in the address."""
 REASONS = {
-    "insufficient_quota": _("a budget, a quota or the credit is used up"),
+    "insufficient_quota": _("it does not fit into a budget, a quota or the credit"),
     "rate_limit_exceeded": _("too much in a short time"),
     "price_unknown": _("the model has no known price"),
     "model_not_allowed": _("its key may not call this model"),
@@ -34,6 +38,42 @@ REASONS = {
     "provider_unavailable": _("no provider could take it"),
 }
 
+FULL = {
+    "budget": _("it does not fit into this budget"),
+    "quota": _("it does not fit into this quota"),
+    "credit": _("it does not fit into the credit"),
+}
+"""What `insufficient_quota` says to who may know the limit."""
+
+
+def reason_of(visitor: Visitor, found: FoundRefusal) -> str:
+    """Return why a call was refused, as people read it; with what was needed and left, where a limit is known."""
+    told, limit = REASONS.get(found.decision.code, found.decision.code), found.limit
+    if found.decision.code != "insufficient_quota" or limit is None:
+        return visitor._(told)
+    told = FULL["credit" if limit.scope_kind == "credit" else "budget" if limit.unit == "usd" else "quota"]
+    left = limit.left
+    if left is None and limit.limit is not None and limit.used is not None:
+        left = max(limit.limit - limit.used - (limit.reserved or 0), 0)
+    if left is None or limit.needed is None:
+        return visitor._(told)
+    write = visitor.figures.usd_text if limit.unit == "usd" else visitor.figures.count
+    figures = visitor._("%(needed)s needed, %(left)s left") % {"needed": write(limit.needed), "left": write(left)}
+    return f"{visitor._(told)}: {figures}"
+
+
+async def budgets_among(visitor: Visitor, limits: Iterable[LookedAt]) -> frozenset[str]:
+    """Return which of these limits are budgets that the person may open."""
+    found = [each.id for each in limits if each.kind == "budget" and each.id and each.scope_kind != "credit"]
+    return frozenset([each for each in dict.fromkeys(found) if await _may_open(visitor, each)])
+
+
+async def _may_open(visitor: Visitor, budget_id: str) -> bool:
+    try:
+        return await visitor.look_if(budgets.get_budget, budget_id) is not None
+    except NotFound:
+        return False
+
 
 async def show_refused(visitor: Visitor, found: RefusalPage, *, wrong: InvalidRequest | None = None) -> Response:
     """Answer refused calls; what the address says wrong is told beside the form."""
@@ -46,7 +86,7 @@ async def show_refused(visitor: Visitor, found: RefusalPage, *, wrong: InvalidRe
         rest=visitor.query.but(shown=REFUSED, after=found.end.hex()) if found.end is not None else [],
         chips=await chips_of(visitor, TITLES, leaves={"after"}),
         asked=visitor.query,
-        reasons=REASONS,
+        reason_of=reason_of,
         units=UNITS,
         periods=PERIODS,
     )
@@ -62,5 +102,12 @@ async def show_one_refused(visitor: Visitor) -> Response:
     """Answer one refused call. Raises NotFound when there is none of this id."""
     found, names = await visitor.look(open_refusal, visitor.path["call"])
     return await page(
-        visitor, "call_refused.html", found=found, names=names, reasons=REASONS, units=UNITS, periods=PERIODS
+        visitor,
+        "call_refused.html",
+        found=found,
+        names=names,
+        reason=reason_of(visitor, found),
+        budget_ids=await budgets_among(visitor, found.decision.limits),
+        units=UNITS,
+        periods=PERIODS,
     )
