@@ -7,10 +7,12 @@ import io
 import json
 import random
 import re
+from decimal import Decimal
 
+import httpx
 import msgspec
 import pytest
-from tests.analytics.ledger import DAY_US, Known, Ledger, open_ledger, us
+from tests.analytics.ledger import DAY_US, UNPRICED, Known, Ledger, open_ledger, us
 from tests.web.visitors import amounts, browser_of, faces_of
 
 from tollkeeper.control.closing import close_spans
@@ -26,6 +28,10 @@ async def busy(store: Store) -> Ledger:
     ledger, dice, at_us = await open_ledger(store), random.Random(4), now_us()
     await ledger.add([at_us - dice.randrange(20 * DAY_US) for _ in range(200)], seed=1)
     return ledger
+
+
+def day_ago(days: int) -> str:
+    return Figures("en", "Asia/Seoul").local(now_us() - days * DAY_US).date().isoformat()
 
 
 def cost(calls: list[Known]) -> int:
@@ -152,6 +158,53 @@ async def test_the_file_has_the_pages_lines_to_the_nano_and_no_formula(busy: Led
         rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
         assert sum(parse_usd(row["cost_usd"]) for row in rows if row["cost_usd"]) == cost(busy.calls)
         assert sum(int(row["requests"]) for row in rows) == len(busy.calls)
+
+
+def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+async def test_the_file_of_a_compared_table_has_shares_what_was_before_and_the_change(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    address = f"/{busy.id}/usage.csv?by=model&from={day_ago(3)}&to={day_ago(0)}"
+    alone, compared = rows_of(await browser.open(address)), rows_of(await browser.open(f"{address}&compare=1"))
+    earlier = f"/{busy.id}/usage.csv?by=model&from={day_ago(7)}&to={day_ago(4)}"
+    before = {row["id"]: row["cost_usd"] for row in rows_of(await browser.open(earlier))}
+    total = sum(parse_usd(row["cost_usd"]) for row in compared if row["cost_usd"])
+    assert before.keys() & {row["id"] for row in compared}
+    for row, same in zip(compared, alone, strict=True):
+        assert same == {name: row[name] for name in same}
+        assert row["before_usd"] == before.get(row["id"], "0.00")
+        if not row["cost_usd"]:
+            assert (row["id"], row["share"], row["change_usd"], row["change"]) == (UNPRICED, "", "", "")
+            continue
+        now, then = parse_usd(row["cost_usd"]), parse_usd(row["before_usd"])
+        assert parse_usd(row["change_usd"]) == now - then
+        assert abs(Decimal(row["share"]) - Decimal(now) / total) < Decimal("0.000001")
+        assert abs(Decimal(row["change"]) - Decimal(now - then) / then) < Decimal("0.000001")
+
+
+async def test_files_over_time_have_the_grain_that_is_asked_for_and_say_it_in_their_name(busy: Ledger) -> None:
+    browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    span = f"from={day_ago(300)}&to={day_ago(0)}"
+    days = f"{day_ago(300)}-{day_ago(0)}.csv"
+    for query, name in (
+        ("", f"usage-{days}"),
+        ("&over_time=1", f"usage-by-day-{days}"),
+        ("&over_time=1&each=month", f"usage-by-month-{days}"),
+    ):
+        answer = await browser.open(f"/{busy.id}/usage.csv?by=provider&{span}{query}")
+        assert name in answer.headers["content-disposition"]
+        assert sum(parse_usd(row["cost_usd"]) for row in rows_of(answer) if row["cost_usd"]) == cost(busy.calls)
+    months = {row["from"] for row in rows_of(answer)}
+    assert len(months) <= 2
+    page = (await browser.open(f"/{busy.id}/usage?by=provider&{span}")).text
+    assert page.index("over_time=1&amp;each=month") < page.index("over_time=1&amp;each=day")
+    assert (
+        "each=" not in (await browser.open(f"/{busy.id}/usage?by=provider&{span}&each=day")).text.partition("<table")[0]
+    )
+    for wrong in ("each=year", f"each=hour&{span}"):
+        assert (await browser.open(f"/{busy.id}/usage.csv?by=provider&over_time=1&{wrong}")).status_code == 400
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1"])

@@ -13,12 +13,15 @@ from tollkeeper.domain.money import known_amount
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.breakdowns import name_of
+from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.charts import Series, bar_chart
 from tollkeeper.web.usage_filters import Range
 from tollkeeper.web.usage_form import read_form
 from tollkeeper.web.usage_question import question_of
 from tollkeeper.web.visitor import Visitor
 
+GRAINS = {"month": _("the same by month:"), "day": _("the same by day:"), "hour": _("the same by hour:")}
+"""What files over time are called: first the one that the chart shows."""
 LINES_MAX = 1000
 _SERIES_MAX = 8
 
@@ -79,8 +82,12 @@ async def _answer(visitor: Visitor) -> Response:
             "total": _sum([row.line for row in rows]),
             "chart_data": _chart(visitor, drawn, every, rows=rows, span=span),
         },
-        address=visitor.query.but(**{"from": str(span.first), "to": str(span.last), "done": "", "choose": ""}),
+        address=visitor.query.but(
+            **{"from": str(span.first), "to": str(span.last), "done": "", "choose": "", "each": ""}
+        ),
         has_parquet=visitor.parquet.is_installed,
+        grains=list(dict.fromkeys((span.chart_interval, span.interval))),
+        grain_words=GRAINS,
     )
 
 

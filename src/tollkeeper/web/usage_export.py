@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import AsyncIterator
+from decimal import Decimal
 
+import msgspec
 from starlette.responses import Response
 
 from tollkeeper.control.usage_export import Look, open_table, read_pages
@@ -30,6 +33,10 @@ _TITLES = (
     "unpriced_requests",
     "cost_usd",
 )
+_OF_A_LIST = ("share",)
+_COMPARED = ("before_usd", "change_usd", "change")
+"""Further columns of a list, and of one beside the time before; `share` and `change` are parts of one, such as 0.25."""
+_PARTS = Decimal("0.000001")
 
 
 async def show(visitor: Visitor) -> Response:
@@ -39,16 +46,30 @@ async def show(visitor: Visitor) -> Response:
         InvalidRequest: there are more lines than a file may have.
     """
     asked = question_of(visitor)
+    is_list, is_compared = not visitor.query["over_time"], bool(visitor.query["compare"])
+    lines = [each async for each in _lines(visitor, _chosen(visitor, asked))]
+    further: list[list[object]] = [[] for _line in lines]
+    titles: tuple[str, ...] = _TITLES
+    if is_list:
+        titles += _OF_A_LIST
+        total = sum(line.amount_nanos or 0 for line, _value, _name in lines)
+        further = [[_part(line.amount_nanos, total)] for line, _value, _name in lines]
+    if is_list and is_compared:
+        titles += _COMPARED
+        span = asked.span
+        earlier = msgspec.structs.replace(asked.whole, from_us=span.before_us, to_us=span.from_us)
+        before = {value: line.amount_nanos async for line, value, _name in _lines(visitor, earlier)}
+        further = [
+            cells + _compared(line.amount_nanos, before.get(value, 0))
+            for cells, (line, value, _name) in zip(further, lines, strict=True)
+        ]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(_TITLES)
-    async for page in read_pages(_look(visitor), _chosen(visitor, asked)):
-        for line in page.lines:
-            column, value = list(line.group.items())[-1]
-            name = name_of(visitor, column, value, page.names.get(column, {}))
-            writer.writerow([_cell(each) for each in _row(visitor, line, value or "", name)])
+    writer.writerow(titles)
+    for (line, value, name), cells in zip(lines, further, strict=True):
+        writer.writerow([*(_cell(each) for each in _row(visitor, line, value, name)), *cells])
     body = written.getvalue().encode("utf-8-sig")
-    return Response(body, headers=download_headers(_name(asked, "csv")), media_type="text/csv")
+    return Response(body, headers=download_headers(_file_name(visitor, asked, "csv")), media_type="text/csv")
 
 
 async def show_parquet(visitor: Visitor) -> Response:
@@ -66,7 +87,7 @@ async def show_parquet(visitor: Visitor) -> Response:
         file = await visitor.parquet.write(head, rows, asker=asker, is_gone=visitor.request.is_disconnected)
     except ClientGone:
         return to_nobody()
-    return FileAnswer(file, _name(asked, "parquet"))
+    return FileAnswer(file, _file_name(visitor, asked, "parquet"))
 
 
 def _chosen(visitor: Visitor, asked: Asked) -> Question:
@@ -80,8 +101,32 @@ def _look(visitor: Visitor) -> Look:
     return look
 
 
-def _name(asked: Asked, ending: str) -> str:
-    return f"usage-{asked.span.first}-{asked.span.last}.{ending}"
+async def _lines(visitor: Visitor, question: Question) -> AsyncIterator[tuple[UsageLine, str, str]]:
+    """Yield all lines of an answer with the value that they are about, and how it is read."""
+    async for page in read_pages(_look(visitor), question):
+        for line in page.lines:
+            column, value = list(line.group.items())[-1]
+            yield line, value or "", name_of(visitor, column, value, page.names.get(column, {}))
+
+
+def _file_name(visitor: Visitor, asked: Asked, ending: str) -> str:
+    grain = f"by-{asked.each}-" if visitor.query["over_time"] else ""
+    return f"usage-{grain}{asked.span.first}-{asked.span.last}.{ending}"
+
+
+def _compared(now: int | None, before: int | None) -> list[object]:
+    """Return what the time before cost, and the change from it to now; what is not known stays empty."""
+    change = None if now is None or before is None else now - before
+    return [_usd(before), _usd(change), _part(change, before or 0)]
+
+
+def _part(nanos: int | None, whole: int) -> str | None:
+    """Return a part of a whole, 1 for all of it; None of nothing."""
+    return None if nanos is None or not whole else f"{(Decimal(nanos) / Decimal(whole)).quantize(_PARTS):f}"
+
+
+def _usd(nanos: int | None) -> str | None:
+    return None if nanos is None else format_usd(nanos)
 
 
 def _row(visitor: Visitor, line: UsageLine, value: str, name: str) -> list[object]:
@@ -96,7 +141,7 @@ def _row(visitor: Visitor, line: UsageLine, value: str, name: str) -> list[objec
         line.input_tokens,
         line.output_tokens,
         line.unpriced_requests,
-        None if line.amount_nanos is None else format_usd(line.amount_nanos),
+        _usd(line.amount_nanos),
     ]
 
 

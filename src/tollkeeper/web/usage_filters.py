@@ -41,7 +41,7 @@ class Range(msgspec.Struct, frozen=True):
     to_us: int
     before_us: int
     interval: Literal["day", "hour"]
-    """What a file over time goes by; a chart by `chart_interval`."""
+    """What a file over time goes by unless it is asked for otherwise; a chart by `chart_interval`."""
     chart_interval: Literal["month", "day", "hour"]
 
     def begins(self, figures: Figures) -> list[int]:

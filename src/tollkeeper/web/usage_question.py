@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tollkeeper.control.usage_lines import Question, parse_grouping
+from tollkeeper.control.usage_lines import TIMES, Question, parse_grouping
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.usage_filters import FILTERS, Range, read_range
 from tollkeeper.web.visitor import Sent, Visitor
@@ -21,6 +21,8 @@ class Asked(msgspec.Struct, frozen=True):
     whole: Question
     over_time: Question
     chart: Question
+    each: str
+    """What a file over time has its lines by: month, day or hour."""
 
 
 def question_of(visitor: Visitor) -> Asked:
@@ -39,9 +41,12 @@ def question_of(visitor: Visitor) -> Asked:
         raise InvalidRequest("A page groups by one thing, such as model, project or label:NAME.", param="by")
     filters = {column: values for word, column in FILTERS.items() if (values := visitor.query.all(word))}
     whole = Question(grouping, span.from_us, span.to_us, filters=filters)
-    over_time = msgspec.structs.replace(whole, grouping=parse_grouping([span.interval, by]))
+    each = visitor.query["each"] or span.interval
+    if each not in TIMES:
+        raise InvalidRequest("A file over time has lines by month, day or hour.", param="each")
+    over_time = msgspec.structs.replace(whole, grouping=parse_grouping([each, by]))
     chart = msgspec.structs.replace(whole, grouping=parse_grouping([span.chart_interval, by]))
-    return Asked(by, span, whole, over_time, chart)
+    return Asked(by, span, whole, over_time, chart, each)
 
 
 def grouped_by(query: Sent) -> tuple[str, str]:
