@@ -162,6 +162,8 @@ async def test_budgets_at_risk_are_those_that_are_full_will_not_last_or_are_stop
     found = await preview(ledger)
     assert [(each.budget_id, each.used_permille) for each in found.budgets] == [(tokens, 1200), (full, 850)]
     assert (found.budgets[1].scope_name, found.budgets[0].scope_name) == ("search", "Acme")
+    older = await preview(ledger, day=date(2026, 10, 20))
+    assert (older.budgets, older.budgets_more) == ((), 0), "how budgets stand now says nothing of a week long past"
 
 
 async def test_who_may_not_read_everything_reads_no_report(ledger: Ledger) -> None:

@@ -69,6 +69,29 @@ async def test_a_report_is_sent_once_per_form_and_listed_with_whom_it_went_to(bu
     assert busy.workshop.admin.email in listed
 
 
+async def test_before_it_is_sent_a_report_says_to_whom_it_goes(busy: Ledger) -> None:
+    rules = AccountRules(sends_email=True)
+    browser = await browser_of(faces_of(busy.workshop.store, rules=rules), busy.workshop.company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/reports/preview?kind=weekly")).text
+    assert "Sent now, it goes to 1 person:" in page
+    assert f">{busy.workshop.admin.email}</span>" in page
+    assert 'data-confirm="Send this report to 1 person now?"' in page
+    without = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, busy.workshop.admin)
+    page = (await without.open(f"/{busy.id}/reports/preview?kind=weekly")).text
+    assert "Sent now" not in page
+
+
+async def test_a_report_of_a_time_without_calls_is_not_sent(busy: Ledger) -> None:
+    rules = AccountRules(sends_email=True)
+    browser = await browser_of(faces_of(busy.workshop.store, rules=rules), busy.workshop.company, busy.workshop.admin)
+    page = (await browser.open(f"/{busy.id}/reports/preview?kind=weekly&day=2020-05-05")).text
+    assert "such a report is not sent" in page
+    assert "/reports/send" not in page
+    refused = await browser.send(f"/{busy.id}/reports/send", {"kind": "weekly", "day": "2020-05-05"}, seen=page)
+    assert refused.status_code in {403, 409}
+    assert await busy.workshop.company.events("report.send") == []
+
+
 async def test_who_reads_less_than_everything_reads_no_report(busy: Ledger) -> None:
     for person in (busy.workshop.viewer, busy.workshop.developer):
         browser = await browser_of(faces_of(busy.workshop.store), busy.workshop.company, person)

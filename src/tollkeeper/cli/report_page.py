@@ -79,6 +79,7 @@ def _print_budgets(content: ReportContent) -> None:
     zone = ZoneInfo(content.timezone)
     typer.echo("")
     rows = [_budget(each, zone) for each in content.budgets]
+    typer.echo(f"budgets as of {local_time(content.made_at_us, zone):%Y-%m-%d %H:%M %Z}:")
     print_table(("budget at risk", "used", "of", "expected", "until"), rows, numbers=("used", "of", "expected"))
     if content.budgets_more:
         typer.echo(f"{content.budgets_more:,} more; see all with: tollkeeper budgets status")

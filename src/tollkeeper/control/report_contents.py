@@ -12,6 +12,7 @@ from tollkeeper.control.report_budgets import budgets_at_risk
 from tollkeeper.control.usage_lines import Names, names_of
 from tollkeeper.domain.report import (
     Breakdown,
+    BudgetAtRisk,
     By,
     Mover,
     ReportContent,
@@ -22,7 +23,7 @@ from tollkeeper.domain.report import (
     most_used,
     movers,
 )
-from tollkeeper.domain.report_calendar import ReportPeriod
+from tollkeeper.domain.report_calendar import Calendar, ReportPeriod, last_closed
 from tollkeeper.domain.tenancy import Organization
 from tollkeeper.domain.usage import CostState
 from tollkeeper.kit.clock import utc
@@ -37,8 +38,8 @@ _MOVING: tuple[By, ...] = ("model", "project")
 async def collect_report(action: Action, period: ReportPeriod, organization: Organization) -> ReportContent:
     """Return what the report of a period says as of now.
 
-    Of a period that is over the sums change only when records of its calls come late or prices are corrected; budgets
-    stand as they do at this moment.
+    Of a period that is over the sums change only when records of its calls come late or prices are corrected. Budgets
+    stand as they do at this moment, which says nothing of a period that others have followed: its report has none.
     """
     now = Report(period.from_us, period.to_us, timezone=organization.timezone)
     before = msgspec.structs.replace(now, from_us=period.before_from_us, to_us=period.from_us)
@@ -47,7 +48,11 @@ async def collect_report(action: Action, period: ReportPeriod, organization: Org
     parts = {by: break_down(found) for by, found in lines.items()}
     risen, fallen = movers({by: lines[by] for by in _MOVING})
     names = await _names(action, parts, (*risen, *fallen))
-    budgets, budgets_more = await budgets_at_risk(action, organization)
+    calendar = Calendar(organization.timezone, organization.fiscal_month_start)
+    budgets: tuple[BudgetAtRisk, ...] = ()
+    budgets_more = 0
+    if period == last_closed(period.kind, action.now_us, calendar):
+        budgets, budgets_more = await budgets_at_risk(action, organization)
     return ReportContent(
         kind=period.kind,
         organization_name=organization.name,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from tollkeeper.control import report_settings, reports
 from tollkeeper.control.report_settings import SettingsChanges
 from tollkeeper.control.reports import FullReport
-from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.domain.errors import Conflict, InvalidRequest
 from tollkeeper.domain.report_calendar import REPORT_KINDS, WEEKDAYS, ReportKind
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import go, page
@@ -87,15 +87,22 @@ async def preview(visitor: Visitor) -> Response:
 
 
 async def send(visitor: Visitor) -> Response:
-    """Send the report that is shown to all who get reports."""
+    """Send the report that is shown to all who get reports.
+
+    Raises:
+        Conflict: it tells of no calls. A program that asks for such a letter gets it.
+    """
     kind, day = _kind(visitor.form["kind"]), _day(visitor.form["day"])
     content = await visitor.look(reports.prepare_report, kind, day=day)
+    if content.has_nothing_to_tell:
+        raise Conflict("There were no calls in this period and in the one before: such a report is not sent.")
     sent = await visitor.change(reports.send_report, content, rules=visitor.people.rules)
     return go(f"{visitor.home}/reports/{sent.entry.id}", notice="sent")
 
 
 async def _answer(visitor: Visitor, found: FullReport) -> Response:
     content, figures = found.content, visitor.figures
+    receivers = (await visitor.look(report_settings.get_settings, visitor.people.rules)).receivers
     chart_data = bar_chart(
         title=visitor._("Cost per day"),
         labels=[figures.day_of(each.day) for each in content.days],
@@ -120,6 +127,7 @@ async def _answer(visitor: Visitor, found: FullReport) -> Response:
         parts=parts,
         kinds=KINDS,
         chart_data=chart_data,
+        receivers=receivers,
         may_send=visitor.may_at("org:manage", visitor.whole) and visitor.people.rules.sends_email,
     )
 
