@@ -240,7 +240,9 @@ async def test_a_rule_is_changed_in_all_that_it_says_to_the_thousandth(workshop:
     (rule,) = await workshop.company.look(None, alerts.list_rules)
     assert (rule.threshold_permille, rule.action) == (999, "slack")
     for percent in ("0", "1000.1", "-5", "80.55", "1e2"):
-        assert (await browser.send(path, fields | {"percent": percent})).status_code == 400, percent
+        refused = await browser.send(path, fields | {"percent": percent})
+        assert refused.status_code == 400, percent
+        assert "Write percent from 0.1 to 1000 with at most one decimal" in refused.text, "in what the field takes"
     lead, _ = await open_as(workshop, workshop.developer)
     seen = (await lead.open("/account")).text
     assert (await lead.send(path, fields, seen=seen)).status_code in {403, 404}

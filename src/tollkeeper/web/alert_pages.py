@@ -11,7 +11,7 @@ from tollkeeper.control.budget_status import Branch, StandingBudget, read_status
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNITS
-from tollkeeper.web.fields import chosen, permille
+from tollkeeper.web.fields import chosen, threshold
 from tollkeeper.web.visitor import Sent, Visitor
 
 _FIRED_MAX, _SENT, _RULES = 50, 50, 200
@@ -63,13 +63,13 @@ async def act(visitor: Visitor) -> Response:
     sent, here = visitor.form, f"{visitor.home}/alerts"
     match sent["do"]:
         case "add":
-            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
+            at_permille, does = threshold(sent, "percent"), chosen(sent, "action", ACTIONS)
             budget_id = sent["budget"].strip()
-            await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
+            await visitor.change(alerts.create_rule, budget_id, threshold_permille=at_permille, does=does)
             return go(here, notice="alert-added")
         case "change":
-            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=threshold, does=does)
+            at_permille, does = threshold(sent, "percent"), chosen(sent, "action", ACTIONS)
+            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=at_permille, does=does)
             return go(here, notice="saved")
         case "remove":
             await visitor.change(alerts.delete_rule, sent["rule"])

@@ -14,7 +14,7 @@ from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.web import budget_requests
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNITS, amount_in
-from tollkeeper.web.fields import chosen, permille
+from tollkeeper.web.fields import chosen, threshold
 from tollkeeper.web.visitor import Sent, Visitor
 
 _ALERTS_MAX = 20
@@ -172,12 +172,12 @@ async def _change_alerts(visitor: Visitor, budget_id: str) -> str:
     sent = visitor.form
     match sent["do"]:
         case "add-alert":
-            threshold, does = permille(sent, "percent"), chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.create_rule, budget_id, threshold_permille=threshold, does=does)
+            at_permille, does = threshold(sent, "percent"), chosen(sent, "action", ACTIONS)
+            await visitor.change(alerts.create_rule, budget_id, threshold_permille=at_permille, does=does)
             return "alert-added"
         case "change-alert":
-            threshold = permille(sent, "percent")
-            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=threshold, does=_action(sent))
+            at_permille = threshold(sent, "percent")
+            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=at_permille, does=_action(sent))
             return "saved"
         case _:
             await visitor.change(alerts.delete_rule, sent["rule"])

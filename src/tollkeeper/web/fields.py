@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import TypeVar
 
+from tollkeeper.domain.alert import THRESHOLD_PERMILLE_MAX
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.money import parse_usd
 from tollkeeper.web.visitor import Sent, Visitor
@@ -44,16 +45,20 @@ def whole_number(sent: Sent, name: str) -> int | None:
     return int(text)
 
 
-def permille(sent: Sent, name: str) -> int:
-    """Return a field in percent, with a decimal or none, as thousandths.
+def threshold(sent: Sent, name: str) -> int:
+    """Return a part of a budget, written in percent with a decimal or none, as thousandths.
 
     Raises:
-        InvalidRequest: it is no such number.
+        InvalidRequest: it is no such number, or none at which anything can happen.
     """
     found = _PERCENT.fullmatch(sent[name].strip().removesuffix("%").rstrip())
-    if found is None:
-        raise InvalidRequest("Write percent with at most one decimal, such as 80 or 12.5.", param=name)
-    return int(found[1]) * 10 + int(found[2] or 0)
+    permille = int(found[1]) * 10 + int(found[2] or 0) if found else 0
+    if not 1 <= permille <= THRESHOLD_PERMILLE_MAX:
+        raise InvalidRequest(
+            f"Write percent from 0.1 to {THRESHOLD_PERMILLE_MAX // 10} with at most one decimal, such as 80 or 12.5.",
+            param=name,
+        )
+    return permille
 
 
 def dollars(sent: Sent, name: str) -> int:
