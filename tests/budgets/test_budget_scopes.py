@@ -8,7 +8,9 @@ from sqlalchemy import insert, select, update
 from tests.tenancy.company import USD, Company, Person
 
 from tollkeeper.control import api_keys, budgets, roles
+from tollkeeper.control.administration import Action
 from tollkeeper.control.api_keys import NewApiKey
+from tollkeeper.control.budget_scopes import find_budget_scope, managed_among
 from tollkeeper.control.budgets import Terms
 from tollkeeper.domain.budget import Budget, BudgetKey, Enforcement
 from tollkeeper.domain.errors import InvalidRequest, NotFound, PermissionDenied
@@ -215,3 +217,42 @@ async def test_the_audit_log_tells_what_a_budget_is_of(company: Company) -> None
     assert event.target_name == "organization daily requests gpt-4o"
     told = msgspec.json.decode(event.after or "")
     assert (told["unit"], told["amount"], told["model"], told["scope"]) == ("requests", 9, "gpt-4o", company.id)
+
+
+async def test_whose_budgets_one_may_set_is_told_of_many_at_once_as_of_each(company: Company) -> None:
+    team, other = await company.team("ml"), await company.team("web")
+    inside, outside, loose = (
+        await company.project("search", team),
+        await company.project("shop", other),
+        await company.project("ops"),
+    )
+    lead = await lead_of(company, team)
+    people = {
+        "operator": None,
+        "admin": await company.hire("boss", ("org_admin", company.id)),
+        "lead": lead,
+        "of a project": await company.hire("half", ("team_admin", inside.id), ("developer", outside.id)),
+        "developer": await company.hire("dev", ("developer", inside.id)),
+    }
+    keys = [(await service_key(company, each.id)).record.id for each in (inside, outside, loose)]
+    both = await company.hire("both", ("developer", inside.id), ("developer", outside.id))
+    wanted = {"project_ids": (inside.id, outside.id), "name": "both", "permissions": CHAT}
+    keys.append((await company.change(both, api_keys.create_member_key, **wanted)).record.id)
+    gone = (await service_key(company, inside.id)).record.id
+    await company.change(None, api_keys.delete_key, gone)
+    scopes = [company.id, team.id, other.id, inside.id, outside.id, loose.id, lead.member_id, *keys]
+
+    async def alone(action: Action, scope_id: str) -> bool:
+        try:
+            return (await find_budget_scope(action, scope_id)).is_managed_by(action)
+        except NotFound:
+            return False
+
+    found = {}
+    for name, who in people.items():
+        found[name] = await company.look(who, managed_among, scopes)
+        assert found[name] == {each for each in scopes if await company.look(who, alone, each)}, name
+    assert found["lead"] == {inside.id, keys[0]}
+    assert found["of a project"] == {keys[0]}
+    assert found["developer"] == frozenset()
+    assert await company.look(lead, managed_among, [gone, "proj_none", "key_none"]) == frozenset()

@@ -114,6 +114,26 @@ async def test_stopped_calls_are_let_in_again(workshop: Workshop) -> None:
     assert "Calls are stopped" not in (await browser.open(path)).text
 
 
+async def test_rules_and_stopped_calls_are_offered_to_be_changed_where_one_manages_the_budget(
+    workshop: Workshop,
+) -> None:
+    of_project = await fire(workshop, workshop.search.id, action="disable")
+    of_team = await fire(workshop, workshop.team.id, action="disable")
+    found = {}
+    for name, person in {"admin": workshop.admin, "lead": workshop.lead, "developer": workshop.developer}.items():
+        browser, path = await open_as(workshop, person)
+        page = (await browser.open(path)).text
+        found[name] = (
+            set(re.findall(r'name="budget" value="(bud_[^"]+)"', page)),
+            set(re.findall(r'<option value="(bud_[^"]+)"', page)),
+            page.count('name="do" value="remove"'),
+        )
+    both = {of_project, of_team}
+    assert found["admin"] == (both, both, 2)
+    assert found["lead"] == ({of_project}, {of_project}, 1)
+    assert found["developer"] == (set(), set(), 0)
+
+
 async def test_stopped_calls_are_let_in_again_on_the_budgets_own_page(workshop: Workshop) -> None:
     budget_id = await fire(workshop, workshop.search.id, action="disable")
     path = f"/{workshop.company.id}/budgets/{budget_id}"

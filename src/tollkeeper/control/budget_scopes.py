@@ -6,17 +6,19 @@ organization, a key's by its projects. It is read by whoever reads quotas there;
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from tollkeeper.control.administration import Action
-from tollkeeper.control.key_rights import find_key, is_own, places_of
+from tollkeeper.control.key_rights import find_key, is_own, known_keys, places_of, project_ids_of
 from tollkeeper.control.scopes import find_scope, parent_of, reach_of
 from tollkeeper.domain.access import decide
 from tollkeeper.domain.api_key import KeyKind
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.limit import LimitScope
 from tollkeeper.domain.tenancy import Place
-from tollkeeper.store import api_keys, members, organizations, projects, teams
+from tollkeeper.store import api_keys, members, organizations, places, projects, teams
 from tollkeeper.store.budgets import BudgetReach
 
 MANAGE, READ = "quota:manage", "quota:read"
@@ -70,6 +72,24 @@ async def find_budget_scope(action: Action, scope_id: str) -> Scope:
     if scope_id.startswith("key_"):
         return await _key(action, scope_id)
     return scope_of(await find_scope(action, scope_id))
+
+
+async def managed_among(action: Action, scope_ids: Collection[str]) -> frozenset[str]:
+    """Return those of these scopes whose budgets the caller may set."""
+    if decide(action.caller.principal, MANAGE, action.organization).is_allowed:
+        return frozenset(scope_ids)
+    keys = await known_keys(action, [each for each in scope_ids if each.startswith("key_")])
+    of_keys = {each.id: project_ids_of(each) for each in keys if each.kind is not KeyKind.ADMIN}
+    project_ids = {each for each in scope_ids if each.startswith("proj_")}
+    wanted = project_ids.union(*of_keys.values())
+    placed = await places.places_of_projects(action.connection, action.organization_id, sorted(wanted))
+    managed_at = {each: [parent_of(placed[each])] for each in project_ids & placed.keys()}
+    managed_at |= {key_id: [placed[each] for each in of_key] for key_id, of_key in of_keys.items()}
+    return frozenset(
+        scope_id
+        for scope_id, everywhere in managed_at.items()
+        if all(decide(action.caller.principal, MANAGE, place).is_allowed for place in everywhere)
+    )
 
 
 async def name_scope(action: Action, kind: LimitScope, scope_id: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from tollkeeper.control.administration import Action
@@ -28,6 +30,12 @@ async def find_key(action: Action, key_id: str, *, is_locked: bool = False, is_d
     if key is None or (key.status is KeyStatus.DELETED and not is_deleted_good) or not _is_known(action, key):
         raise NotFound(f"There is no API key '{key_id}'.")
     return key
+
+
+async def known_keys(action: Action, key_ids: Collection[str]) -> list[ApiKey]:
+    """Return those of these keys that `find_key` would find."""
+    found = await api_keys.read_keys(action.connection, action.organization_id, key_ids) if key_ids else []
+    return [each for each in found if _is_known(action, each)]
 
 
 async def find_places(action: Action, project_ids: tuple[str, ...]) -> list[Place]:
@@ -58,6 +66,12 @@ async def places_of(action: Action, key: ApiKey) -> list[Place]:
         assert place is not None, "a key is for projects of its organization, and projects stay"
         found.append(place)
     return found
+
+
+def project_ids_of(key: ApiKey) -> tuple[str, ...]:
+    """Return every project that a project key is for."""
+    assert key.kind is not KeyKind.ADMIN, "it is for the organization"
+    return (key.project_id, *(each.id for each in (key.terms.further_projects if key.terms else ())))
 
 
 def is_own(action: Action, key: ApiKey) -> bool:

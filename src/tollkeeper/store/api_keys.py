@@ -145,6 +145,16 @@ async def read_names(connection: AsyncConnection, organization_id: str) -> dict[
     return {row.id: row.name for row in await connection.execute(query)}
 
 
+async def read_keys(connection: AsyncConnection, organization_id: str, key_ids: Collection[str]) -> list[ApiKey]:
+    """Return the keys of these ids that are not deleted."""
+    query = select_keys().where(
+        api_key.c.organization_id == organization_id,
+        api_key.c.status != KeyStatus.DELETED.value,
+        api_key.c.id.in_(key_ids),
+    )
+    return [to_api_key(each) for each in await connection.execute(query)]
+
+
 async def members_of_keys(
     connection: AsyncConnection, organization_id: str, key_ids: Collection[str]
 ) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from tollkeeper.control import alert_targets, alerts
+from tollkeeper.control.budget_scopes import managed_among
 from tollkeeper.control.budget_status import Branch, StandingBudget, read_status
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.web.answers import go, page
@@ -34,7 +35,12 @@ async def show(visitor: Visitor) -> Response:
     targets = await visitor.look_if(alert_targets.list_targets) or []
     listed = await _budgets(visitor)
     budgets = listed or []
-    credit_id = await visitor.look_if(alerts.find_credit)
+    credit_id = await visitor.look_if(alerts.find_credit) or ""
+    managed = await _managed(visitor, budgets)
+    if credit_id and visitor.may_at("quota:manage", visitor.whole):
+        managed.add(credit_id)
+    if listed is None and visitor.may("quota:manage"):
+        managed |= {each.budget_id for each in rules}  # nobody knows here which of them
     return await page(
         visitor,
         "alerts.html",
@@ -47,7 +53,8 @@ async def show(visitor: Visitor) -> Response:
         target_names={each.id: each.name for each in targets},
         budgets={each.id: each for each in budgets},
         is_all_listed=listed is not None,
-        credit_id=credit_id or "",
+        credit_id=credit_id,
+        managed=managed,
         stopped=[each for each in budgets if each.standing.standing.is_stopped],
         actions=ACTIONS,
         units=UNITS,
@@ -99,6 +106,13 @@ async def _budgets(visitor: Visitor) -> list[Choice] | None:
         branches += branch.branches
         found += [Choice(each.budget.id, _title(visitor, branch, each), each) for each in branch.budgets]
     return found
+
+
+async def _managed(visitor: Visitor, listed: list[Choice]) -> set[str]:
+    """Return those of these budgets that the person may set."""
+    scopes = {each.id: each.standing.budget.scope_id for each in listed}
+    managed = await visitor.look(managed_among, set(scopes.values()))
+    return {budget_id for budget_id, scope_id in scopes.items() if scope_id in managed}
 
 
 def _title(visitor: Visitor, branch: Branch, found: StandingBudget) -> str:

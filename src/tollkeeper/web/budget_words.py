@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tollkeeper.domain.budget import AlertAction, Period
+from tollkeeper.domain.budget import AlertAction, Enforcement, Period
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.limit import Unit
 from tollkeeper.web.catalogues import mark as _
@@ -41,3 +41,12 @@ def amount_in(sent: Sent, unit: Unit) -> int:
     if amount is None:
         raise InvalidRequest("Say how much.", param="amount")
     return amount
+
+
+def enforcement_in(sent: Sent) -> Enforcement:
+    """Return what a form says of the limit."""
+    return Enforcement(
+        hard_limit=bool(sent["hard_limit"]),
+        notify_on_exceed=bool(sent["notify_on_exceed"]),
+        auto_disable_on_exceed=bool(sent["auto_disable_on_exceed"]),
+    )

@@ -21,6 +21,7 @@ from tollkeeper.web import (
     keys,
     live,
     models,
+    new_budget,
     overview,
     own_prices,
     people,
@@ -71,7 +72,7 @@ ORGANIZATION_PAGES: tuple[PageRoute, ...] = (
     PageRoute("/{organization}/keys/new", keys.show_new, keys.make, requires="api_key:create:limited"),
     PageRoute("/{organization}/keys/{key}", keys.show_one, keys.change_one, requires="api_key:read"),
     PageRoute("/{organization}/budgets", budgets.show, requires="quota:read:summary"),
-    PageRoute("/{organization}/budgets/new", budgets.show_new, budgets.make, requires="quota:manage"),
+    PageRoute("/{organization}/budgets/new", new_budget.show, new_budget.make, requires="quota:manage"),
     PageRoute("/{organization}/budgets/requests", budget_requests.show, requires="quota:read"),
     PageRoute(
         "/{organization}/budgets/requests/{request}",
