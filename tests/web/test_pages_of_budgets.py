@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import update
 from tests.alerts.alert_factories import put_budget, put_node
 from tests.analytics.ledger import Ledger, open_ledger
 from tests.keys.workshop import Workshop, open_workshop
-from tests.web.visitors import Browser, browser_of, content_of, faces_of
+from tests.web.visitors import Browser, amounts, browser_of, content_of, faces_of
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import alerts
 from tollkeeper.control.alerting import Watch
+from tollkeeper.control.budget_increases import Raise, increase_budget, open_increases
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.engine import Store
+from tollkeeper.store.schema_limits import budget_increase
 
 USD = 10**9
-SETTING = {"set", "add-alert", "delete"}
+SEOUL = ZoneInfo("Asia/Seoul")
+SETTING = {"set", "raise", "add-alert", "delete"}
 REFUSES = "The budget is set, below what is used already: its calls are refused until it begins anew or is raised."
 BELOW = "The budget is set, below what is used already."
 
@@ -83,6 +89,71 @@ async def test_a_budget_is_offered_to_be_set_to_who_manages_it_and_to_be_asked_f
                 assert (await browser.send(f"{home}/{budget_id}", {"do": "set", "amount": "2"})).status_code == 303
     developer = await browser_of(faces_of(workshop.store), company, workshop.developer)
     assert offered((await developer.open(f"{home}/{budgets['project']}")).text) == {"ask"}
+
+
+async def test_a_budget_is_raised_until_the_end_of_a_day_and_that_is_shown_and_ended(workshop: Workshop) -> None:
+    company = workshop.company
+    budget_id = await put_budget(company, workshop.search.id, 10 * USD)
+    path = f"/{company.id}/budgets/{budget_id}"
+    day = datetime.now(SEOUL).date() + timedelta(days=3)
+    lead = await browser_of(faces_of(workshop.store), company, workshop.lead)
+    wanted = {"do": "raise", "amount": "2.5", "until": day.isoformat(), "note": "<b>launch</b>"}
+    assert (await lead.send(path, wanted)).headers["location"] == f"{path}?done=budget-raised"
+    (made,) = await company.look(None, open_increases, budget_id)
+    end = datetime.combine(day + timedelta(days=1), time(), SEOUL)
+    assert (made.amount, made.until_us) == (2_500_000_000, int(end.timestamp()) * 10**6)
+    developer = await browser_of(faces_of(workshop.store), company, workshop.developer)
+    for browser in (lead, developer):
+        page = (await browser.open(path)).text
+        assert {2_500_000_000, 12_500_000_000} <= set(amounts(page)), "what it is raised by, and the limit with it"
+        assert "&lt;b&gt;launch&lt;/b&gt;" in page
+        assert f"{end:%Y-%m-%d} 00:00" in page
+        assert "lead@example.com" in page
+        assert ("end-increase" in offered(page)) is (browser is lead)
+    assert (await developer.send(path, {"do": "end-increase", "increase": made.id})).status_code == 403
+    ended = await lead.send(path, {"do": "end-increase", "increase": made.id})
+    assert ended.headers["location"] == f"{path}?done=increase-ended"
+    assert "launch" not in (await lead.open(path)).text
+    assert await company.look(None, open_increases, budget_id) == []
+
+
+async def test_increases_that_are_over_are_not_shown_and_what_ends_first_stands_first(workshop: Workshop) -> None:
+    company, day_us = workshop.company, 86_400_000_000
+    budget_id = await put_budget(company, workshop.search.id, 10 * USD)
+    for days in (9, 2, 5):
+        wanted = Raise(days * USD, now_us() + days * day_us)
+        await company.change(None, increase_budget, budget_id, wanted=wanted)
+    first, *rest = await company.look(None, open_increases, budget_id)
+    past = update(budget_increase).where(budget_increase.c.id == first.id).values(from_us=1, until_us=now_us() - 1)
+    await company.store.write(lambda c: c.execute(past))
+    found = await company.look(None, open_increases, budget_id)
+    assert [each.amount // USD for each in found] == [5, 9]
+    assert found == rest
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"until": ""}, "Say until the end of which day."),
+        ({"until": "2001-01-01"}, "not in the past"),
+        ({"until": "soon"}, "A day is written like"),
+        ({"amount": "0"}, "more than nothing"),
+    ],
+)
+async def test_a_raise_that_cannot_be_is_refused_with_what_was_typed(
+    workshop: Workshop, wrong: dict[str, str], said: str
+) -> None:
+    budget_id = await put_budget(workshop.company, workshop.search.id, 10 * USD)
+    path = f"/{workshop.company.id}/budgets/{budget_id}"
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    day = (datetime.now(SEOUL).date() + timedelta(days=3)).isoformat()
+    fields = {"do": "raise", "amount": "7", "until": day, "note": "for Friday"} | wrong
+    answer = await browser.send(path, fields)
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert 'value="for Friday"' in answer.text
+    assert "<details open>" in answer.text
+    assert await workshop.company.look(None, open_increases, budget_id) == []
 
 
 async def test_a_new_budget_is_offered_for_what_one_manages(workshop: Workshop) -> None:

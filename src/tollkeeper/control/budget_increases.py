@@ -108,6 +108,20 @@ async def list_increases(
     return [GivenIncrease(each, budget) for each in found]
 
 
+async def open_increases(action: Action, budget_id: str) -> list[Increase]:
+    """Return what a budget has, or will have, more for a time, what ends first first; at most `OPEN_MAX`.
+
+    Raises:
+        NotFound: there is no such budget that the caller may know of.
+        PermissionDenied: the caller may not read it.
+    """
+    _, scope = await find_budget(action, budget_id)
+    scope.require_read(action)
+    return await rows.open_increases(
+        action.connection, action.organization_id, budget_id=budget_id, at_us=action.now_us, limit=OPEN_MAX
+    )
+
+
 async def delete_increase(action: Action, budget_id: str, increase_id: str) -> GivenIncrease:
     """Take an increase away, before its end or after.
 

@@ -56,6 +56,19 @@ async def list_increases(
     return [_to_increase(row) for row in rows]
 
 
+async def open_increases(
+    connection: AsyncConnection, organization_id: str, *, budget_id: str, at_us: int, limit: int
+) -> list[Increase]:
+    """Return at most `limit` increases of a budget that are not over, the one that ends first first."""
+    query = select(*_COLUMNS).where(
+        budget_increase.c.organization_id == organization_id,
+        budget_increase.c.budget_id == budget_id,
+        budget_increase.c.until_us > at_us,
+    )
+    rows = await connection.execute(query.order_by(budget_increase.c.until_us, budget_increase.c.id).limit(limit))
+    return [_to_increase(row) for row in rows]
+
+
 async def count_increases(connection: AsyncConnection, organization_id: str, *, budget_id: str, at_us: int) -> int:
     """Return how many increases of a budget are not over."""
     query = select(func.count()).where(

@@ -6,12 +6,13 @@ import msgspec
 from starlette.responses import Response
 
 from tollkeeper.control import alert_targets, alerts, budgets
+from tollkeeper.control.budget_increases import NOTE_LENGTH_MAX, open_increases
 from tollkeeper.control.budget_scopes import managed_among
 from tollkeeper.control.budget_status import read_status
 from tollkeeper.control.budgets import terms_of
 from tollkeeper.domain.budget import AlertAction
 from tollkeeper.domain.errors import InvalidRequest, NotFound
-from tollkeeper.web import budget_requests
+from tollkeeper.web import budget_increases, budget_requests
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.budget_notices import how_set
 from tollkeeper.web.budget_rows import row_of, rows_of
@@ -54,6 +55,8 @@ async def show_one(visitor: Visitor) -> Response:
         "budget.html",
         row=row,
         budget=budget,
+        increases=await visitor.look(open_increases, budget.id),
+        note_length_max=NOTE_LENGTH_MAX,
         rules=rules,
         fired=mine,
         told=None if deliveries is None else told,
@@ -67,31 +70,40 @@ async def show_one(visitor: Visitor) -> Response:
 
 async def change_one(visitor: Visitor) -> Response:
     """Do what one of the forms of a budget's page asks for."""
-    budget_id, sent = visitor.path["budget"], visitor.form
-    here = f"{visitor.home}/budgets/{budget_id}"
-    match sent["do"]:
+    budget_id = visitor.path["budget"]
+    match visitor.form["do"]:
         case "set":
-            before = await visitor.look(budgets.get_budget, budget_id)
-            terms = msgspec.structs.replace(
-                terms_of(before),
-                amount=amount_in(sent, before.unit),
-                is_carried_over=bool(sent["carryover"]),
-                enforcement=enforcement_in(sent),
-            )
-            made = await visitor.change(budgets.set_budget, before.scope_id, terms=terms)
-            return go(here, notice=await how_set(visitor, made))
+            notice = await _set(visitor, budget_id)
+        case "raise":
+            notice = await budget_increases.give(visitor, budget_id)
+        case "end-increase":
+            notice = await budget_increases.end(visitor, budget_id)
         case "add-alert" | "change-alert" | "remove-alert":
-            return go(here, notice=await _change_alerts(visitor, budget_id))
+            notice = await _change_alerts(visitor, budget_id)
         case "ask":
             return await budget_requests.ask(visitor, await visitor.look(budgets.get_budget, budget_id))
         case "resume":
             await visitor.change(alerts.resume_budget, budget_id)
-            return go(here, notice="resumed")
+            notice = "resumed"
         case "delete":
             await visitor.change(budgets.delete_budget_by_id, budget_id)
             return go(f"{visitor.home}/budgets", notice="budget-deleted")
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
+    return go(f"{visitor.home}/budgets/{budget_id}", notice=notice)
+
+
+async def _set(visitor: Visitor, budget_id: str) -> str:
+    """Change a budget's amount and what it does at its limit; returns what to say."""
+    sent = visitor.form
+    before = await visitor.look(budgets.get_budget, budget_id)
+    terms = msgspec.structs.replace(
+        terms_of(before),
+        amount=amount_in(sent, before.unit),
+        is_carried_over=bool(sent["carryover"]),
+        enforcement=enforcement_in(sent),
+    )
+    return await how_set(visitor, await visitor.change(budgets.set_budget, before.scope_id, terms=terms))
 
 
 async def _change_alerts(visitor: Visitor, budget_id: str) -> str:

@@ -17,6 +17,8 @@ NOTICES: dict[str, str] = {
     "budget-below-refuses": _(
         "The budget is set, below what is used already: its calls are refused until it begins anew or is raised."
     ),
+    "budget-raised": _("The budget is raised. Every server lets calls in by it within a second."),
+    "increase-ended": _("It is ended: the budget is what it was before."),
     "budget-deleted": _("The budget is removed."),
     "asked": _(
         "Asked. Whoever manages this budget decides; you are told here, and by e-mail where the server sends any."
