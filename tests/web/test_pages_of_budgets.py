@@ -8,15 +8,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
-from tests.alerts.alert_factories import put_budget, put_node
+from tests.alerts.alert_factories import put_budget, put_node, run_command
 from tests.analytics.ledger import Ledger, open_ledger
-from tests.keys.workshop import Workshop, open_workshop
+from tests.keys.workshop import PEPPER, Workshop, open_workshop
 from tests.web.visitors import Browser, amounts, browser_of, content_of, faces_of
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import alerts
 from tollkeeper.control.alerting import Watch
 from tollkeeper.control.budget_increases import Raise, increase_budget, open_increases
+from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.engine import Store
 from tollkeeper.store.schema_limits import budget_increase
@@ -154,6 +155,32 @@ async def test_a_raise_that_cannot_be_is_refused_with_what_was_typed(
     assert 'value="for Friday"' in answer.text
     assert "<details open>" in answer.text
     assert await workshop.company.look(None, open_increases, budget_id) == []
+
+
+async def test_every_page_says_what_part_is_used_as_e_mails_and_commands_do(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLLKEEPER_KEYS__PEPPER", PEPPER.hex())
+    company = workshop.company
+    whole = await put_budget(company, company.id, 10 * USD)
+    part = await put_budget(company, workshop.search.id, 10 * USD)
+    month = window_at("monthly", now_us(), "Asia/Seoul")
+    for budget_id in (whole, part):
+        span = {"start_us": month.start_us, "end_us": month.end_us}
+        await put_node(company, budget_id, limit=10 * USD, used=11_439_999_999, **span)
+    browser = await browser_of(faces_of(workshop.store), company, workshop.admin)
+    for path in (
+        "overview",
+        "budgets",
+        f"budgets/{whole}",
+        "projects",
+        f"projects/{workshop.search.id}",
+        "reports/preview?kind=weekly",
+    ):
+        page = (await browser.open(f"/{company.id}/{path}")).text
+        assert "114.3%" in page, path
+        assert "114.4%" not in page, path
+    assert "114.3%" in await run_command(company, "budgets", "status", "--org", company.id)
 
 
 async def test_a_new_budget_is_offered_for_what_one_manages(workshop: Workshop) -> None:

@@ -11,6 +11,8 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup
 
+from tollkeeper.control.budget_status import StandingBudget
+from tollkeeper.control.budget_status import permille as used_permille
 from tollkeeper.control.display_currency import show_amount
 from tollkeeper.domain.currency import DisplayCurrency, format_rate
 from tollkeeper.domain.money import NANOS_PER_USD, format_usd
@@ -109,6 +111,14 @@ class Figures:
         if part is None or not whole:
             return DASH
         return format_percent(Decimal(part) / Decimal(whole), "#,##0.#%", locale=self.language)
+
+    def permille(self, part: int | None) -> str:
+        """Return thousandths in percent; a dash of nothing."""
+        return DASH if part is None else self.share(part, 1000)
+
+    def used(self, found: StandingBudget) -> str:
+        """Return which part of a budget is used, as e-mails and commands say it: never more than it is."""
+        return self.permille(used_permille(found.standing))
 
     def change(self, now: int | None, before: int | None) -> str:
         """Return by how much something changed, in percent with its sign; a dash when there was nothing, or nobody knows."""
