@@ -78,7 +78,14 @@ async def test_amounts_in_sentences_and_beside_bars_stand_in_the_other_currency_
     await workshop.company.change(workshop.admin, update_organization, busy.id, display_currency=WON)
     browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
     sentences = 0
-    for path in ("overview", "credits", "projects", f"projects/{workshop.search.id}", "reports/preview?kind=monthly"):
+    for path in (
+        "overview",
+        "budgets",
+        "credits",
+        "projects",
+        f"projects/{workshop.search.id}",
+        "reports/preview?kind=monthly",
+    ):
         page = content_of((await browser.open(f"/{busy.id}/{path}")).text)
         found = _ANYWHERE.findall(page)
         assert found, path
