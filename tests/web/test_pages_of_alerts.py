@@ -13,6 +13,8 @@ from tests.web.visitors import Browser, amounts, browser_of, content_of, faces_o
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import alert_targets, alerts, budget_status
+from tollkeeper.control.account_rules import AccountRules
+from tollkeeper.control.alert_targets import TargetChanges
 from tollkeeper.control.alerting import Watch
 from tollkeeper.control.credits import GrantTerms, grant_credit
 from tollkeeper.domain.credit import GrantKind
@@ -132,6 +134,44 @@ async def test_rules_and_stopped_calls_are_offered_to_be_changed_where_one_manag
     assert found["admin"] == (both, both, 2)
     assert found["lead"] == ({of_project}, {of_project}, 1)
     assert found["developer"] == (set(), set(), 0)
+
+
+async def test_an_alert_that_reaches_nobody_is_set_with_a_warning_that_stays_beside_it(workshop: Workshop) -> None:
+    company = workshop.company
+    budget_id = await put_budget(company, workshop.search.id, 10 * USD)
+    home = f"/{company.id}"
+    said = {
+        "email": "this server sends no e-mail",
+        "slack": "no Slack target is in use",
+        "webhook": "no webhook is in use",
+        "disable": "",
+    }
+    off = await browser_of(faces_of(workshop.store), company, workshop.lead)
+    for page, does in ((f"{home}/alerts", "add"), (f"{home}/budgets/{budget_id}", "add-alert")):
+        for action, why in said.items():
+            fields = {"do": does, "budget": budget_id, "percent": str(10 + len(does)), "action": action}
+            answer = await off.send(page, fields)
+            told = (await off.open(answer.headers["location"])).text
+            assert (f"The alert is set, but nobody is told yet: {why}" in told) is bool(why), (page, action)
+            assert ('class="notice warning"' in told) is bool(why)
+    shown = (await off.open(f"{home}/budgets/{budget_id}")).text
+    assert shown.count("tells nobody") == 6, "two rules for each of three actions"
+    assert f'href="{home}/alerts/targets"' not in shown, "the lead may not set one up"
+    boss = await browser_of(faces_of(workshop.store), company, workshop.admin)
+    assert f'href="{home}/alerts/targets"' in (await boss.open(f"{home}/budgets/{budget_id}")).text
+    for kind in ("slack", "webhook"):
+        made = await company.change(None, alert_targets.create_target, name=kind, kind=kind, url=HOOK)
+    rules = AccountRules(sends_email=True)
+    on = await browser_of(faces_of(workshop.store, rules=rules), company, workshop.lead)
+    for page in (f"{home}/budgets/{budget_id}", f"{home}/alerts"):
+        assert "tells nobody" not in (await on.open(page)).text
+    await company.change(None, alert_targets.change_target, made.target.id, TargetChanges(is_enabled=False))
+    assert (await on.open(f"{home}/budgets/{budget_id}")).text.count("tells nobody") == 2
+    (first, *_) = await company.look(None, alerts.list_rules, budget_id=budget_id)
+    change = {"do": "change-alert", "rule": first.id, "percent": "77", "action": "webhook"}
+    assert (await on.send(f"{home}/budgets/{budget_id}", change)).headers["location"].endswith("=alert-without-webhook")
+    change = {"do": "change", "rule": first.id, "percent": "78", "action": "slack"}
+    assert (await on.send(f"{home}/alerts", change)).headers["location"].endswith("=saved")
 
 
 async def test_stopped_calls_are_let_in_again_on_the_budgets_own_page(workshop: Workshop) -> None:

@@ -11,7 +11,8 @@ from tollkeeper.control.budget_scopes import managed_among
 from tollkeeper.control.budget_status import Branch, StandingBudget, read_status
 from tollkeeper.domain.errors import InvalidRequest, PermissionDenied
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNITS
+from tollkeeper.web.budget_notices import how_alerted, unheard_by
+from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNHEARD, UNITS
 from tollkeeper.web.fields import chosen, threshold
 from tollkeeper.web.visitor import Sent, Visitor
 
@@ -57,6 +58,7 @@ async def show(visitor: Visitor) -> Response:
         managed=managed,
         stopped=[each for each in budgets if each.standing.standing.is_stopped],
         actions=ACTIONS,
+        unheard={each: UNHEARD[each] for each in await unheard_by(visitor)},
         units=UNITS,
         periods=PERIODS,
         form=visitor.form if visitor.form["do"] == "add" else Sent([]),
@@ -72,12 +74,12 @@ async def act(visitor: Visitor) -> Response:
         case "add":
             at_permille, does = threshold(sent, "percent"), chosen(sent, "action", ACTIONS)
             budget_id = sent["budget"].strip()
-            await visitor.change(alerts.create_rule, budget_id, threshold_permille=at_permille, does=does)
-            return go(here, notice="alert-added")
+            made = await visitor.change(alerts.create_rule, budget_id, threshold_permille=at_permille, does=does)
+            return go(here, notice=await how_alerted(visitor, made, "alert-added"))
         case "change":
             at_permille, does = threshold(sent, "percent"), chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=at_permille, does=does)
-            return go(here, notice="saved")
+            made = await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=at_permille, does=does)
+            return go(here, notice=await how_alerted(visitor, made, "saved"))
         case "remove":
             await visitor.change(alerts.delete_rule, sent["rule"])
             return go(here, notice="alert-removed")

@@ -27,6 +27,12 @@ ACTIONS: dict[AlertAction, str] = {
     "webhook": _("a webhook"),
     "disable": _("stop the calls"),
 }
+UNHEARD: dict[AlertAction, str] = {
+    "email": _("Nobody is told by e-mail yet: this server sends none. Its operator can set that up."),
+    "slack": _("Nobody is told in Slack yet: no Slack target is in use."),
+    "webhook": _("Nobody is told by webhook yet: no webhook is in use."),
+}
+"""Why an alert reaches nobody."""
 
 
 def amount_in(sent: Sent, unit: Unit) -> int:

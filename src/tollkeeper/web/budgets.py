@@ -14,9 +14,9 @@ from tollkeeper.domain.budget import AlertAction
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.web import budget_increases, budget_requests
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.budget_notices import how_set
+from tollkeeper.web.budget_notices import how_alerted, how_set, unheard_by
 from tollkeeper.web.budget_rows import row_of, rows_of
-from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNITS, amount_in, enforcement_in
+from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNHEARD, UNITS, amount_in, enforcement_in
 from tollkeeper.web.fields import chosen, threshold
 from tollkeeper.web.visitor import Sent, Visitor
 
@@ -64,6 +64,8 @@ async def show_one(visitor: Visitor) -> Response:
         periods=PERIODS,
         units=UNITS,
         actions=ACTIONS,
+        unheard={each: UNHEARD[each] for each in await unheard_by(visitor)},
+        may_targets=visitor.may_at("quota:manage", visitor.whole),
         may_set=budget.scope_id in await visitor.look(managed_among, [budget.scope_id]),
     )
 
@@ -112,12 +114,12 @@ async def _change_alerts(visitor: Visitor, budget_id: str) -> str:
     match sent["do"]:
         case "add-alert":
             at_permille, does = threshold(sent, "percent"), chosen(sent, "action", ACTIONS)
-            await visitor.change(alerts.create_rule, budget_id, threshold_permille=at_permille, does=does)
-            return "alert-added"
+            made = await visitor.change(alerts.create_rule, budget_id, threshold_permille=at_permille, does=does)
+            return await how_alerted(visitor, made, "alert-added")
         case "change-alert":
-            at_permille = threshold(sent, "percent")
-            await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=at_permille, does=_action(sent))
-            return "saved"
+            at_permille, wanted = threshold(sent, "percent"), _action(sent)
+            made = await visitor.change(alerts.change_rule, sent["rule"], threshold_permille=at_permille, does=wanted)
+            return await how_alerted(visitor, made, "saved")
         case _:
             await visitor.change(alerts.delete_rule, sent["rule"])
             return "alert-removed"

@@ -27,6 +27,17 @@ NOTICES: dict[str, str] = {
     "denied": _("Denied."),
     "withdrawn": _("The request is taken back."),
     "alert-added": _("The alert is set."),
+    "alert-without-email": _(
+        "The alert is set, but nobody is told yet: this server sends no e-mail. Its operator can set that up."
+    ),
+    "alert-without-slack": _(
+        "The alert is set, but nobody is told yet: no Slack target is in use. Whoever manages all budgets adds one under "
+        "“Slack and webhooks” on the page of alerts."
+    ),
+    "alert-without-webhook": _(
+        "The alert is set, but nobody is told yet: no webhook is in use. Whoever manages all budgets adds one under "
+        "“Slack and webhooks” on the page of alerts."
+    ),
     "alert-removed": _("The alert is removed."),
     "project-moved": _("The project is in another team now."),
     "project-deleted": _("The project is deleted. Its keys stop working within a second."),
@@ -50,7 +61,15 @@ NOTICES: dict[str, str] = {
     "price-there": _("This price is in force already; nothing was added."),
 }
 
-WARNINGS = frozenset({"budget-below", "budget-below-refuses"})
+WARNINGS = frozenset(
+    {
+        "budget-below",
+        "budget-below-refuses",
+        "alert-without-email",
+        "alert-without-slack",
+        "alert-without-webhook",
+    }
+)
 """What was done, and is not what one may have meant."""
 
 
