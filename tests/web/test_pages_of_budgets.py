@@ -11,12 +11,13 @@ from sqlalchemy import update
 from tests.alerts.alert_factories import put_budget, put_node, run_command
 from tests.analytics.ledger import Ledger, open_ledger
 from tests.keys.workshop import PEPPER, Workshop, open_workshop
-from tests.web.visitors import Browser, amounts, browser_of, content_of, faces_of
+from tests.web.visitors import Browser, amounts, browser_of, content_of, faces_of, tables_of
 from tests.web.web_factories import Markup
 
 from tollkeeper.control import alerts
 from tollkeeper.control.alerting import Watch
 from tollkeeper.control.budget_increases import Raise, increase_budget, open_increases
+from tollkeeper.domain.deployment import Provider
 from tollkeeper.domain.window import window_at
 from tollkeeper.kit.clock import now_us
 from tollkeeper.store.engine import Store
@@ -218,3 +219,57 @@ async def test_who_was_told_is_said_not_to_be_shown_to_who_may_not_read_it(works
         assert "80% was used" in page
         shown[name] = (">Told</th>" in page, "Who was told is not shown to your roles" in page)
     assert shown == {"admin": (True, False), "lead": (False, True)}
+
+
+async def test_a_budget_in_place_of_another_says_so_and_what_there_was(workshop: Workshop) -> None:
+    company = workshop.company
+    new = f"/{company.id}/budgets/new"
+    browser = await browser_of(faces_of(workshop.store), company, workshop.admin)
+    terms = {"scope": workshop.search.id, "unit": "usd", "period": "monthly", "hard_limit": "1"}
+    replaced = '<p class="notice warning" role="status">There was such a budget already; it is changed now.</p>'
+    path, page = await said_after(browser, new, terms | {"amount": "50"})
+    assert "The budget is set." in page
+    seen = (await browser.open(new)).text
+    first = await browser.send(new, terms | {"amount": "70"}, seen=seen)
+    again = await browser.send(new, terms | {"amount": "70"}, seen=seen)
+    assert again.headers["location"] == first.headers["location"], "a form sent twice replaces once"
+    page = (await browser.open(first.headers["location"])).text
+    assert replaced in page
+    assert "The budget before" in page
+    assert {50 * USD, 70 * USD} <= set(amounts(page))
+    assert "The budget before" not in (await browser.open(path)).text
+    for other in ({"period": "daily"}, {"model": "gpt-4o"}, {"unit": "requests"}):
+        _, page = await said_after(browser, new, terms | {"amount": "70"} | other)
+        assert replaced not in page, "it is another one"
+    for hostile in ("-1", "<b>", "9" * 30, "٣"):
+        answer = await browser.open(path, params={"done": "budget-replaced", "was": hostile})
+        assert answer.status_code == 200
+        assert "The budget before" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("model", "is_known", "near"),
+    [
+        ("gpt-4o-mini", True, ""),
+        ("claude-sonnet-4-5", True, ""),  # in the list prices of a provider that is not set up here
+        ("openai/gpt-4o-mini", True, ""),
+        ("gpt-4o-mni", False, "gpt-4o-mini"),
+        ("openai/gpt-4o-mni", False, "gpt-4o-mini"),
+        ("local/anything", True, ""),  # of a provider without list prices nobody knows the models
+        ("anything", False, ""),
+    ],
+)
+async def test_a_budget_for_a_model_that_nobody_knows_is_set_with_a_warning(
+    workshop: Workshop, model: str, is_known: bool, near: str
+) -> None:
+    company = workshop.company
+    openai = Provider("openai", "openai", "https://api.openai.com/v1", catalogue="openai")
+    local = Provider("local", "openai", "http://127.0.0.1:1/v1")
+    browser = await browser_of(faces_of(workshop.store, models=tables_of(openai, local)), company, workshop.admin)
+    terms = {"scope": workshop.search.id, "amount": "1", "unit": "usd", "period": "daily", "hard_limit": "1"}
+    path, page = await said_after(browser, f"/{company.id}/budgets/new", terms | {"model": model})
+    assert ("The budget is set, though no known model has this name." in page) is not is_known
+    assert ('class="notice warning"' in page) is not is_known
+    assert ("Did you mean" in page) is bool(near)
+    assert not near or f"Did you mean {near}?" in page
+    assert "Did you mean" not in (await browser.open(path)).text

@@ -45,6 +45,13 @@ class Terms(msgspec.Struct, frozen=True):
         return BudgetKey(scope_id, self.period, self.unit, self.model)
 
 
+class Put(msgspec.Struct, frozen=True):
+    """A budget that was set, and the one that was there before."""
+
+    budget: Budget
+    before: Budget | None
+
+
 async def set_budget(action: Action, scope_id: str, *, terms: Terms) -> Budget:
     """Give a scope a budget, in place of the one that it has for the same model, unit and period.
 
@@ -60,6 +67,17 @@ async def set_budget(action: Action, scope_id: str, *, terms: Terms) -> Budget:
         if scope.place is not None and terms.key_of(scope.id).is_divided:
             await stack.enter_async_context(keeping_within(action, [scope.place], [terms.period]))
         return await write_budget(action, scope, terms)
+
+
+async def put_budget(action: Action, scope_id: str, *, terms: Terms) -> Put:
+    """Give a scope a budget, and return what it took the place of; see `set_budget`.
+
+    Raises: as `set_budget`.
+    """
+    check_terms(terms)
+    scope = await lock_managed(action, scope_id)
+    before = await budgets.get_budget(action.connection, action.organization_id, terms.key_of(scope.id))
+    return Put(await set_budget(action, scope_id, terms=terms), before)
 
 
 async def lock_managed(action: Action, scope_id: str) -> Scope:

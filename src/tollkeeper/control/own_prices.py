@@ -67,7 +67,7 @@ async def list_own(action: Action) -> list[OwnPrice]:
     """
     action.require(MANAGE, action.organization)
     rows = await prices.list_prices(action.connection, action.organization_id)
-    states, book = _states(rows, action.now_us), _list_prices()
+    states, book = _states(rows, action.now_us), listed_book()
     return [OwnPrice(row, states[row.id], price_before(book, row), is_known_model(book, row)) for row in reversed(rows)]
 
 
@@ -79,7 +79,7 @@ async def preview_price(action: Action, draft: PriceDraft, usage: Usage, *, is_o
         InvalidRequest: it is no price that could be.
     """
     row, existing = await _checked(action, draft, is_operators=is_operators)
-    book = _list_prices().with_own_rows(existing, organization_id=action.organization_id)
+    book = listed_book().with_own_rows(existing, organization_id=action.organization_id)
     then = book.with_own_rows([*existing, row], organization_id=action.organization_id)
     model, at_us = _concerned(book, row), max(row.valid_from_us, action.now_us)
 
@@ -109,7 +109,7 @@ async def add_price(action: Action, draft: PriceDraft, *, is_operators: bool) ->
         Conflict: the organization has as many as it may add by itself.
     """
     row, existing = await _checked(action, draft, is_operators=is_operators)
-    book = _list_prices().with_own_rows(existing, organization_id=action.organization_id)
+    book = listed_book().with_own_rows(existing, organization_id=action.organization_id)
     change = change_of(book, existing, row)
     if change.is_new:
         if sum(bool(each.organization_id) for each in existing) >= ROWS_MAX:
@@ -138,12 +138,12 @@ def near_model(book: CompiledBook, row: PriceRow) -> str:
 
 def is_listed_model(row: PriceRow) -> bool:
     """Return `is_known_model` by the list prices."""
-    return is_known_model(_list_prices(), row)
+    return is_known_model(listed_book(), row)
 
 
 def near_listed(row: PriceRow) -> str:
     """Return `near_model` by the list prices."""
-    return near_model(_list_prices(), row)
+    return near_model(listed_book(), row)
 
 
 def doubt_about(row: PriceRow) -> str:
@@ -169,7 +169,8 @@ async def _checked(action: Action, draft: PriceDraft, *, is_operators: bool) -> 
 
 
 @cache
-def _list_prices() -> CompiledBook:
+def listed_book() -> CompiledBook:
+    """Return the list prices that the package carries."""
     return CompiledBook.load()
 
 

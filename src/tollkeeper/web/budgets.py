@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from starlette.responses import Response
 
@@ -14,13 +16,14 @@ from tollkeeper.domain.budget import AlertAction
 from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.web import budget_increases, budget_requests
 from tollkeeper.web.answers import go, page
-from tollkeeper.web.budget_notices import how_alerted, how_set, unheard_by
+from tollkeeper.web.budget_notices import how_alerted, how_set, near_model, unheard_by
 from tollkeeper.web.budget_rows import row_of, rows_of
 from tollkeeper.web.budget_words import ACTIONS, PERIODS, UNHEARD, UNITS, amount_in, enforcement_in
 from tollkeeper.web.fields import chosen, threshold
 from tollkeeper.web.visitor import Sent, Visitor
 
 _ALERTS_MAX = 20
+_AMOUNT = re.compile("[0-9]{1,19}")
 
 
 async def show(visitor: Visitor) -> Response:
@@ -54,6 +57,8 @@ async def show_one(visitor: Visitor) -> Response:
         visitor,
         "budget.html",
         row=row,
+        was=_was(visitor),
+        near=near_model(visitor, budget),
         budget=budget,
         increases=await visitor.look(open_increases, budget.id),
         note_length_max=NOTE_LENGTH_MAX,
@@ -68,6 +73,11 @@ async def show_one(visitor: Visitor) -> Response:
         may_targets=visitor.may_at("quota:manage", visitor.whole),
         may_set=budget.scope_id in await visitor.look(managed_among, [budget.scope_id]),
     )
+
+
+def _was(visitor: Visitor) -> int | None:
+    """Return what the budget amounted to before it was replaced, as the address says; None when it says nothing."""
+    return int(visitor.query["was"]) if _AMOUNT.fullmatch(visitor.query["was"]) else None
 
 
 async def change_one(visitor: Visitor) -> Response:

@@ -44,8 +44,10 @@ async def make(visitor: Visitor) -> Response:
         unit=unit,
         model=sent["model"].strip(),
     )
-    made = await visitor.change(budgets.set_budget, sent["scope"], terms=terms)
-    return go(f"{visitor.home}/budgets/{made.id}", notice=await how_set(visitor, made))
+    made = await visitor.change(budgets.put_budget, sent["scope"], terms=terms)
+    notice = await how_set(visitor, made.budget, is_replaced=made.before is not None)
+    was = {"was": str(made.before.amount)} if made.before is not None else {}
+    return go(f"{visitor.home}/budgets/{made.budget.id}", notice=notice, **was)
 
 
 async def _scopes(visitor: Visitor, named: str) -> Scopes:

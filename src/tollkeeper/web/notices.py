@@ -17,6 +17,10 @@ NOTICES: dict[str, str] = {
     "budget-below-refuses": _(
         "The budget is set, below what is used already: its calls are refused until it begins anew or is raised."
     ),
+    "budget-model-doubtful": _(
+        "The budget is set, though no known model has this name. Look whether it is written right: it holds calls that name it so."
+    ),
+    "budget-replaced": _("There was such a budget already; it is changed now."),
     "budget-raised": _("The budget is raised. Every server lets calls in by it within a second."),
     "increase-ended": _("It is ended: the budget is what it was before."),
     "budget-deleted": _("The budget is removed."),
@@ -65,6 +69,8 @@ WARNINGS = frozenset(
     {
         "budget-below",
         "budget-below-refuses",
+        "budget-model-doubtful",
+        "budget-replaced",
         "alert-without-email",
         "alert-without-slack",
         "alert-without-webhook",
