@@ -6,15 +6,21 @@ import re
 
 import msgspec
 import pytest
+from tests.analytics.ledger import open_ledger
 from tests.keys.workshop import Workshop, open_workshop
 from tests.web.visitors import browser_of, faces_of, tables_of, tables_without_providers
 from tests.web.web_factories import Markup
 
-from tollkeeper.control import budget_status
+from tollkeeper.control import budget_status, refused_calls
 from tollkeeper.control.budgets import Terms, list_budgets, set_budget
 from tollkeeper.domain.budget import Enforcement
+from tollkeeper.domain.call_decision import RefusedCall
 from tollkeeper.domain.deployment import Provider
+from tollkeeper.domain.window import window_at
+from tollkeeper.kit.clock import now_us
+from tollkeeper.kit.ids import uuid7
 from tollkeeper.store.engine import Store
+from tollkeeper.store.refused_calls import RefusedCalls
 from tollkeeper.web.figures import Figures
 
 USD = 10**9
@@ -115,6 +121,60 @@ async def test_a_budget_is_offered_for_keys_and_people_too(workshop: Workshop) -
     assert budget.amount == 5 * USD
     refused = await browser.send(f"{home}/budgets/new", terms | {"amount": "much"})
     assert f'<option value="{key.id}" selected>' in refused.text
+
+
+async def refuse(workshop: Workshop, project_id: str, *, status: int = 429, ages_us: tuple[int, ...] = (0,)) -> None:
+    """Add refused calls of a project."""
+    made = await workshop.service(name=f"k{now_us()}", project_id=project_id)
+    found = [
+        RefusedCall(
+            uuid7(at_us),
+            workshop.company.id,
+            project_id,
+            made.record.id,
+            "m",
+            at_us,
+            status,
+            "insufficient_quota",
+            "",
+            (),
+        )
+        for at_us in (now_us() - age_us for age_us in ages_us)
+    ]
+    await RefusedCalls(workshop.store).insert_refusals(found)
+
+
+async def test_calls_that_limits_refused_today_are_said_and_led_to(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Limits refused" not in await overview(workshop)
+    await refuse(workshop, workshop.search.id, ages_us=(0, 1000, 86_400_000_000, 2 * 86_400_000_000))
+    await refuse(workshop, workshop.ops.id)
+    await refuse(workshop, workshop.search.id, status=403)
+    page = await overview(workshop)
+    assert "Limits refused 3 calls today." in page
+    address = re.search(r'href="(/[^"]+/calls[?][^"]+)"', page)
+    assert address is not None
+    browser = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    listed = (await browser.open(address[1].replace("&amp;", "&"))).text
+    assert len(re.findall(r"/calls/req_[0-9a-f]{32}", listed)) == 3
+    assert "Limits refused 2 calls today." in await overview(workshop, workshop.lead), "of what they may see"
+    assert "Limits refused" not in await overview(workshop, workshop.viewer), "who sees totals sees no single calls"
+    monkeypatch.setattr(refused_calls, "COUNTED_MAX", 2)
+    assert re.search("Limits refused at least [12] calls? today[.]", await overview(workshop))
+
+
+async def test_what_cost_most_this_month_says_so_and_leads_to_this_month(store: Store) -> None:
+    ledger = await open_ledger(store)
+    await ledger.add([now_us()], seed=1)
+    page = await overview(ledger.workshop)
+    assert "Top models this month" in page
+    month = window_at("monthly", now_us(), "Asia/Seoul")
+    figures = Figures("en", "Asia/Seoul")
+    first, today = (figures.local(at_us).date().isoformat() for at_us in (month.start_us, now_us()))
+    links = re.findall(r'/usage[?]by=(\w+)&amp;from=([0-9-]+)&amp;to=([0-9-]+)"', page)
+    assert {each[1:] for each in links} == {(first, today)}
+    assert {each[0] for each in links} == {"model", "project", "key", "member"}
 
 
 def test_long_amounts_are_marked_to_be_written_smaller_where_amounts_stand_large() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tollkeeper.control.administration import Action
-from tollkeeper.control.calls import CallSearch, range_of
+from tollkeeper.control.calls import CallFilters, CallSearch, range_of
 from tollkeeper.control.decisions import decision_of
 from tollkeeper.control.usage import parse_request_id
 from tollkeeper.control.usage_access import FULL, owner_of, scopes_of
@@ -16,7 +16,12 @@ from tollkeeper.domain.errors import InvalidRequest, NotFound
 from tollkeeper.domain.tenancy import Place
 from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store import api_keys, places, refused_calls
-from tollkeeper.store.refusal_search import COLUMNS, search_refusals
+from tollkeeper.store.refusal_search import COLUMNS, count_refusals, search_refusals
+
+LIMITED = 429
+"""The status of what a limit refuses."""
+COUNTED_MAX = 5_000
+"""How many refused calls are looked at to be counted."""
 
 
 class FoundRefusal(msgspec.Struct, frozen=True):
@@ -33,6 +38,13 @@ class FoundRefusal(msgspec.Struct, frozen=True):
     def limit(self) -> LookedAt | None:
         """The limit that refused it; None when none did, or when the caller may not know."""
         return next((each for each in self.decision.limits if each.is_decisive), None)
+
+
+class LimitedCalls(msgspec.Struct, frozen=True):
+    """How many calls limits refused; `is_all` is false where there were too many to look at."""
+
+    count: int
+    is_all: bool
 
 
 class RefusalPage(msgspec.Struct, frozen=True):
@@ -70,6 +82,21 @@ async def find_refusals(action: Action, search: CallSearch) -> RefusalPage:
     )
     refused = await _as_seen(action, found.refused)
     return RefusalPage(refused, await _names(action, refused), found.end)
+
+
+async def count_limited(action: Action, *, from_us: int, to_us: int) -> LimitedCalls:
+    """Return how many calls that the caller may see limits refused in a time: budgets, quotas, credit and rates.
+
+    Raises:
+        PermissionDenied: the caller may see totals only, or nothing.
+    """
+    within = scopes_of(action.caller.principal, is_detailed=True)
+    filters = CallFilters(statuses=((LIMITED, LIMITED),), within=within)
+    first, end = range_of(CallSearch(from_us=from_us, to_us=to_us))
+    found = await count_refusals(
+        action.connection, action.organization_id, filters, first=first, end=end, rows=COUNTED_MAX
+    )
+    return LimitedCalls(*found)
 
 
 async def open_refusal(action: Action, reference: str) -> tuple[FoundRefusal, Names]:

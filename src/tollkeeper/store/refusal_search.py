@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, literal, or_, select, tuple_
 
+from tollkeeper.kit.ids import uuid7_ms
 from tollkeeper.store.call_conditions import CallFilters
 from tollkeeper.store.call_search import floor_of, within
 from tollkeeper.store.refused_calls import from_row
 from tollkeeper.store.report_queries import MAPPED, ids_of, is_within
 from tollkeeper.store.schema_alerts import refused_call
+from tollkeeper.store.usage_rows import MS_PER_DAY
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Tuple
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from tollkeeper.domain.call_decision import RefusedCall
@@ -51,6 +53,24 @@ async def search_refusals(
     if len(found) > limit:
         return FoundRefusals(found[:limit], found[limit - 1].call_id)
     return FoundRefusals(found, None if floor is None or floor <= first else floor)
+
+
+async def count_refusals(
+    connection: AsyncConnection, organization_id: str, filters: CallFilters, *, first: bytes, end: bytes, rows: int
+) -> tuple[int, bool]:
+    """Return how many refused calls with ids of [first, end) match, and whether those are all.
+
+    At most `rows` are read, the newest.
+    """
+    floor = await floor_of(connection, refused_call, organization_id, first=first, end=end, rows=rows)
+    key = tuple_(_OF.day, _OF.call_id)  # as a whole: with days between two, all of a day's keys would be read
+    window = (_OF.organization_id == organization_id, key >= _key_of(floor or first), key < _key_of(end))
+    query = select(func.count()).where(*window, *_conditions(organization_id, filters))
+    return int((await connection.execute(query)).scalar_one()), floor is None
+
+
+def _key_of(call_id: bytes) -> Tuple:
+    return tuple_(literal(uuid7_ms(call_id) // MS_PER_DAY), literal(call_id))
 
 
 def _conditions(organization_id: str, filters: CallFilters) -> list[ColumnElement[bool]]:

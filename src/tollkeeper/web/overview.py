@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tollkeeper.control.analytics import CallSums, Survey, survey
 from tollkeeper.control.budget_status import Branch, BudgetStatus, StandingBudget, permille, read_status
 from tollkeeper.control.forecast import forecast_month
+from tollkeeper.control.refused_calls import count_limited
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.domain.report import AT_RISK_PERMILLE
 from tollkeeper.domain.window import window_at
@@ -52,6 +53,7 @@ async def show(visitor: Visitor) -> Response:
         filters={},
         has_parts=False,
     )
+    refused = await visitor.look_if(count_limited, from_us=today.start_us, to_us=at_us + 1)
     forecast = await visitor.look_if(forecast_month, "organization", organization.id)
     status = await _status(visitor)
     return await page(
@@ -65,6 +67,9 @@ async def show(visitor: Visitor) -> Response:
         month_budget=_month_budget(status),
         at_risk=_at_risk(status),
         stopping=_stopping(status),
+        refused=refused,
+        today_day=visitor.figures.local(today.start_us).date().isoformat(),
+        month_day=visitor.figures.local(month.start_us).date().isoformat(),
         waiting=await waiting_for(visitor),
         sees_all_budgets=status is not None and visitor.may_at("quota:read", visitor.whole),
         made=lambda: {
@@ -99,10 +104,10 @@ def _chart(visitor: Visitor, seen: Survey) -> object:
 
 def _tops(visitor: Visitor, seen: Survey) -> list[tuple[str, str, list[Line]]]:
     titles = {
-        "model": (visitor._("Top models"), "model"),
-        "project_id": (visitor._("Top projects"), "project"),
-        "api_key_id": (visitor._("Top keys"), "key"),
-        "member_id": (visitor._("Top people"), "member"),
+        "model": (visitor._("Top models this month"), "model"),
+        "project_id": (visitor._("Top projects this month"), "project"),
+        "api_key_id": (visitor._("Top keys this month"), "key"),
+        "member_id": (visitor._("Top people this month"), "member"),
     }
     return [
         (title, word, lines_of(visitor, seen, part, most=_SHOWN_MAX))
