@@ -46,6 +46,23 @@ async def with_role(town: Town, admin: str, email: str, role: str, **more: Any) 
     return await town.session(email)
 
 
+async def test_the_token_tells_who_invites_to_what_while_it_is_good(town: Town) -> None:
+    admin = await town.resident(ADMIN)
+    await town.found(admin, "Acme")
+    await invite(town, admin)
+    token = await town.last_token("invitation")
+    told = await town.post("/v1/auth/invitation", {"token": token})
+    assert {name: told.json()[name] for name in ("organization", "inviter")} == {
+        "organization": "Acme",
+        "inviter": ADMIN,
+    }
+    assert KIM not in told.text, "who holds the link has to know whom it was sent to"
+    assert (await town.sign_up(KIM, invitation=token)).status_code == 200
+    for useless in (token, "mail-tk-" + "a" * 43, "none"):
+        refused = await town.post("/v1/auth/invitation", {"token": useless})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "token")
+
+
 async def test_a_resident_accepts_and_has_the_role(town: Town) -> None:
     admin, kim = await town.resident(ADMIN), await town.resident(KIM)
     organization_id = await town.found(admin)

@@ -23,7 +23,7 @@ PLACES = (
     "/v1beta/models/gpt-4o:countTokens", "/v1beta/models/gpt-4o:embedContent", "/v1/models/gpt-4o:batchEmbedContents",
     "/v1/chat/completions", "/v1/completions", "/v1/embeddings",
 )  # fmt: skip
-OPEN_PLACES = ("/v1/auth/login", "/v1/auth/sign-up", "/v1/auth/verify-email", "/v1/auth/forgot-password", "/v1/auth/reset-password", "/v1/auth/accept-invitation", "/v1/auth/oidc/google/callback")  # fmt: skip
+OPEN_PLACES = ("/v1/auth/login", "/v1/auth/sign-up", "/v1/auth/verify-email", "/v1/auth/forgot-password", "/v1/auth/reset-password", "/v1/auth/accept-invitation", "/v1/auth/invitation", "/v1/auth/oidc/google/callback")  # fmt: skip
 METHODS = ("GET", "GET", "POST", "POST", "PUT", "DELETE", "GET", "POST", "PATCH", "HEAD", "OPTIONS", "TRACE", "get", "PROPFIND", "GET\t", "X" * 30)  # fmt: skip
 SQL = (
     "' OR '1'='1",

@@ -154,7 +154,7 @@ async def test_an_invitation_makes_a_newcomer_a_member(browser: Browser, town: T
     await tab.go(link)
     await tab.wait_path("/accept-invitation")
     shown = await tab.wait("Use the e-mail address that the invitation was sent to")
-    assert "Acme" not in shown
+    assert f"{KIM} invites you to join the organization Acme." in shown
     assert LEE not in await tab.run("document.documentElement.outerHTML")
     await tab.click("Create an account")
     await tab.wait("You are accepting an invitation")
@@ -165,6 +165,25 @@ async def test_an_invitation_makes_a_newcomer_a_member(browser: Browser, town: T
     await tab.click("Create account")
     assert "Acme" in await tab.wait("Overview")
     assert_token_stayed(tab, link)
+    other = await browser.open_tab()
+    await other.go(link)
+    await other.wait("The invitation does not work any more")
+
+
+async def test_who_holds_no_invitation_is_not_offered_an_account_where_one_is_needed(
+    browser: Browser, store: Store
+) -> None:
+    listening, address = free_address()
+    async with town_on(listening, address, store, rules=msgspec.structs.replace(RULES, sign_up="invited")) as town:
+        town.people.rules = msgspec.structs.replace(town.people.rules, sign_up="open")  # somebody was there before
+        link = await invited(town, LEE)
+        tab = await browser.open_tab()
+        await tab.go(f"{address}/sign-in")
+        assert "Create an account" not in await tab.wait("Forgot your password?")
+        await tab.go(link)
+        await tab.wait("Create an account")
+        await tab.click("Sign in")
+        assert "Create an account" in await tab.wait("Forgot your password?")
 
 
 async def test_an_invitation_waits_until_the_right_person_has_signed_in(browser: Browser, town: Town) -> None:

@@ -52,7 +52,7 @@ async def town_on(
         administration=administration,
         authenticator=Authenticator(directory, PEPPER),
         people=people,
-        pages=make_pages(has_accounts=True),
+        pages=make_pages(has_accounts=True, sign_up=rules.sign_up),
     )
     faces = Faces(Face(administration, people), app)
     server = uvicorn.Server(uvicorn.Config(faces, lifespan="off", log_level="critical", timeout_graceful_shutdown=1))

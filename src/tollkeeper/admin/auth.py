@@ -23,6 +23,7 @@ from tollkeeper.admin.permissions import requires
 from tollkeeper.admin.shapes import Name, Shape, answer, shown_time
 from tollkeeper.control import invites, login, passwords, sessions, sign_up
 from tollkeeper.control.administration import Caller
+from tollkeeper.control.invite_offers import read_offer
 from tollkeeper.control.people import as_person
 from tollkeeper.control.sign_up import NewPerson
 
@@ -64,6 +65,13 @@ class LoginAnswer(Shape):
 
 class TokenBody(Shape):
     token: LinkToken
+
+
+class InvitationAnswer(Shape):
+    object: Literal["invitation"]
+    organization: Annotated[str, Field(description="The name of what one is invited to.")]
+    inviter: Annotated[str | None, Field(description="Who invites; null for the operator.")]
+    expires_at: str
 
 
 class ForgotPasswordBody(Shape):
@@ -140,6 +148,21 @@ async def forgot_password(request: Request, body: ForgotPasswordBody) -> Respons
 async def reset_password(request: Request, body: ResetPasswordBody) -> Response:
     await passwords.reset_password(people_of(request), visit_of(request), token=body.token, password=body.password)
     return _done("The password is set, and every session is ended; log in with it.")
+
+
+@router.post(
+    "/v1/auth/invitation", response_model=InvitationAnswer, summary="Say who invites to what by an invitation's token"
+)
+async def read_invitation(request: Request, body: TokenBody) -> Response:
+    offer = await read_offer(people_of(request), visit_of(request), body.token)
+    return answer(
+        {
+            "object": "invitation",
+            "organization": offer.organization,
+            "inviter": offer.inviter or None,
+            "expires_at": shown_time(offer.expires_at_us),
+        }
+    )
 
 
 @router.post(

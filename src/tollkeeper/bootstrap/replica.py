@@ -175,7 +175,7 @@ class Replica:
                 people=people,
                 trusted_proxies=proxies,
                 probes=probes,
-                pages=make_pages(has_accounts=has_administration),
+                pages=make_pages(has_accounts=has_administration, sign_up=people.rules.sign_up),
                 has_administration=has_administration,
                 parquet=parquet,
             )

@@ -179,6 +179,13 @@
     show("signed-in");
   }
 
+  // Whoever may not make an account is not led to where one is made.
+  function hideSignUp() {
+    const rule = document.documentElement.dataset.signUp;
+    const isOffered = rule === "open" || (rule === "invited" && kept(INVITATION) !== null);
+    for (const link of document.querySelectorAll('a[href="sign-up"]')) link.hidden = !isOffered;
+  }
+
   function openLink() {
     show(kept(LINK) ? "form" : "broken");
   }
@@ -251,6 +258,8 @@
           show("broken");
           return;
         }
+        const offer = await call("POST", "v1/auth/invitation", { token: kept(LINK) });
+        find("#lead").textContent = filled(offer.inviter ? texts.offer : texts.offer_unnamed, offer);
         const person = await findPerson();
         if (person) showPerson(person);
         show(person ? "form" : "stranger");
@@ -314,6 +323,7 @@
     button.addEventListener("click", () => attemptOnce(signOut));
   }
   takeToken();
+  hideSignUp();
   attempt(async () => {
     try {
       await pages[page].open();

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from tollkeeper.control.account_rules import SignUp
 from tollkeeper.control.sessions import SESSION_COOKIE
 from tollkeeper.web.account_texts import ERRORS, PAGES, PROVIDERS, SCRIPT, SHARED
 from tollkeeper.web.languages import Language, choose_language
@@ -24,14 +25,15 @@ _frame = Template(read_part("account.html"))
 _script = read_part("account.js")
 
 
-def account_page(request: Request, *, name: AccountPage) -> Response:
+def account_page(request: Request, *, name: AccountPage, sign_up: SignUp) -> Response:
     """Answer a page in the language that the browser likes best. Nothing of the request is in it, least of all a token;
-    only whether somebody may be signed in, so that the script need not ask who when nobody can be.
+    only whether somebody may be signed in, so that the script need not ask who when nobody can be. Where not everybody may
+    make an account, the script hides the way there.
     """
     language = choose_language(request.headers.get("accept-language", ""))
     headers = page_headers(language, script=_script)
     headers |= {"cross-origin-opener-policy": "same-origin", "vary": "accept-language, cookie"}
-    body = _render(name, language, has_session=SESSION_COOKIE in request.cookies)
+    body = _render(name, language, sign_up=sign_up, has_session=SESSION_COOKIE in request.cookies)
     return Response(body, headers=headers, media_type="text/html")
 
 
@@ -46,13 +48,14 @@ def refusal_text(request: Request) -> Response:
 
 
 @cache
-def _render(name: AccountPage, language: Language, *, has_session: bool) -> bytes:
+def _render(name: AccountPage, language: Language, *, sign_up: SignUp, has_session: bool) -> bytes:
     said = {each: html.escape(text) for each, text in {**SHARED[language], **PAGES[language][name]}.items()}
     content = Template(read_part(f"forms/{name}.html")).substitute(said)
     page = _frame.substitute(
         said,
         lang=language,
         name=name,
+        sign_up=sign_up,
         session=" data-session" if has_session else "",
         style=STYLE,
         logo=LOGO,
@@ -68,7 +71,7 @@ def _script_texts(name: AccountPage, language: Language) -> str:
     own = PAGES[language][name]
     texts = {
         **SCRIPT[language],
-        "sent": own.get("sent", ""),
+        **{each: own.get(each, "") for each in ("sent", "offer", "offer_unnamed")},
         "errors": {**ERRORS[language][""], **ERRORS[language].get(name, {})},
         "providers": PROVIDERS,
     }

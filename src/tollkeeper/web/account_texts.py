@@ -88,6 +88,8 @@ PAGES: Mapping[Language, Mapping[str, Texts]] = {
         "accept-invitation": {
             "title": "Accept an invitation",
             "lead": "You were invited to join an organization on Tollkeeper.",
+            "offer": "{inviter} invites you to join the organization {organization}.",
+            "offer_unnamed": "You are invited to join the organization {organization}.",
             "stranger": "Use the e-mail address that the invitation was sent to: with an account that you have, or a new one.",
             "submit": "Accept invitation",
             "another_account": "Use another account",
@@ -138,6 +140,8 @@ PAGES: Mapping[Language, Mapping[str, Texts]] = {
         "accept-invitation": {
             "title": "초대 수락",
             "lead": "Tollkeeper의 조직에 초대되었습니다.",
+            "offer": "{inviter} 님이 {organization} 조직에 초대했습니다.",
+            "offer_unnamed": "{organization} 조직에 초대되었습니다.",
             "stranger": "초대 메일을 받은 이메일 주소로 계정을 만들거나, 이미 있는 계정으로 로그인해 주세요.",
             "submit": "초대 수락하기",
             "another_account": "다른 계정 사용하기",

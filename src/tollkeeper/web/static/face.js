@@ -41,6 +41,12 @@
   const menu = entry?.closest("nav");
   if (menu && menu.scrollWidth > menu.clientWidth) menu.scrollLeft = entry.offsetLeft - (menu.clientWidth - entry.offsetWidth) / 2;
 
+  for (const box of all("[data-reveals]")) {
+    box.addEventListener("change", () => {
+      document.getElementById(box.dataset.reveals).type = box.checked ? "text" : "password";
+    });
+  }
+
   for (const form of all("form[data-confirm]")) {
     form.addEventListener("submit", (event) => {
       if (!confirm(form.dataset.confirm)) event.preventDefault();
