@@ -170,7 +170,7 @@ def _report(operator: Operator, applied: Applied, wishes: Wishes) -> None:
     if invited and not wishes.sends_email:
         print(
             f"No mail server is set, so the {invited} invitation(s) reach nobody yet: set one ([email] in the settings), "
-            "or withdraw and invite again by hand: tollkeeper members invite EMAIL --role ROLE --print-link"
+            "or print the link of each and hand it on: tollkeeper members invite EMAIL --role ROLE --print-link"
         )
     if not applied.keys:
         return
