@@ -48,9 +48,9 @@ FULL = {
 
 def reason_of(visitor: Visitor, found: FoundRefusal) -> str:
     """Return why a call was refused, as people read it; with what was needed and left, where a limit is known."""
-    told, limit = REASONS.get(found.decision.code, found.decision.code), found.limit
-    if found.decision.code != "insufficient_quota" or limit is None:
-        return visitor._(told)
+    code, limit = found.decision.code, found.limit
+    if code != "insufficient_quota" or limit is None:
+        return visitor._(REASONS[code]) if code in REASONS else code  # the catalogue is asked for our own texts alone
     told = FULL["credit" if limit.scope_kind == "credit" else "budget" if limit.unit == "usd" else "quota"]
     left = limit.left
     if left is None and limit.limit is not None and limit.used is not None:
