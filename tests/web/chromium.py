@@ -134,6 +134,11 @@ class Tab:
     async def wait_path(self, path: str) -> None:
         await self._wait(lambda: self.run("location.pathname + location.search"), lambda found: found == path, path)
 
+    async def wait_until(self, condition: str) -> None:
+        """Wait until an expression is true on a page that is loaded."""
+        said = f"document.readyState === 'complete' && ({condition}) ? 'true' : ''"
+        await self._wait(lambda: self.run(said), bool, condition)
+
     async def _wait(self, look: Callable[[], Any], is_there: Callable[[str], bool], wanted: str) -> str:
         found = ""
         with contextlib.suppress(TimeoutError):

@@ -92,11 +92,11 @@ def check_currency(wanted: DisplayCurrency | None) -> DisplayCurrency | None:
         return None
     check_code(wanted.code)
     if not 1 <= wanted.rate_micros <= RATE_MICROS_MAX:
-        raise InvalidRequest("The rate per dollar is above 0 and at most 1,000,000,000.", param=_PARAM)
+        raise InvalidRequest("The rate per dollar is above 0 and at most 1,000,000,000.", param=_PARAM, part="rate")
     source = wanted.source.strip()
     if not 1 <= len(source) <= SOURCE_LENGTH_MAX or not source.isprintable():
         message = f"Say in 1 to {SOURCE_LENGTH_MAX} printable characters where the rate is from."
-        raise InvalidRequest(message, param=_PARAM)
+        raise InvalidRequest(message, param=_PARAM, part="source")
     return DisplayCurrency(wanted.code, wanted.rate_micros, check_day(wanted.rate_date), source)
 
 
@@ -107,9 +107,10 @@ def check_code(code: str) -> str:
         InvalidRequest: it is something else.
     """
     if code == BOOKED:
-        raise InvalidRequest("Amounts are in USD anyway; choose another currency, or none.", param=_PARAM)
+        raise InvalidRequest("Amounts are in USD anyway; choose another currency, or none.", param=_PARAM, part="code")
     if not is_code(code) or code not in _known():
-        raise InvalidRequest(f"'{code[:10]}' is no currency's ISO 4217 code such as KRW.", param=_PARAM)
+        message = f"'{code[:10]}' is no currency's ISO 4217 code such as KRW."
+        raise InvalidRequest(message, param=_PARAM, part="code")
     return code
 
 
@@ -122,9 +123,11 @@ def check_day(text: str) -> str:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest(f"'{text[:30]}' is no day such as 2026-11-20.", param=_PARAM) from None
+        message = f"'{text[:30]}' is no day such as 2026-11-20."
+        raise InvalidRequest(message, param=_PARAM, part="rate_date") from None
     if not date(1970, 1, 1) <= day <= utc(now_us()).date() + timedelta(days=1):
-        raise InvalidRequest(f"A rate cannot be of {day.isoformat()}; say the day that it was found.", param=_PARAM)
+        message = f"A rate cannot be of {day.isoformat()}; say the day that it was found."
+        raise InvalidRequest(message, param=_PARAM, part="rate_date")
     return day.isoformat()
 
 

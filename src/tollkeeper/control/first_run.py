@@ -116,7 +116,7 @@ async def _set_up(  # who, from where, and two secrets that were made before the
         own = Action(action.connection, msgspec.structs.replace(action.caller, principal=founder), action.secrets)
         await create_organization(
             own,
-            name=wanted.organization,
+            name=check_name(wanted.organization, param="organization"),
             timezone=wanted.timezone,
             language=wanted.language,
             is_open=True,

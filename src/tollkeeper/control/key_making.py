@@ -203,5 +203,6 @@ def _usual_permissions(action: Action, kind: KeyKind, everywhere: list[Place]) -
 def _rate_limit(limit: RateLimit) -> RateLimit:
     for name, rate in msgspec.structs.asdict(limit).items():
         if rate is not None and not 1 <= rate <= RATE_MAX:
-            raise InvalidRequest(f"rate_limit.{name} must be from 1 to {RATE_MAX:,}.", param="rate_limit")
+            message = f"rate_limit.{name} must be from 1 to {RATE_MAX:,}."
+            raise InvalidRequest(message, param="rate_limit", part=name)
     return limit

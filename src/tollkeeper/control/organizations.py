@@ -236,13 +236,16 @@ def _check_day(day: int) -> int:
 def _check_policy(policy: KeyPolicy) -> KeyPolicy:
     age = policy.key_age_max_days
     if age is not None and not 1 <= age <= KEY_AGE_MAX_DAYS:
-        raise InvalidRequest(f"key_age_max_days must be 1 to {KEY_AGE_MAX_DAYS}, or null.", param="policy")
+        raise InvalidRequest(
+            f"key_age_max_days must be 1 to {KEY_AGE_MAX_DAYS}, or null.", param="policy", part="key_age_max_days"
+        )
     names = sorted(set(policy.required_labels))
     faults = [fault for each in names if (fault := check_label(each, ""))]
     if faults:
-        raise InvalidRequest(f"required_labels: {faults[0]}.", param="policy")
+        raise InvalidRequest(f"required_labels: {faults[0]}.", param="policy", part="required_labels")
     if len(names) > LABELS_MAX:
-        raise InvalidRequest(f"A call has at most {LABELS_MAX} labels, so no more can be required.", param="policy")
+        message = f"A call has at most {LABELS_MAX} labels, so no more can be required."
+        raise InvalidRequest(message, param="policy", part="required_labels")
     return msgspec.structs.replace(policy, required_labels=tuple(names))
 
 

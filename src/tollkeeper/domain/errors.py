@@ -26,9 +26,10 @@ class InvalidRequest(TollkeeperError):
 
     code = "invalid_request"
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
+    def __init__(self, message: str, *, param: str | None = None, part: str = "") -> None:
         super().__init__(message)
         self.param = param
+        self.part = part  # what of an object; forms have a field for each, answers name the object alone
 
 
 class RequestTooLarge(InvalidRequest):

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tollkeeper.kit.ids import random_base62
 from tollkeeper.web.navigation import entries_for
 from tollkeeper.web.notices import is_warning, notice_of
+from tollkeeper.web.refused_fields import refused_field
 from tollkeeper.web.rendering import render
 from tollkeeper.web.visitor import Visitor
 
@@ -42,6 +43,7 @@ async def page(
         "notice": notice_of(visitor) if status < 400 and visitor.fault is None else "",  # of what was done before
         "is_warning": is_warning(visitor),
         "fault": visitor.fault,
+        "refused": refused_field(context.get("wrong") or visitor.fault, visitor.form),
         "once": random_base62(ONCE_LENGTH),
         "theme": theme_of(visitor),
     }

@@ -61,7 +61,28 @@
   }
   addEventListener("pageshow", () => { for (const button of all("form[method=post] button")) button.disabled = false; });
   for (const choice of all("[data-submits]")) choice.addEventListener("change", () => choice.form.requestSubmit());
-  document.querySelector("[data-focus]")?.focus();
+
+  // What was refused is marked where it stands, in the form that was sent, and the reader is led there; else to the message.
+  const ONCE_LENGTH = 22;
+  const isSent = (form, { does, mark }) => {
+    const buttons = all("[name=do]", form).map((each) => each.value);
+    const suffix = (form.querySelector("[name=once]")?.value ?? "").slice(ONCE_LENGTH);
+    return (does ? buttons.includes(does) : buttons.length === 0) && suffix === mark;
+  };
+  const markRefused = (fault) => {
+    const beside = fault.closest("form")?.querySelector('[aria-invalid="true"]');
+    if (beside || !fault.dataset.fields) return beside;
+    const names = fault.dataset.fields.split(" ");
+    const form = all("form[method=post]").find((each) => isSent(each, fault.dataset));
+    const field = form && [...form.elements].find((each) => names.includes(each.name) && each.type !== "hidden" && !each.disabled);
+    if (!field) return null;
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", [field.getAttribute("aria-describedby"), fault.id].filter(Boolean).join(" "));
+    for (let hiding = field.closest("details"); hiding; hiding = hiding.parentElement.closest("details")) hiding.open = true;
+    return field;
+  };
+  const told = document.querySelector("[data-focus]");
+  if (told) (markRefused(told) ?? told).focus();
 
   // Fresh figures: the server says that something is new, at most once a second, and this part of the page is asked for
   // again. A page that nobody looks at listens to nothing; what it missed is told when somebody looks again, for the page
