@@ -206,3 +206,59 @@ async def test_the_first_person_founds_the_organization_and_sees_it(store: Store
     assert "Acme" in landed.text
     again = await Browser(faces_of(store)).client.post("/first-run", data=fields, headers=OURS)
     assert again.status_code in {403, 404}
+
+
+TOO_LONG = [
+    ("people", {"do": "invite", "email": f"{'e' * 250}@example.com"}, "at most 254 characters"),
+    ("projects", {"do": "make-team", "name": "n" * 101}, "1 to 100 printable characters"),
+    ("settings", {"do": "general", "name": "n" * 101}, "1 to 100 printable characters"),
+    ("settings", {"do": "currency", "code": "KRWX", "rate": "1400", "rate_date": "2026-11-20"}, "KRWX"),
+    ("settings", {"do": "currency", "code": "KRW", "rate": "1400", "source": "s" * 201}, "1 to 200 printable"),
+    ("roles/new", {"do": "save", "name": "r", "description": "d" * 501}, "at most 500 printable characters"),
+    ("credits", {"do": "grant", "amount": "5", "kind": "trial", "note": "n" * 501}, "at most 500 printable characters"),
+    (
+        "models/prices",
+        {"do": "add", "provider": "openai", "model": "m", "dimension": "input", "note": "n" * 501},
+        "at most 500 printable characters",
+    ),
+    ("models/providers", {"do": "add", "kind": "openai", "name": "n" * 64, "secret": "sk-0123456789"}, "1 to 63"),
+    (
+        "models/providers",
+        {"do": "add", "kind": "openai", "name": "n", "secret": "sk-0123456789", "base_url": f"https://{'h' * 3000}"},
+        "it may have",
+    ),
+    (
+        "alerts/targets",
+        {"do": "add", "kind": "webhook", "name": "n", "url": f"https://example.com/{'h' * 2048}"},
+        "it may have 2,048",
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "fields", "said"), TOO_LONG)
+async def test_what_is_too_long_is_refused_with_its_bound_and_never_cut(
+    workshop: Workshop, page: str, fields: dict[str, str], said: str
+) -> None:
+    browser, home = await open_as(workshop, workshop.admin)
+    form = (await browser.open(f"{home}/{page}")).text
+    assert "maxlength" not in form
+    more = {
+        "timezone": "Asia/Seoul",
+        "language": "en",
+        "fiscal_month_start": "1",
+        "usd_per_million": "1",
+        "source": "ECB",
+    }
+    refused = await browser.send(f"{home}/{page}", more | {"role": "developer", "scope": workshop.company.id} | fields)
+    assert refused.status_code == 400
+    told = refused.text.partition('role="alert"')[2].partition("</div>")[0]
+    assert said in told
+
+
+async def test_a_reason_that_is_too_long_is_refused_with_its_bound(workshop: Workshop) -> None:
+    terms = budgets.Terms(USD)
+    made = await workshop.company.change(None, budgets.set_budget, workshop.search.id, terms=terms)
+    browser, home = await open_as(workshop, workshop.developer)
+    asked = {"do": "ask", "amount": "5", "reason": "r" * 1001}
+    refused = await browser.send(f"{home}/budgets/{made.id}", asked)
+    assert (refused.status_code, "At most 1000 characters" in refused.text) == (400, True)

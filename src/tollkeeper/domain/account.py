@@ -42,11 +42,13 @@ def normalise_email(text: str) -> str:
     """Return an address as it is stored and compared: without surrounding space, in lower case.
 
     Raises:
-        InvalidRequest: it is no address.
+        InvalidRequest: it is no address, or too long for one.
     """
     email = text.strip().lower()
+    if len(email) > EMAIL_LENGTH_MAX:
+        raise InvalidRequest(f"An e-mail address has at most {EMAIL_LENGTH_MAX} characters.", param="email")
     local, at, domain = email.rpartition("@")
     is_plain = email.isascii() and email.isprintable() and " " not in email
-    if not (at and local and "." in domain and is_plain) or len(email) > EMAIL_LENGTH_MAX or domain.startswith("."):
+    if not (at and local and "." in domain and is_plain) or domain.startswith("."):
         raise InvalidRequest("This is not an e-mail address such as jimin@example.com.", param="email")
     return email

@@ -22,6 +22,8 @@ def check_url(url: str, kind: TargetKind) -> str:
         InvalidRequest: it is none that could be posted to. The message does not say what it is: it may hold a secret.
     """
     url = url.strip()
+    if len(url) > URL_LENGTH_MAX:
+        raise InvalidRequest(f"The url has {len(url):,} characters; it may have {URL_LENGTH_MAX:,}.", param="url")
     is_plain = url.isascii() and url.isprintable() and not any(each in url for each in "\\ #")
     try:
         parts = urlsplit(url)
@@ -29,7 +31,7 @@ def check_url(url: str, kind: TargetKind) -> str:
     except ValueError:
         raise InvalidRequest(_REFUSAL, param="url") from None
     schemes = ("https",) if kind == "slack" else ("https", "http")
-    is_good = is_plain and len(url) <= URL_LENGTH_MAX and parts.scheme in schemes and host and port != 0
+    is_good = is_plain and parts.scheme in schemes and host and port != 0
     if not is_good or "@" in parts.netloc or "%" in host:
         raise InvalidRequest(_REFUSAL, param="url")
     return url

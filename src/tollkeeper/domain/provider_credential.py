@@ -102,6 +102,9 @@ def check_base_url(base_url: str | None, kind: str) -> str:
         if not usual:
             raise InvalidRequest(f"A provider of the kind '{kind}' needs its base_url.", param="base_url")
         return usual
+    if len(base_url) > BASE_URL_LENGTH_MAX:
+        message = f"The base_url has {len(base_url):,} characters; it may have {BASE_URL_LENGTH_MAX:,}."
+        raise InvalidRequest(message, param="base_url")
     text = base_url.rstrip("/")
     is_plain = text.isascii() and text.isprintable() and not any(each in text for each in "\\ ?#@")
     try:
@@ -109,7 +112,7 @@ def check_base_url(base_url: str | None, kind: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         is_plain, parts, host, port = False, urlsplit(""), "", None
-    is_plain = is_plain and len(base_url) <= BASE_URL_LENGTH_MAX and parts.scheme == "https" and port != 0
+    is_plain = is_plain and parts.scheme == "https" and port != 0
     is_path = _PATH.fullmatch(parts.path) is not None and not {".", ".."} & set(parts.path.split("/"))
     if not is_plain or not is_path or parts.netloc.endswith(":"):
         message = "The base_url must look like https://host/v1: https, no user, no query, nothing after '#'."

@@ -7,7 +7,6 @@ from starlette.responses import Response
 from tollkeeper.control import alert_targets
 from tollkeeper.control.alert_targets import MadeTarget, TargetChanges
 from tollkeeper.domain.alert import TargetKind
-from tollkeeper.domain.alert_target import URL_LENGTH_MAX
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.catalogues import mark as _
@@ -25,7 +24,6 @@ async def show(visitor: Visitor) -> Response:
         targets=await visitor.look(alert_targets.list_targets),
         kinds=KINDS,
         sent=visitor.form,
-        url_length_max=URL_LENGTH_MAX,
     )
 
 

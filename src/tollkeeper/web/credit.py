@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from tollkeeper.control.credits import (
-    NOTE_LENGTH_MAX,
     GrantTerms,
     PrepaidChoice,
     grant_credit,
@@ -58,7 +57,6 @@ async def show(visitor: Visitor) -> Response:
         is_operators=is_operators,
         priority_usual=PRIORITY_USUAL,
         priority_max=PRIORITY_MAX,
-        note_length_max=NOTE_LENGTH_MAX,
     )
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from starlette.responses import Response
 
 from tollkeeper.control.own_prices import (
-    NOTE_LENGTH_MAX,
     PricePreview,
     RowState,
     add_price,
@@ -76,7 +75,6 @@ async def _page(visitor: Visitor, preview: PricePreview | None) -> Response:
         dimensions=[each.value for each in Dimension],
         tiers=PRICE_TIERS,
         tier_usual=STANDARD_TIER,
-        note_length_max=NOTE_LENGTH_MAX,
         per_million=format_usd_per_million,
         is_operators=visitor.people.rules.is_credit_operators,
     )

@@ -8,7 +8,6 @@ from tollkeeper.control import provider_credentials
 from tollkeeper.control.provider_credentials import NewProvider, ProviderChanges
 from tollkeeper.domain.deployment import ProviderKind
 from tollkeeper.domain.errors import InvalidRequest
-from tollkeeper.domain.provider_credential import BASE_URL_LENGTH_MAX, SECRET_LENGTH_MAX
 from tollkeeper.web.answers import go, page
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import chosen
@@ -32,8 +31,6 @@ async def show(visitor: Visitor) -> Response:
         providers=await visitor.look(provider_credentials.list_providers),
         kinds=KINDS,
         sent=visitor.form,
-        base_url_length_max=BASE_URL_LENGTH_MAX,
-        secret_length_max=SECRET_LENGTH_MAX,
     )
 
 
