@@ -6,7 +6,7 @@ import pytest
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.prices.drafts import parse_moment
-from tollkeeper.web.fields import dollars, ungrouped, whole_number
+from tollkeeper.web.fields import dollars, read_day, ungrouped, whole_number
 from tollkeeper.web.visitor import Sent
 
 
@@ -36,3 +36,22 @@ def test_a_moment_beyond_every_calendar_is_refused(when: str) -> None:
     with pytest.raises(InvalidRequest, match="not before 2100"):
         parse_moment(when)
     assert parse_moment("2099-12-31") == 4_102_358_400_000_000
+
+
+def test_a_number_too_large_for_anything_is_told_the_largest() -> None:
+    with pytest.raises(InvalidRequest, match="largest number here is 999,999,999,999,999"):
+        whole_number(Sent([("n", "9" * 30)]), "n")
+    assert whole_number(Sent([("n", "9" * 15)]), "n") == 10**15 - 1
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "1970-12-31", "2100-01-01", "9999-12-31"])
+def test_a_day_that_no_page_can_show_is_told_the_bounds_and_not_how_days_are_written(day: str) -> None:
+    with pytest.raises(InvalidRequest, match="Choose a day from 1971-01-01 to 2099-12-31"):
+        read_day(day, "from")
+
+
+def test_what_is_no_day_is_told_how_days_are_written() -> None:
+    for text in ("어제", "2026-02-30", "23.11.2026"):
+        with pytest.raises(InvalidRequest, match="written like 2026-11-23"):
+            read_day(text, "from")
+    assert read_day("", "from") is None

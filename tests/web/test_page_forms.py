@@ -262,3 +262,10 @@ async def test_a_reason_that_is_too_long_is_refused_with_its_bound(workshop: Wor
     asked = {"do": "ask", "amount": "5", "reason": "r" * 1001}
     refused = await browser.send(f"{home}/budgets/{made.id}", asked)
     assert (refused.status_code, "At most 1000 characters" in refused.text) == (400, True)
+
+
+async def test_an_expiry_that_no_calendar_has_is_told_the_bounds(workshop: Workshop) -> None:
+    browser, home = await open_as(workshop, workshop.admin)
+    fields = {"name": "k", "project": workshop.search.id, "kind": "service", "expires_on": "9999-12-31"}
+    refused = await browser.send(f"{home}/keys/new", fields)
+    assert (refused.status_code, "from 1971-01-01 to 2199-12-31" in refused.text) == (400, True)

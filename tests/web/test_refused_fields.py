@@ -120,6 +120,22 @@ async def test_the_focus_goes_to_the_field_that_was_refused_in_the_form_that_was
 
 @needs_chromium
 @ONLY_SQLITE
+async def test_the_name_of_a_label_is_asked_for_as_soon_as_labels_are_chosen(
+    at_work: tuple[Tab, str, Workshop],
+) -> None:
+    tab, home, _workshop = at_work
+    await tab.go(f"{home}/usage")
+    await tab.wait_until("document.getElementById('label')")
+    assert not await tab.run("document.getElementById('label').checkVisibility()")
+    choose = "(by => { by.value = '%s'; by.dispatchEvent(new Event('change')); })(document.getElementById('by'))"
+    await tab.run(choose % "label")
+    assert await tab.run("document.getElementById('label').checkVisibility()")
+    await tab.run(choose % "team")
+    assert await tab.run("document.getElementById('label').disabled")
+
+
+@needs_chromium
+@ONLY_SQLITE
 async def test_what_is_about_no_field_takes_the_focus_to_the_message(at_work: tuple[Tab, str, Workshop]) -> None:
     tab, home, workshop = at_work
     name, _, _, _, said, marked = await send(tab, f"{home}/projects/teams/{workshop.team.id}", "delete")

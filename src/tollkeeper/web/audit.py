@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import timedelta
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
@@ -13,8 +14,10 @@ from tollkeeper.control.audit_export import Form, export_header, export_line
 from tollkeeper.control.audit_verification import ChainReport, check_own_log
 from tollkeeper.domain.audit import ExportedEvent
 from tollkeeper.domain.errors import InvalidRequest
+from tollkeeper.refusals import classify
 from tollkeeper.web.answers import page
 from tollkeeper.web.differences import differences_of
+from tollkeeper.web.fields import check_order, read_day
 from tollkeeper.web.visitor import Sent, Visitor
 
 _PAGE = 50
@@ -26,8 +29,11 @@ FILTERS = ("actor", "action", "target", "from", "to")
 
 
 async def show(visitor: Visitor) -> Response:
-    """Answer the list."""
-    return await _list(visitor, visitor.query, None)
+    """Answer the list. What the address says wrong is told beside the form, which stays as it was."""
+    try:
+        return await _list(visitor, visitor.query, None)
+    except InvalidRequest as wrong:
+        return await _page(visitor, visitor.query, wrong=wrong)
 
 
 async def act(visitor: Visitor) -> Response:
@@ -52,14 +58,20 @@ async def show_one(visitor: Visitor) -> Response:
 async def _list(visitor: Visitor, said: Sent, report: ChainReport | None) -> Response:
     wanted = _filter(visitor, said)
     found = await visitor.look(audit.list_events, wanted, after=said["after"] or None, limit=_PAGE + 1)
+    rows = [(event, differences_of(event.before, event.after)) for event in found[:_PAGE]]
+    next_after = found[_PAGE - 1].id if len(found) > _PAGE else ""
+    return await _page(visitor, said, rows=rows, next_after=next_after, report=report)
+
+
+async def _page(visitor: Visitor, said: Sent, *, wrong: InvalidRequest | None = None, **found: Any) -> Response:
     return await page(
         visitor,
         "audit.html",
-        rows=[(event, differences_of(event.before, event.after)) for event in found[:_PAGE]],
-        next_after=found[_PAGE - 1].id if len(found) > _PAGE else "",
+        status=classify(wrong)[0] if wrong else 200,
+        wrong=wrong,
         words={name: said[name] for name in FILTERS},
-        report=report,
         faults_shown=_FAULTS_SHOWN_MAX,
+        **{"rows": [], "next_after": "", "report": None, **found},
     )
 
 
@@ -89,13 +101,17 @@ def _filter(visitor: Visitor, said: Sent) -> AuditFilter:
     """Read a search. Days are the organization's, the last one included.
 
     Raises:
-        InvalidRequest: a word that is too long, or a day that is none.
+        InvalidRequest: a word that is too long, a day that is none, or two in the wrong order.
     """
     action = said["action"].strip()
     words = (said["actor"].strip(), action, said["target"].strip())
-    if any(len(each) > _WORD_LENGTH_MAX for each in words):
-        raise InvalidRequest(f"A word to search for has at most {_WORD_LENGTH_MAX} characters.")
-    first, last = _day(said, "from"), _day(said, "to")
+    too_long = next(
+        (name for name in ("actor", "action", "target") if len(said[name].strip()) > _WORD_LENGTH_MAX), None
+    )
+    if too_long:
+        raise InvalidRequest(f"A word to search for has at most {_WORD_LENGTH_MAX} characters.", param=too_long)
+    first, last = read_day(said["from"], "from"), read_day(said["to"], "to")
+    check_order(first, last)
     midnight_us = visitor.figures.midnight_us
     return AuditFilter(
         actor_id=words[0] or None,
@@ -104,15 +120,3 @@ def _filter(visitor: Visitor, said: Sent) -> AuditFilter:
         from_us=midnight_us(first) if first else None,
         to_us=midnight_us(last + timedelta(days=1)) if last else None,
     )
-
-
-def _day(said: Sent, name: str) -> date | None:
-    if not said[name]:
-        return None
-    try:
-        found = date.fromisoformat(said[name])
-    except ValueError:
-        raise InvalidRequest("A day is written like 2026-11-23.", param=name) from None
-    if not 1971 <= found.year < 2200:
-        raise InvalidRequest("Choose a day of this century.", param=name)
-    return found

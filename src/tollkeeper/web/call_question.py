@@ -9,8 +9,7 @@ from tollkeeper.control.calls import CallFilters, CallSearch
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.kit.clock import TIME_US_MAX
 from tollkeeper.web.catalogues import mark as _
-from tollkeeper.web.fields import dollars
-from tollkeeper.web.usage_filters import day_of
+from tollkeeper.web.fields import check_order, dollars, read_day
 from tollkeeper.web.visitor import Visitor
 
 PAGE = 50
@@ -48,7 +47,8 @@ def read_search(visitor: Visitor) -> CallSearch:
         InvalidRequest: a field makes no sense.
     """
     asked, figures = visitor.query, visitor.figures
-    first, last = day_of(asked["from"], "from"), day_of(asked["to"], "to")
+    first, last = read_day(asked["from"], "from"), read_day(asked["to"], "to")
+    check_order(first, last)
     words = asked["text"].split()
     if len(words) > 8:
         raise InvalidRequest("Look for a few words at a time.", param="text")

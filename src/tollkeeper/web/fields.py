@@ -13,8 +13,12 @@ from tollkeeper.web.visitor import Sent, Visitor
 
 T = TypeVar("T")
 
-_PERCENT = re.compile(r"([0-9]{1,4})(?:[.,]([0-9]))?")
-_WHOLE = re.compile(r"[0-9]{1,15}")
+NUMBER_MAX = 10**15 - 1
+DAYS = (date(1971, 1, 1), date(2099, 12, 31))
+"""Calendars can add to any day within."""
+_END_MAX = date(2199, 12, 31)
+_PERCENT = re.compile(r"([0-9]{1,9})(?:[.,]([0-9]))?")
+_WHOLE = re.compile(r"[0-9]+")
 _GROUPED = re.compile(r"\$?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _ENTRIES_MAX = 500
 
@@ -35,13 +39,15 @@ def whole_number(sent: Sent, name: str) -> int | None:
     """Return a field as a whole number; None when it is left empty.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: it is none, or larger than any that means something here.
     """
     text = ungrouped(sent, name)
     if not text:
         return None
     if _WHOLE.fullmatch(text) is None:
         raise InvalidRequest("Write a whole number without a sign.", param=name)
+    if len(text) > len(str(NUMBER_MAX)):
+        raise InvalidRequest(f"The largest number here is {NUMBER_MAX:,}.", param=name)
     return int(text)
 
 
@@ -86,19 +92,41 @@ def lines_in(text: str) -> list[str]:
     return found
 
 
+def read_day(text: str, param: str, *, last: date = DAYS[1]) -> date | None:
+    """Return the day that a field says; None when it is left empty.
+
+    Raises:
+        InvalidRequest: it is no day, or one that is out of bounds.
+    """
+    if not text:
+        return None
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest("A day is written like 2026-11-23.", param=param) from None
+    if not DAYS[0] <= found <= last:
+        raise InvalidRequest(f"Choose a day from {DAYS[0]} to {last}.", param=param)
+    return found
+
+
+def check_order(first: date | None, last: date | None) -> None:
+    """Pass two days that are in order, or of which one is open.
+
+    Raises:
+        InvalidRequest: the last one is before the first.
+    """
+    if first is not None and last is not None and last < first:
+        raise InvalidRequest("The last day must not be before the first one.", param="to")
+
+
 def end_of_day(visitor: Visitor, name: str) -> int | None:
     """Return when the day of a form's field ends for the organization; None for no day.
 
     Raises:
-        InvalidRequest: it is no day.
+        InvalidRequest: it is no day, or one that is out of bounds.
     """
-    text = visitor.form[name]
-    if not text:
-        return None
-    try:
-        return visitor.figures.midnight_us(date.fromisoformat(text) + timedelta(days=1))
-    except (ValueError, OverflowError):
-        raise InvalidRequest("A day is written like 2026-11-23.", param=name) from None
+    day = read_day(visitor.form[name], name, last=_END_MAX)
+    return None if day is None else visitor.figures.midnight_us(day + timedelta(days=1))
 
 
 def chosen(sent: Sent, name: str, choices: dict[T, str]) -> T:

@@ -9,6 +9,8 @@ import msgspec
 
 from tollkeeper.domain.errors import InvalidRequest
 from tollkeeper.kit.clock import now_us
+from tollkeeper.web.fields import DAYS as DAYS_BETWEEN
+from tollkeeper.web.fields import read_day
 from tollkeeper.web.figures import Figures
 from tollkeeper.web.visitor import Visitor
 
@@ -23,8 +25,6 @@ FILTERS = {
 }
 """The word in the address -> the column of the reports."""
 DAYS = 30
-YEARS = (1971, 2100)
-"""Calendars can add to any day within."""
 DAYS_MAX = 400
 _HOURS_DAYS_MAX = 3
 _CHART_DAYS_MAX = 123
@@ -76,10 +76,10 @@ def read_range(visitor: Visitor) -> Range:
     """
     figures = visitor.figures
     today = figures.local(now_us()).date()
-    last = day_of(visitor.query["to"], "to") or today
-    first = day_of(visitor.query["from"], "from") or last - timedelta(days=DAYS - 1)
+    last = read_day(visitor.query["to"], "to") or today
+    first = read_day(visitor.query["from"], "from") or last - timedelta(days=DAYS - 1)
     days = (last - first).days + 1
-    if not 1 <= days <= DAYS_MAX or first.year < YEARS[0]:
+    if not 1 <= days <= DAYS_MAX or first < DAYS_BETWEEN[0]:
         raise InvalidRequest(f"Ask for 1 to {DAYS_MAX} days, the first one first.", param="from")
     return Range(
         first,
@@ -90,20 +90,3 @@ def read_range(visitor: Visitor) -> Range:
         "hour" if days <= _HOURS_DAYS_MAX else "day",
         "hour" if days <= _HOURS_DAYS_MAX else "day" if days <= _CHART_DAYS_MAX else "month",
     )
-
-
-def day_of(text: str, param: str) -> date | None:
-    """Return the day that a field says; None when it is left empty.
-
-    Raises:
-        InvalidRequest: it is no day.
-    """
-    if not text:
-        return None
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = date.min
-    if not YEARS[0] <= found.year < YEARS[1]:
-        raise InvalidRequest("A day is written like 2026-11-23.", param=param)
-    return found

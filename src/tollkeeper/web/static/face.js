@@ -60,6 +60,14 @@
     });
   }
   addEventListener("pageshow", () => { for (const button of all("form[method=post] button")) button.disabled = false; });
+  // What only one choice needs is there for it alone; without a script always.
+  for (const field of all("[data-shown-by]")) {
+    const [name, value] = field.dataset.shownBy.split("=");
+    const choice = field.closest("form").elements[name];
+    const show = () => { field.hidden = field.querySelector("input").disabled = choice.value !== value; };
+    choice.addEventListener("change", show);
+    show();
+  }
   for (const choice of all("[data-submits]")) choice.addEventListener("change", () => choice.form.requestSubmit());
 
   // What was refused is marked where it stands, in the form that was sent, and the reader is led there; else to the message.
