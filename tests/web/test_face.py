@@ -289,3 +289,40 @@ async def test_who_downloads_one_parquet_file_is_told_when_to_ask_for_the_next(w
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
     assert "A Parquet file of yours is being downloaded already" in refused.text
     assert (await (await browser_of(faces, workshop.company, workshop.lead)).open(path)).status_code == 200
+
+
+READS = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_an_address_of_nothing_is_told_on_a_page_in_the_readers_language_with_the_way_home(
+    workshop: Workshop,
+) -> None:
+    stranger = Browser(faces_of(workshop.store))
+    answer = await stranger.open("/nonsense", headers=READS | {"accept-language": "ko-KR"})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert 'lang="ko"' in answer.text
+    assert "그런 페이지가 없습니다." in content_of(answer.text)
+    assert 'class="button" href="/"' in content_of(answer.text)
+    admin = await browser_of(faces_of(workshop.store), workshop.company, workshop.admin)
+    signed_in = await admin.open("/healthz/none?a=1", headers=READS)
+    assert (signed_in.status_code, "There is no such page." in signed_in.text) == (404, True)
+    assert "Sign out" in signed_in.text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/nonsense", {}), ("/nonsense", {"accept": "application/json"}), ("/v1/nonsense", READS), ("/v1beta/x", READS)],
+)
+async def test_programs_are_told_in_json_that_an_address_is_of_nothing(
+    workshop: Workshop, path: str, headers: dict[str, str]
+) -> None:
+    answer = await Browser(faces_of(workshop.store)).open(path, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_what_the_api_knows_is_answered_to_a_browser_as_it_is(workshop: Workshop) -> None:
+    stranger = Browser(faces_of(workshop.store))
+    known = await stranger.open("/openapi.json", headers=READS)
+    assert (known.status_code, known.json()["openapi"][:2]) == (200, "3.")
+    sent = await stranger.client.post("/nonsense", headers=READS)
+    assert sent.json()["error"]["code"] == "not_found"

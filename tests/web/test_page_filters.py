@@ -164,7 +164,9 @@ async def test_a_wrong_day_is_told_beside_the_form_that_it_was_written_in(busy: 
     marked = [each["name"] for each in Markup(form).all("input") if each.get("aria-invalid") == "true"]
     assert marked == [field]
     kinds = {each["name"]: each.get("type") for each in Markup(form).all("input")}
-    assert kinds[field] != "date" or is_day(parse_qs(page.partition("?")[2])[field][0]), "a field for days would show nothing of what was written"
+    assert kinds[field] != "date" or is_day(parse_qs(page.partition("?")[2])[field][0]), (
+        "a field for days would show nothing of what was written"
+    )
     written = dict(parse_qsl(page.partition("?")[2]))
     values = {each["name"]: each.get("value") for each in Markup(form).all("input")}
     assert values[field] == written[field]

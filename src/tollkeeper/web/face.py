@@ -73,19 +73,29 @@ class Face:
         return path in self._paths or path == _ICON or path.startswith((PREFIX, _ORGANIZATION))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Answer as an ASGI application. At an address that is none of these pages', say so on a page."""
         request_id = f"req_{uuid7().hex()}"
         scope.setdefault("state", {})["request_id"] = request_id
         request = Request(scope, receive)
         is_asset = scope["path"] == _ICON or scope["path"].startswith(PREFIX)
         try:
-            answer = _answer_asset(request) if is_asset else await self._answer(request)
+            answer = _answer_asset(request) if is_asset else await self._answer_page(request)
         except InvalidRequest as unreadable:  # not even the address
             answer = Response(
                 told(_language(request, None), unreadable.public_message), 400, headers={"cache-control": "no-store"}
             )
         answer.headers["x-request-id"] = request_id
         await answer(scope, receive, send)
+
+    async def _answer_page(self, request: Request) -> Response:
+        return await (self._answer(request) if self.owns(request.scope) else self._tell_nowhere(request))
+
+    async def _tell_nowhere(self, request: Request) -> Response:
+        try:
+            visit = await self._visit(request)
+        except TollkeeperError:  # this page needs nobody
+            visit = None
+        return await _refuse(self._visitor(request, visit), NotFound("There is no such page."))
 
     async def _answer(self, request: Request) -> Response:
         visitor = self._visitor(request, None)
