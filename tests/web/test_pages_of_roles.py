@@ -14,6 +14,7 @@ from tests.web.web_factories import Markup
 from tollkeeper.control import roles
 from tollkeeper.domain.permission import PERMISSIONS
 from tollkeeper.domain.role import PREDEFINED
+from tollkeeper.notify import korean
 from tollkeeper.store.engine import Store
 from tollkeeper.web.permission_texts import GROUPS, ROLE_TEXTS
 
@@ -131,3 +132,21 @@ async def test_another_organizations_role_is_not_there(workshop: Workshop) -> No
     assert (await browser.open(f"{path}/{theirs.id}")).status_code == 404
     assert (await browser.send(f"{path}/{theirs.id}", {"do": "delete"}, seen=seen)).status_code == 404
     assert await other.look(None, roles.get_role, theirs.id) == theirs
+
+
+async def test_predefined_roles_are_called_in_the_readers_language_as_letters_call_them(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    await browser.send("/account", {"do": "profile", "name": "김하나", "language": "ko", "theme": ""})
+    await browser.send(f"{path}/new", {"do": "save", "name": "developers", "permission": "audit:read"})
+    home = path.removesuffix("/roles")
+    titles = {"org_admin": "조직 관리자", "team_admin": "팀 관리자", "developer": "개발자", "viewer": "뷰어"}
+    listed = (await browser.open(path)).text
+    for role, title in titles.items():
+        assert f'/roles/{role}">{title}</a> <code class="quiet">{role}</code>' in listed
+        assert korean._ROLES[role] == title
+    assert f'<h1 dir="auto">{titles["viewer"]}</h1>' in (await browser.open(f"{path}/viewer")).text
+    for page in ("people", f"people/{workshop.developer.member_id}"):
+        shown = content_of((await browser.open(f"{home}/{page}")).text)
+        assert '<option value="developer" selected>개발자</option>' in shown
+        assert ">developers</option>" in shown
+        assert not re.search(r">(org_admin|team_admin|developer|viewer)<", shown), page

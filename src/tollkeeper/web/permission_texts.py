@@ -72,6 +72,13 @@ GROUPS: tuple[Group, ...] = (
         },
     ),
 )
+ROLE_TITLES: dict[str, str] = {
+    "org_admin": _("Organization admin"),
+    "team_admin": _("Team admin"),
+    "developer": _("Developer"),
+    "viewer": _("Viewer"),
+}
+"""What the predefined roles are called, as letters call them too; the organization's own ones have names."""
 ROLE_TEXTS: dict[str, str] = {
     "org_admin": _("Everything in the organization."),
     "team_admin": _("Everything within the team or project that it is given for."),

@@ -36,7 +36,7 @@ def environment(language: Language) -> Environment:
     made.filters["island"] = island
     made.filters["told"] = partial(shown, language)
     words = Words(catalogue)
-    made.filters["say"], made.filters["act"] = words.say, words.act
+    made.filters["say"], made.filters["act"], made.filters["role"] = words.say, words.act, words.role
     return made
 
 

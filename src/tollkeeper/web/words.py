@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tollkeeper.web.catalogues import Catalogue
 from tollkeeper.web.catalogues import mark as _
+from tollkeeper.web.permission_texts import ROLE_TITLES
 
 CLASSES = {
     "input": _("Input"),
@@ -152,6 +153,11 @@ class Words:
         if text is None:
             return name
         return self._catalogue.gettext(text) + (f" ({detail})" if mark else "")
+
+    def role(self, name: str) -> str:
+        """Return what a role is called: a predefined one in this language, another one as it was named."""
+        title = ROLE_TITLES.get(name)
+        return self._catalogue.gettext(title) if title else name
 
     def act(self, action: str) -> str:
         """Return what was done to what, of an action of the audit log such as `budget.set`."""
