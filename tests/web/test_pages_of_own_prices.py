@@ -61,7 +61,7 @@ async def test_a_price_is_previewed_to_the_nano_and_nothing_is_added_by_that(wor
     assert "openai/gpt-4o-mini" in (await browser.send(path, begun)).text
     unknown = FIELDS | {"provider": "local", "model": "llama3", "do": "preview"}
     page = (await browser.send(path, unknown)).text
-    assert "no price is known for &#39;output&#39;" in page
+    assert "no price is known for &#39;Output&#39;" in page
     assert "No provider of this name has list prices" in page
 
 
@@ -132,6 +132,31 @@ async def test_what_is_in_force_superseded_or_later_is_told(workshop: Workshop) 
     assert link is not None
     form = (await browser.open(path + link[1].replace("&amp;", "&"))).text
     assert 'name="model" required autocomplete="off" value="gpt-4o-mini"' in form
+
+
+async def test_classes_and_tiers_are_offered_and_taken_by_their_titles(workshop: Workshop) -> None:
+    browser, path = await open_as(workshop, workshop.admin)
+    await browser.send("/account", {"do": "profile", "name": "김하나", "language": "ko", "theme": ""})
+    form = (await browser.open(path)).text
+    for title in ("입력", "출력", "캐시된 입력", "표준", "배치"):
+        assert f'<option value="{title}"></option>' in form
+    for dimension, tier in (("출력", "배치"), ("Output", "BATCH"), ("output", "batch")):
+        wanted = FIELDS | {"do": "preview", "dimension": dimension, "tier": tier}
+        shown = (await browser.send(path, wanted)).text
+        assert f'name="dimension" list="dimensions" required autocomplete="off" value="{dimension}"' in shown or (
+            'autocomplete="off" value="출력"' in shown
+        )
+        assert "gpt-4o-mini, 배치 ·" in shown
+    added = await browser.send(path, FIELDS | {"do": "add", "dimension": "출력", "tier": "표준"})
+    assert added.status_code == 303
+    assert [(each.dimension, each.tier) for each in await rows_of(workshop)] == [("output", "standard")]
+    refused = await browser.send(path, FIELDS | {"do": "add", "dimension": "골드"})
+    said = refused.text.partition('role="alert"')[2].partition("</div>")[0]
+    assert "&#39;골드&#39;: 과금 항목이 아닙니다. 다음 중에서 선택해 주십시오: 입력, 캐시된 입력" in said
+    assert "input" not in said
+    for wrong in ({"tier": "금!"}, {"model": "gpt 4*"}, {"usd_per_million": "1e3"}, {"valid_from": "1969-01-01T00:00"}):
+        refused = await browser.send(path, FIELDS | {"do": "add"} | wrong)
+        assert refused.text.partition('role="alert"')[2].partition("</p>")[0].endswith("."), wrong
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ async def test_the_cost_is_the_usage_records_for_who_may_see_it(ledger: Ledger) 
     told = (await browser.open(f"{path}/cost?call={call}")).json()
     assert told["nanos"] == known.record.amount_nanos
     assert known.record.amount_nanos is None or f"${format_usd(known.record.amount_nanos)}" in told["cost"]
+    assert re.search(r"\bInput [0-9,]+, ", told["usage"]), "classes are said as the pages say them"
     for nothing in ("", "req_" + "0" * 32, "<b>"):
         assert (await browser.open(f"{path}/cost?call={nothing}")).json() == {"cost": None}
     viewer, _ = await open_as(workshop, workshop.viewer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -16,6 +17,7 @@ from tollkeeper.domain.money import parse_usd
 from tollkeeper.refusals import InternalError
 from tollkeeper.store.engine import Store
 from tollkeeper.web.catalogues import catalogue_of
+from tollkeeper.web.page_refusals import ENGLISH
 from tollkeeper.web.refusal_texts import LENGTH_MAX, RefusalTexts, refusal_texts_of, shown, told
 
 NAMES = [
@@ -87,11 +89,11 @@ def test_settings_and_commands_are_passed_over() -> None:
         ("'t1' has no monthly budget of requests.", "'t1'에는 월간 예산(요청 수)이 없습니다."),
         (
             "allowed_ips: '10.0.0.1/8' has bits beyond its prefix; write 10.0.0.0/8 or 10.0.0.1.",
-            "allowed_ips: '10.0.0.1/8': 접두사 밖에 비트가 있습니다. 10.0.0.0/8 또는 10.0.0.1 형식으로 입력해 주십시오.",
+            "주소와 네트워크: '10.0.0.1/8': 접두사 밖에 비트가 있습니다. 10.0.0.0/8 또는 10.0.0.1 형식으로 입력해 주십시오.",
         ),
         (
             "'1.2345678' is no rate per dollar such as 1385.25, with at most six decimals.",
-            "'1.2345678': 1385.25와 같이 소수점 아래 여섯 자리까지인 달러당 환율이 아닙니다.",
+            "'1.2345678': 환율이 아닙니다. 1달러당 금액을 1385.25와 같이 소수점 아래 6자리까지 입력해 주십시오.",
         ),
         (
             "A threshold is a part of the budget from 0.001 to 10: 0.8 is 80 %.",
@@ -107,7 +109,7 @@ def test_settings_and_commands_are_passed_over() -> None:
                 " raise the team's budget; someone with quota:override may allot more."
             ),
             (
-                "'ml' 팀: 하위 예산의 합계가 $12.00가 되어 월간 예산 $10.00보다 $2.00 많습니다. 금액을 줄이거나 상위 예산(팀)을"
+                "'ml' 팀: 하위 예산의 합계($12.00)가 월간 예산($10.00)보다 $2.00 많습니다. 금액을 줄이거나 상위 예산(팀)을"
                 " 올려 주십시오. quota:override 권한이 있는 사람은 더 많이 배정할 수 있습니다."
             ),
         ),
@@ -115,7 +117,57 @@ def test_settings_and_commands_are_passed_over() -> None:
 )
 def test_a_refusal_is_said_in_korean_with_its_values(message: str, said: str) -> None:
     assert told("ko", message) == said
-    assert told("en", message) == message
+    assert told("en", message) == message or message.startswith("allowed_ips")
+
+
+@pytest.mark.parametrize(
+    ("message", "english", "korean"),
+    [
+        (
+            "rate_limit.requests_per_minute must be from 1 to 1,000,000.",
+            "Requests a minute: from 1 to 1,000,000.",
+            "분당 요청 수: 1에서 1,000,000까지입니다.",
+        ),
+        (
+            "allowed_ips: 'somewhere' is not an IP address.",
+            "Addresses and networks: 'somewhere' is not an IP address.",
+            "주소와 네트워크: 'somewhere': IP 주소가 아닙니다.",
+        ),
+        (
+            "key_age_max_days must be 1 to 3650, or null.",
+            "The days that a key may work at most must be 1 to 3650, or empty.",
+            "키의 최대 사용 일수는 1~3650일입니다. 제한하지 않으려면 비워 두십시오.",
+        ),
+        (
+            "no price is known for 'output'",
+            "no price is known for 'Output'",
+            "과금 항목 '출력'의 가격을 알 수 없습니다",
+        ),
+        (
+            "The member does not have the role 'developer' there.",
+            "The member does not have the role 'developer' there.",
+            "이 멤버에게는 그 범위에 '개발자' 역할이 없습니다.",
+        ),
+        (
+            "'' is no currency's ISO 4217 code such as KRW.",
+            "'' is no currency's ISO 4217 code such as KRW.",
+            "통화 코드가 아닙니다. KRW와 같은 ISO 4217 코드를 입력해 주십시오.",
+        ),
+    ],
+)
+def test_pages_say_their_own_words_where_the_api_names_its_fields(message: str, english: str, korean: str) -> None:
+    assert (told("en", message), told("ko", message)) == (english, korean)
+
+
+def test_what_english_pages_say_otherwise_is_what_refusals_say() -> None:
+    assert ENGLISH.keys() <= {each.text for each in gather_refusals()}
+
+
+def test_no_value_meets_a_particle_that_depends_on_its_last_sound() -> None:
+    particles = "을|를|이|가|은|는|과|와|으로|로|이나|나|이라|라|이며|며|이므로|므로|이고|고"
+    bad = re.compile(rf"%\(\w+\)s['\"”]?(?:{particles})(?![가-힣])|\([가-힣]\)[가-힣\s]|[가-힣\s]\([을를은는과와]\)")
+    said = [text for text in catalogue_of("ko").texts if bad.search(text)]
+    assert said == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,12 +194,12 @@ def test_long_and_hostile_messages_are_read_in_bounded_time(unit: str) -> None:
 
 
 def test_the_text_that_says_most_wins_over_one_that_is_a_part_of_it() -> None:
-    texts = RefusalTexts({"no %(what)s": "general %(what)s", "no key '%(id)s'": "special %(id)s"}, {})
+    texts = RefusalTexts({"no %(what)s": "general %(what)s", "no key '%(id)s'": "special %(id)s"}, {}, {})
     assert (texts.say("no key 'k1'"), texts.say("no key")) == ("special k1", "general key")
 
 
 def test_the_same_value_twice_is_the_same() -> None:
-    texts = RefusalTexts({"'%(a)s' or '%(a)s'": "%(a)s"}, {})
+    texts = RefusalTexts({"'%(a)s' or '%(a)s'": "%(a)s"}, {}, {})
     assert (texts.say("'x' or 'x'"), texts.say("'x' or 'y'")) == ("x", None)
 
 
@@ -183,7 +235,7 @@ async def test_a_name_that_is_taken_is_told_in_korean_and_escaped(korean: tuple[
 async def test_a_page_that_is_not_shown_says_why_in_korean(korean: tuple[Browser, Workshop]) -> None:
     browser, workshop = korean
     missing = await browser.open(f"/{workshop.company.id}/calls/nonsense")
-    assert "req_0190…과 같은 요청 ID가 아닙니다." in missing.text
+    assert "요청 ID가 아닙니다. 요청 ID는 req_0190…처럼 시작합니다." in missing.text
     assert 'lang="en"' not in content_of(missing.text)
     nowhere = await browser.open(f"/{workshop.company.id}/nowhere")
     assert "그런 페이지가 없습니다." in nowhere.text

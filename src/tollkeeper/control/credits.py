@@ -19,7 +19,7 @@ from tollkeeper.domain.credit import (
 )
 from tollkeeper.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from tollkeeper.domain.ledger import Transaction, TransactionKind
-from tollkeeper.domain.money import NANOS_PER_USD, format_usd
+from tollkeeper.domain.money import NANOS_PER_USD
 from tollkeeper.kit.clock import TIME_US_MAX, now_us
 from tollkeeper.kit.ids import new_id, uuid7
 from tollkeeper.store import credit_grants, credit_wallet, ledger, organizations
@@ -98,7 +98,8 @@ async def add_grant(action: Action, organization_id: str, terms: GrantTerms) -> 
     figures = await credit_wallet.read_figures(connection, organization_id)
     if figures.granted + terms.amount_nanos > CREDIT_NANOS_MAX:
         raise InvalidRequest(
-            f"An organization can have at most ${format_usd(CREDIT_NANOS_MAX)} of credit in all.", param="amount_usd"
+            f"An organization can have at most ${CREDIT_NANOS_MAX // NANOS_PER_USD:,} of credit in all.",
+            param="amount_usd",
         )
     grant = CreditGrant(
         organization_id=organization_id,
@@ -242,8 +243,8 @@ async def _get(action: Action, organization_id: str, grant_id: str) -> CreditGra
 
 def _check_terms(terms: GrantTerms, *, now_us: int) -> None:
     if not 0 < terms.amount_nanos <= GRANT_NANOS_MAX:
-        most = format_usd(GRANT_NANOS_MAX, places_min=0)
-        raise InvalidRequest(f"A grant must be more than $0 and at most ${most}.", param="amount_usd")
+        message = f"A grant must be more than $0 and at most ${GRANT_NANOS_MAX // NANOS_PER_USD:,}."
+        raise InvalidRequest(message, param="amount_usd")
     if not 0 <= terms.priority <= PRIORITY_MAX:
         raise InvalidRequest(f"The priority must be 0 to {PRIORITY_MAX}; lower is used first.", param="priority")
     if terms.expires_at_us is not None and terms.expires_at_us <= now_us:

@@ -27,9 +27,12 @@ def parse_address(text: str) -> Address:
     Raises:
         ValueError: it is none, or has a zone id (`fe80::1%eth0`), which means something on one machine only.
     """
-    if len(text) > _TEXT_MAX or "%" in text:
+    try:
+        address = None if len(text) > _TEXT_MAX or "%" in text else ip_address(text)
+    except ValueError:
+        address = None
+    if address is None:
         raise ValueError(f"'{text[:_TEXT_MAX]}' is not an IP address")
-    address = ip_address(text)
     return address if isinstance(address, IPv4Address) else address.ipv4_mapped or address
 
 
@@ -49,11 +52,21 @@ def parse_network(text: str) -> Network:
     try:
         network = ip_network(text)
     except ValueError:
-        meant = ip_network(text, strict=False)  # raises for a prefix that is too long
+        meant = _masked(text)
+        if meant is None:
+            raise ValueError(f"'{text}' is not a network such as 192.0.2.0/24") from None
         raise ValueError(f"'{text}' has bits beyond its prefix; write {meant} or {address}") from None
     if isinstance(network, IPv6Network) and (inner := network.network_address.ipv4_mapped) is not None:
         return IPv4Network((inner, network.prefixlen - _MAPPED_PREFIX))
     return network
+
+
+def _masked(text: str) -> Network | None:
+    """Return a network without the bits beyond its prefix; None when the prefix is longer than an address."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 class Networks:

@@ -110,9 +110,9 @@ def _asked_in_english(reader: Reader, asked: Asked) -> Letter:
 
 def _asked_in_korean(reader: Reader, asked: Asked) -> Letter:
     return Letter(
-        subject=f"{shown(asked.asker)} 님이 예산 증액을 요청했습니다",
+        subject=f"{shown(asked.asker)}님이 예산 증액을 요청했습니다",
         paragraphs=(
-            f"{shown(asked.asker)} 님이 {_KO[asked.scope_kind]} {shown(asked.scope)}의 예산 증액을 요청했습니다.",
+            f"{shown(asked.asker)}님이 {_KO[asked.scope_kind]} {shown(asked.scope)}의 예산 증액을 요청했습니다.",
         ),
         facts=(("요청한 사람", shown_person(asked.asker)), *_facts_in_korean(asked)),
         action="Tollkeeper 열기",

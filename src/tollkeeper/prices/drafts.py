@@ -110,7 +110,7 @@ def slot_of(row: PriceRow) -> tuple[object, ...]:
     return (row.organization_id, row.provider, row.model_pattern.lower(), row.dimension, row.tier, row.context_over)
 
 
-def parse_moment(text: str) -> int:
+def parse_moment(text: str, *, param: str | None = None) -> int:
     """Read an ISO 8601 date or time in microseconds since 1970; UTC when it says no zone.
 
     Raises:
@@ -119,13 +119,13 @@ def parse_moment(text: str) -> int:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise InvalidRequest(f"'{text}' is not a date such as 2026-12-01") from error
+        raise InvalidRequest(f"'{text}' is not a date such as 2026-12-01", param=param) from error
     elapsed = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH
     if elapsed.days < 0:
-        raise InvalidRequest(f"'{text}' is before 1970")
+        raise InvalidRequest(f"'{text}' is before 1970", param=param)
     at_us = (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
     if at_us >= TIME_US_MAX:
-        raise InvalidRequest(f"'{text}' is not before 2100")
+        raise InvalidRequest(f"'{text}' is not before 2100", param=param)
     return at_us
 
 
@@ -167,7 +167,7 @@ def _row(draft: PriceDraft, *, now_us: int, organization_id: str, created_at_us:
         tier=tier,
         context_over=draft.context_over,
         price_pico=_price_pico(draft.usd_per_million, PRICE_PICO_MAX if is_token(kind) else PRICE_PICO_MAX_EACH),
-        valid_from_us=parse_moment(draft.valid_from) if draft.valid_from else now_us,
+        valid_from_us=parse_moment(draft.valid_from, param="valid_from") if draft.valid_from else now_us,
         note=draft.note,
         created_at_us=created_at_us,
     )

@@ -26,6 +26,11 @@ class Catalogue:
         """What refusals say, by the English; values stand in named places."""
         return {text: self._texts[text][0] for text in self._refusals}
 
+    @property
+    def texts(self) -> list[str]:
+        """Every text in this language."""
+        return [text for forms in self._texts.values() for text in forms]
+
     def gettext(self, text: str) -> str:
         """Return the text in this language; in English while nobody has translated it."""
         found = self._texts.get(text)

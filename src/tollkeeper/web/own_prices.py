@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from starlette.responses import Response
@@ -22,9 +24,11 @@ from tollkeeper.domain.price import PRICE_TIERS, STANDARD_TIER
 from tollkeeper.domain.usage import Dimension
 from tollkeeper.prices.drafts import PriceDraft
 from tollkeeper.web.answers import go, page
+from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.fields import ungrouped, whole_number
 from tollkeeper.web.visitor import Sent, Visitor
+from tollkeeper.web.words import Words
 
 _PRICES_MAX = 500
 _UNITS_MAX = 1_000_000_000
@@ -50,18 +54,33 @@ async def act(visitor: Visitor) -> Response:
         case "preview":
             counts = {name: _count(sent, name) for name in _CALL}
             usage = usage_of(draft.dimension, **counts)
-            return await _page(visitor, await visitor.look(preview_price, draft, usage, is_operators=is_operators))
+            with _whole_sentences():
+                preview = await visitor.look(preview_price, draft, usage, is_operators=is_operators)
+            return await _page(visitor, preview)
         case "add":
-            made = await visitor.change(add_price, draft, is_operators=is_operators)
+            with _whole_sentences():
+                made = await visitor.change(add_price, draft, is_operators=is_operators)
             notice = "price-there" if not made.is_new else "price-doubtful" if doubt_about(made.row) else "price-added"
             return go(f"{visitor.home}/models/prices", notice=notice)
         case _:
             raise InvalidRequest("This page has no such button.", param="do")
 
 
+@contextmanager
+def _whole_sentences() -> Iterator[None]:
+    """Let what is refused of a price end like a sentence: it is written to stand behind the line of a file."""
+    try:
+        yield
+    except InvalidRequest as refusal:
+        if refusal.message.endswith("."):
+            raise
+        raise InvalidRequest(f"{refusal.message}.", param=refusal.param) from refusal
+
+
 async def _page(visitor: Visitor, preview: PricePreview | None) -> Response:
     found = await visitor.look(list_own)
     sent = visitor.form if visitor.form else visitor.query
+    words = Words(catalogue_of(visitor.language))
     return await page(
         visitor,
         "own_prices.html",
@@ -72,8 +91,10 @@ async def _page(visitor: Visitor, preview: PricePreview | None) -> Response:
         states=STATES,
         sent=sent,
         call={name: sent[name] or str(usual) for name, usual in _CALL.items()},
-        dimensions=[each.value for each in Dimension],
-        tiers=PRICE_TIERS,
+        dimensions=[words.title(each.value, "class") for each in Dimension],
+        dimension=words.title(sent["dimension"] or Dimension.INPUT.value, "class"),
+        tiers=[words.title(each, "tier") for each in PRICE_TIERS],
+        tier=words.title(sent["tier"] or STANDARD_TIER, "tier"),
         tier_usual=STANDARD_TIER,
         per_million=format_usd_per_million,
         is_operators=visitor.people.rules.is_credit_operators,
@@ -81,13 +102,13 @@ async def _page(visitor: Visitor, preview: PricePreview | None) -> Response:
 
 
 def _draft(visitor: Visitor) -> PriceDraft:
-    sent = visitor.form
+    sent, words = visitor.form, Words(catalogue_of(visitor.language))
     return PriceDraft(
         provider=sent["provider"].strip(),
         model=sent["model"].strip(),
-        dimension=sent["dimension"].strip(),
+        dimension=words.named(sent["dimension"], "class"),
         usd_per_million=ungrouped(sent, "usd_per_million").removeprefix("$"),
-        tier=sent["tier"].strip() or STANDARD_TIER,
+        tier=words.named(sent["tier"], "tier") or STANDARD_TIER,
         context_over=whole_number(sent, "context_over") or 0,
         valid_from=_moment(visitor),
         note=sent["note"].strip(),

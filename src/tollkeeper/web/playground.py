@@ -15,9 +15,11 @@ from tollkeeper.domain.money import format_usd
 from tollkeeper.domain.usage import CostState
 from tollkeeper.refusals import classify
 from tollkeeper.web.answers import go, headers_of, page
+from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.fields import whole_number
 from tollkeeper.web.refusal_texts import told
 from tollkeeper.web.visitor import Visitor
+from tollkeeper.web.words import Words
 
 _OUTPUT_USUAL, OUTPUT_MAX = 500, 1_000_000
 _PROJECTS_MAX = 1000
@@ -91,7 +93,9 @@ async def show_cost(visitor: Visitor) -> Response:
         text = _with_shown(visitor, record.amount_nanos)
         if record.cost_state is CostState.ESTIMATED:
             text = f"{text} ({_('an estimate: the provider did not state its usage')})"
-    counts = ", ".join(f"{name} {visitor.figures.count(value)}" for name, value in record.quantities.items() if value)
+    say = Words(catalogue_of(visitor.language)).say
+    used = [(say(name, "class"), visitor.figures.count(value)) for name, value in record.quantities.items() if value]
+    counts = ", ".join(f"{name} {count}" for name, count in used)
     return _json(visitor, {"cost": text, "nanos": record.amount_nanos, "usage": counts})
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -12,16 +12,23 @@ from markupsafe import Markup, escape
 from tollkeeper.web.catalogues import catalogue_of
 from tollkeeper.web.catalogues import mark as _
 from tollkeeper.web.languages import Language
-from tollkeeper.web.words import FAILURES
+from tollkeeper.web.page_refusals import ENGLISH
+from tollkeeper.web.words import CLASSES, FAILURES, Words
 
 LENGTH_MAX = 4000
 """What is longer is shown as it is."""
 _DEPTH_MAX = 2  # a value may be a text itself, and have one in turn
 _PLACE = re.compile(r"%\((\w+)\)s")
 _QUOTES = ("'", '"', "`")
-_SEPARATORS, _ENTRIES_MAX = (" and ", ", "), 20
+_SEPARATORS, _ENTRIES_MAX = (" and ", ", "), 40
+_ABOUT_NOTHING = "'': "
+"""What a text begins with that is about a field's value, when nothing was written."""
 _WORDS: Mapping[str, str] = {
     **FAILURES,
+    **CLASSES,
+    "requests_per_minute": _("Requests a minute"),
+    "requests_per_day": _("Requests a day"),
+    "tokens_per_minute": _("Tokens a minute"),
     "daily": _("per day"),
     "weekly": _("per week"),
     "monthly": _("per month"),
@@ -85,10 +92,13 @@ class _Pattern(NamedTuple):
 class RefusalTexts:
     """What errors say, in one language."""
 
-    def __init__(self, texts: Mapping[str, str], words: Mapping[str, str]) -> None:
+    def __init__(
+        self, texts: Mapping[str, str], words: Mapping[str, str], named: Mapping[str, Callable[[str], str]]
+    ) -> None:
+        """`named` says what stands at places of these names, quoted or not: identifiers of ours, never names."""
         self._plain = {text % {}: said % {} for text, said in texts.items() if not _PLACE.search(text)}
         self._patterns = sorted(_patterns(texts), key=lambda each: -sum(map(len, each.literals)))
-        self._words = words
+        self._words, self._named = words, named
 
     def say(self, message: str) -> str | None:
         """Return a message in this language; None when nobody has translated it."""
@@ -100,8 +110,15 @@ class RefusalTexts:
         for pattern in self._patterns:
             if (values := pattern.values(message)) is not None:
                 quoted = {name for index, name in enumerate(pattern.names) if pattern.is_quoted(index)}
-                put_in = {name: each if name in quoted else self._value(each, depth) for name, each in values.items()}
-                return pattern.said % put_in
+                put_in = {
+                    name: self._named[name](each)
+                    if name in self._named
+                    else each
+                    if name in quoted
+                    else self._value(each, depth)
+                    for name, each in values.items()
+                }
+                return (pattern.said % put_in).removeprefix(_ABOUT_NOTHING)
         if message.endswith(".") and not message.endswith(".."):  # some put a full stop behind what another error says
             said = self._say(message.removesuffix("."), depth)
             return None if said is None else f"{said.removesuffix('.')}."
@@ -116,11 +133,12 @@ class RefusalTexts:
 
     def _list(self, value: str, depth: int) -> str | None:
         """Return a list, when each of its entries is known."""
+        body = value.removesuffix(".")  # of the sentence that the list ends
         for separator in _SEPARATORS:
-            if 0 < value.count(separator) < _ENTRIES_MAX:
-                said = [self._entry(each, depth) for each in value.split(separator)]
+            if 0 < body.count(separator) < _ENTRIES_MAX:
+                said = [self._entry(each, depth) for each in body.split(separator)]
                 if all(said):
-                    return ", ".join(each for each in said if each)
+                    return ", ".join(each for each in said if each) + value[len(body) :]
         return None
 
 
@@ -128,18 +146,28 @@ class RefusalTexts:
 def refusal_texts_of(language: Language) -> RefusalTexts:
     """Return what errors say in a language."""
     catalogue = catalogue_of(language)
-    return RefusalTexts(catalogue.refusals, {word: catalogue.gettext(text) for word, text in _WORDS.items()})
+    words = Words(catalogue)
+    named: dict[str, Callable[[str], str]] = {
+        "dimension": partial(words.say, what="class"),
+        "tier": partial(words.say, what="tier"),
+        "role": words.role,
+        "role_id": words.role,
+    }
+    texts = catalogue.refusals if language != "en" else ENGLISH
+    return RefusalTexts(texts, {word: catalogue.gettext(text) for word, text in _WORDS.items()}, named)
 
 
 def told(language: Language, message: str) -> str:
     """Return what an error says, in English when it has no translation: for scripts and plain text."""
-    said = None if language == "en" else refusal_texts_of(language).say(message)
+    said = refusal_texts_of(language).say(message)
     return message if said is None else said
 
 
 def shown(language: Language, message: str) -> Markup:
     """Return what an error says for a page; English on a page in another language is marked as English."""
-    said = message if language == "en" else refusal_texts_of(language).say(message)
+    said = refusal_texts_of(language).say(message)
+    if said is None and language == "en":
+        return escape(message)
     return Markup('<span lang="en">{}</span>').format(message) if said is None else escape(said)
 
 

@@ -154,6 +154,19 @@ class Words:
             return name
         return self._catalogue.gettext(text) + (f" ({detail})" if mark else "")
 
+    def title(self, name: str, what: str) -> str:
+        """Return an identifier as `named` takes it back."""
+        text = _SETS[what].get(name)
+        return self._catalogue.gettext(text) if text else name
+
+    def named(self, said: str, what: str) -> str:
+        """Return the identifier of what somebody calls by its title, in English or this language; else what they said."""
+        wanted = said.strip().casefold()
+        for name, title in _SETS[what].items():
+            if wanted in {title.casefold(), self._catalogue.gettext(title).casefold()}:
+                return name
+        return said.strip()
+
     def role(self, name: str) -> str:
         """Return what a role is called: a predefined one in this language, another one as it was named."""
         title = ROLE_TITLES.get(name)

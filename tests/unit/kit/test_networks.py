@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import pytest
 from hypothesis import assume, given
@@ -195,3 +196,17 @@ def test_a_peer_without_an_address_is_never_trusted() -> None:
 def test_a_peer_is_spelled_the_usual_way() -> None:
     for peer, usual in (("2001:DB8:0::1", "2001:db8::1"), ("::ffff:192.0.2.7", "192.0.2.7"), ("x" * 100, "x" * 100)):
         assert client_address(peer, [], Networks()) == usual
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("somewhere", "'somewhere' is not an IP address"),
+        ("", "'' is not an IP address"),
+        ("10.0.0.256", "'10.0.0.256' is not an IP address"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is not a network such as 192.0.2.0/24"),
+    ],
+)
+def test_what_is_no_network_is_refused_in_our_own_words(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        parse_network(text)
