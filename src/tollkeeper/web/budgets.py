@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from tollkeeper.control import alert_targets, alerts, budgets
-from tollkeeper.control.budget_increases import NOTE_LENGTH_MAX, open_increases
+from tollkeeper.control.budget_increases import open_increases
 from tollkeeper.control.budget_scopes import managed_among
 from tollkeeper.control.budget_status import read_status
 from tollkeeper.control.budgets import terms_of
@@ -61,7 +61,6 @@ async def show_one(visitor: Visitor) -> Response:
         near=near_model(visitor, budget),
         budget=budget,
         increases=await visitor.look(open_increases, budget.id),
-        note_length_max=NOTE_LENGTH_MAX,
         rules=rules,
         fired=mine,
         told=None if deliveries is None else told,
