@@ -64,7 +64,7 @@ class PagesHouse:
             page.goto(self.gateway.tollkeeper("first-run").strip().replace("localhost", "127.0.0.1"))
             page.get_by_label("Your name").fill("Jimin Kim")
             page.get_by_label("E-mail address").fill(ADMIN)
-            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
             page.get_by_role("button", name="Begin").click()
             expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
             self._keep(ADMIN, watched)

@@ -42,7 +42,7 @@ def admin(gateway: GatewayProcess, opened: Any) -> Any:
     page.goto(gateway.tollkeeper("first-run").strip().replace("http://localhost", "http://127.0.0.1"))
     page.get_by_label("Your name").fill("Jimin Kim")
     page.get_by_label("E-mail address").fill("jimin@example.com")
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Begin").click()
     expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
     assert watched.complaints == []

@@ -35,8 +35,7 @@ async def page(
 
     `made` adds to the context what takes milliseconds to make: it runs beside the loop, as the template does.
     """
-    everything = {
-        **context,
+    own = {
         "visitor": visitor,
         "figures": visitor.figures,
         "entries": entries_for(visitor),
@@ -47,9 +46,10 @@ async def page(
         "once": random_base62(ONCE_LENGTH),
         "theme": theme_of(visitor),
     }
+    assert not own.keys() & context.keys(), "a page's own words would be lost"
 
     def written() -> bytes:
-        return render(visitor.language, template, {**everything, **(made() if made is not None else {})})
+        return render(visitor.language, template, {**own, **context, **(made() if made is not None else {})})
 
     body = await asyncio.to_thread(written)
     return Response(body, status, headers=headers_of(visitor), media_type="text/html")

@@ -53,7 +53,7 @@ async def show(visitor: Visitor) -> Response:
         filters={},
         has_parts=False,
     )
-    refused = await visitor.look_if(count_limited, from_us=today.start_us, to_us=at_us + 1)
+    limited = await visitor.look_if(count_limited, from_us=today.start_us, to_us=at_us + 1)
     forecast = await visitor.look_if(forecast_month, "organization", organization.id)
     status = await _status(visitor)
     return await page(
@@ -67,7 +67,7 @@ async def show(visitor: Visitor) -> Response:
         month_budget=_month_budget(status),
         at_risk=_at_risk(status),
         stopping=_stopping(status),
-        refused=refused,
+        limited=limited,
         today_day=visitor.figures.local(today.start_us).date().isoformat(),
         month_day=visitor.figures.local(month.start_us).date().isoformat(),
         waiting=await waiting_for(visitor),
