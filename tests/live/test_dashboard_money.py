@@ -17,7 +17,7 @@ pytestmark = needs_chromium
 
 def set_budget(page: Page, home: str, amount: str, *, period: str) -> None:
     page.goto(f"{home}/budgets/new")
-    page.get_by_label("How much").fill(amount)
+    page.get_by_label("How much", exact=True).fill(amount)
     page.get_by_label("How often").select_option(period)
     page.get_by_role("button", name="Set the budget").click()
     expect(page.get_by_text(re.compile(r"^The budget is set"))).to_be_visible()  # perhaps below what is used already

@@ -65,7 +65,7 @@ def test_an_invited_viewer_opens_every_page_of_the_menu_and_is_offered_nothing_t
 ) -> None:
     admin = house.admin().page
     admin.goto(f"{house.home}/budgets/new")
-    admin.get_by_label("How much").fill("500")
+    admin.get_by_label("How much", exact=True).fill("500")
     admin.get_by_role("button", name="Set the budget").click()
     house.call()
     admin.goto(f"{house.home}/people")
