@@ -62,9 +62,14 @@ async def _set_budgets(office: Office) -> tuple[Budget, Budget]:
     teams, projects = office.teams, office.projects
 
     def at(percent: int, *keys: str, model: str = "") -> int:
-        """Return an amount of which so much is used this month: whole dollars, but for small ones."""
+        """Return an amount of which about so much is used this month: whole dollars, with half a one left for today's calls
+        unless more is used than there is.
+        """
         used = office.used(*keys, since_us=month_us, model=model)
-        return max(used * 100 // percent // USD, 1) * USD
+        amount = used * 100 // percent
+        if percent > 100:
+            return max(amount // USD, 1) * USD
+        return max(-(-amount // USD), (used + USD // 2) // USD + 1) * USD
 
     async def set_(scope_id: str, amount: int, **more: Any) -> Budget:
         return await office.company.change(None, budgets.set_budget, scope_id, terms=Terms(amount, **more))  # type: ignore[no-any-return]
