@@ -95,6 +95,7 @@ async def test_the_reason_tells_budget_quota_and_credit_apart_and_what_was_missi
         (a_limit(limit=40 * 10**9, used=12 * 10**9, left=None, reserved=10**9, needed=30 * 10**9),
          f"{FULL['budget']}: $30.00 needed, $27.00 left"),
         (a_limit(unit="tokens", limit=5000, used=4000, left=1000, needed=1200), f"{FULL['quota']}: 1,200 needed, 1,000 left"),
+        (a_limit(unit="requests", limit=100, used=401, left=-301, needed=1), f"{FULL['quota']}: 1 needed, 0 left"),
         (a_limit(scope_kind="credit", period="total", left=None, used=None, limit=None), FULL["credit"]),
         (a_limit(is_decisive=False), REASONS["insufficient_quota"]),
     ):  # fmt: skip

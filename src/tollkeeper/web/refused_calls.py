@@ -54,9 +54,10 @@ def reason_of(visitor: Visitor, found: FoundRefusal) -> str:
     told = FULL["credit" if limit.scope_kind == "credit" else "budget" if limit.unit == "usd" else "quota"]
     left = limit.left
     if left is None and limit.limit is not None and limit.used is not None:
-        left = max(limit.limit - limit.used - (limit.reserved or 0), 0)
+        left = limit.limit - limit.used - (limit.reserved or 0)
     if left is None or limit.needed is None:
         return visitor._(told)
+    left = max(left, 0)  # more may be used than there is: nothing is left then
     write = visitor.figures.usd_text if limit.unit == "usd" else visitor.figures.count
     figures = visitor._("%(needed)s needed, %(left)s left") % {"needed": write(limit.needed), "left": write(left)}
     return f"{visitor._(told)}: {figures}"
