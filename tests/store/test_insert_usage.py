@@ -213,21 +213,21 @@ async def test_a_day_ahead_that_cannot_be_made_yet_delays_no_record(postgres_url
     connection = await asyncpg.connect(postgres_url)
     await store.insert_usage([make_record(20_500 * 24 * HOUR_US)], slot="a")
     await connection.execute(
-        "CREATE TABLE usage_record_d20700 PARTITION OF usage_record FOR VALUES FROM (20700) TO (20701)"
+        "CREATE TABLE usage_record_d40700 PARTITION OF usage_record FOR VALUES FROM (40700) TO (40701)"
     )
     async with connection.transaction():
         await connection.execute("LOCK TABLE usage_record IN SHARE UPDATE EXCLUSIVE MODE")
         async with asyncio.timeout(2):  # a lock that is needed is waited for up to five seconds
             for _ in range(5):
-                await store.insert_usage([make_record(20_700 * 24 * HOUR_US)], slot="a")
-        assert await connection.fetchval("SELECT to_regclass('usage_record_d20701')") is None
+                await store.insert_usage([make_record(40_700 * 24 * HOUR_US)], slot="a")
+        assert await connection.fetchval("SELECT to_regclass('usage_record_d40701')") is None
     partitions = UsagePartitions(again_after_s=0)
-    await connection.execute("CREATE TYPE usage_record_d20701 AS ENUM ('in the way')")
+    await connection.execute("CREATE TYPE usage_record_d40701 AS ENUM ('in the way')")
     for _ in range(2):
-        await partitions.make(connection, {20_700})
-    await connection.execute("DROP TYPE usage_record_d20701")
-    await partitions.make(connection, {20_700})
-    assert await connection.fetchval("SELECT to_regclass('usage_record_d20701')") is not None, "it was tried again"
+        await partitions.make(connection, {40_700})
+    await connection.execute("DROP TYPE usage_record_d40701")
+    await partitions.make(connection, {40_700})
+    assert await connection.fetchval("SELECT to_regclass('usage_record_d40701')") is not None, "it was tried again"
     await connection.close()
     await store.aclose()
 
@@ -235,12 +235,12 @@ async def test_a_day_ahead_that_cannot_be_made_yet_delays_no_record(postgres_url
 async def test_a_day_that_cannot_be_made_is_no_records_fault(postgres_url: str) -> None:
     store = Store.open(postgres_url)
     connection = await asyncpg.connect(postgres_url)
-    record = make_record(20_800 * 24 * HOUR_US)
+    record = make_record(40_800 * 24 * HOUR_US)
     # PostgreSQL says the same when another replica makes the day at that very moment: SQLSTATE 42710.
-    await connection.execute("CREATE TYPE usage_record_d20800 AS ENUM ('in the way')")
-    with pytest.raises(StoreUnavailable, match="day 20800"):
+    await connection.execute("CREATE TYPE usage_record_d40800 AS ENUM ('in the way')")
+    with pytest.raises(StoreUnavailable, match="day 40800"):
         await store.insert_usage([record], slot="a")
-    await connection.execute("DROP TYPE usage_record_d20800")
+    await connection.execute("DROP TYPE usage_record_d40800")
     assert await store.insert_usage([record], slot="a") == 1
     await connection.close()
     await store.aclose()
