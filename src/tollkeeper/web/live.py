@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from tollkeeper.control.usage_access import scopes_of
 from tollkeeper.domain.errors import Overloaded, StoreUnavailable
 from tollkeeper.kit.clock import monotonic_s
+from tollkeeper.kit.shield import run_shielded
 from tollkeeper.ports.open_answers import ENDS_AT_STOP
 from tollkeeper.web.visitor import Visitor
 
@@ -20,6 +21,7 @@ what the browser knows."""
 LISTENERS_MAX = 500
 KNOWN_LENGTH_MAX = 16
 PERSONS_LISTENERS_MAX = 30
+_READ_S = 30.0
 
 
 async def show(visitor: Visitor) -> Response:
@@ -47,19 +49,26 @@ async def newest_of(visitor: Visitor) -> str:
     return newest[:8].hex() or "none"
 
 
+async def _read_whole(visitor: Visitor) -> str:
+    """Return what `newest_of` does. A page that is closed meanwhile does not break the reading off: its connection to the
+    database would be thrown away, and that stands in the log as an error.
+    """
+    return await run_shielded(newest_of(visitor), timeout_s=_READ_S)
+
+
 async def _events(visitor: Visitor) -> AsyncIterator[bytes]:
     visitor.listening[visitor.account.id] += 1
     try:
         began_s = monotonic_s()
         known = visitor.request.headers.get("last-event-id") or visitor.query["known"]
         if not (known.isascii() and known.isalnum() and len(known) <= KNOWN_LENGTH_MAX):
-            known = await newest_of(visitor)
+            known = await _read_whole(visitor)
         yield f"retry: 200\nid: {known}\n\n".encode()
         while monotonic_s() - began_s < LASTS_S:
             await asyncio.sleep(EVERY_S)
             try:
-                newest = await newest_of(visitor)
-            except StoreUnavailable:
+                newest = await _read_whole(visitor)
+            except (StoreUnavailable, TimeoutError):
                 return  # the browser comes back by itself
             if newest != known:
                 known = newest
